@@ -1,0 +1,188 @@
+/**
+ * The functions that generated code calls in the wasm core (`wasm/`), by export name. The first
+ * parameter of each is `cpu`, the host address of the vCPU block, and is not listed.
+ *
+ * Results:
+ * - `host`: i32 host address, 0 = a fault was raised (`VCPU.exception`).
+ * - `status`: i32 STATUS_* (exits.ts); such a call is the last thing that an instruction does.
+ * - `linear`: i64 linear address, or -1 = a fault was raised.
+ * - `value`: i64, `checked`: i64 but test `VCPU.exception` after it. `void`: cannot fault.
+ */
+export type CoreType = 'i32' | 'i64';
+export type CoreResult = 'host' | 'status' | 'linear' | 'value' | 'checked' | 'void';
+
+export interface CoreFunction {
+  readonly params: readonly CoreType[];
+  readonly result: CoreResult;
+}
+
+function fn(result: CoreResult, ...params: CoreType[]): CoreFunction {
+  return { params, result };
+}
+
+export const CORE_FUNCTIONS = {
+  // --- memory. `size` 1-64 bytes, `segment` SEG_* (non-canonical: SS gives #SS, others #GP).
+  /** (linear, size, segment): where `size` bytes can be read: RAM, or `VCPU.scratch` filled with them. */
+  readSlow: fn('host', 'i64', 'i32', 'i32'),
+  /** (linear, size, segment): where to put the bytes; followed by commitWrite if that is the scratch. */
+  writeSlow: fn('host', 'i64', 'i32', 'i32'),
+  /** (linear, size, segment): as writeSlow, with the present contents there; faults as a write (W = 1). */
+  rmwSlow: fn('host', 'i64', 'i32', 'i32'),
+  /** Carries out the write prepared by writeSlow or rmwSlow, from the scratch. */
+  commitWrite: fn('void'),
+  /** (segment, offset, size, access 0 = read, 1 = write): checks limit and type outside the flat case. */
+  segmentLinear: fn('linear', 'i32', 'i64', 'i32', 'i32'),
+  /** (linear): host address of code, 0 = fault, 1 = not RAM (exitArg0 = gpa). */
+  fetchSlow: fn('host', 'i64'),
+
+  // --- events
+  /** Delivers `VCPU.exception` with `VCPU.rip`: STATUS_BRANCH, or STATUS_EXIT (shutdown). */
+  deliverException: fn('status'),
+  /** (vector): INT n, INT3, INTO; rip is the next instruction. */
+  softwareInterrupt: fn('status', 'i32'),
+
+  // --- control transfers; rip is the next instruction. `bytes` is the operand size 2, 4 or 8.
+  iret: fn('status', 'i32'),
+  /** (bytes, extra bytes to pop) */
+  returnFar: fn('status', 'i32', 'i32'),
+  /** (selector, offset, bytes) */
+  jumpFar: fn('status', 'i32', 'i64', 'i32'),
+  callFar: fn('status', 'i32', 'i64', 'i32'),
+  syscall: fn('status'),
+  sysret: fn('status', 'i32'),
+  sysenter: fn('status'),
+  sysexit: fn('status', 'i32'),
+
+  // --- system registers
+  /** (segment register, selector): MOV and POP to a segment register. BRANCH when it is SS or the mode key changed. */
+  loadSegment: fn('status', 'i32', 'i32'),
+  loadLdt: fn('status', 'i32'),
+  loadTask: fn('status', 'i32'),
+  /** (number, value) */
+  writeControl: fn('status', 'i32', 'i64'),
+  readControl: fn('checked', 'i32'),
+  writeDebug: fn('status', 'i32', 'i64'),
+  readDebug: fn('checked', 'i32'),
+  /** (value, bytes): POPF with its IOPL, CPL and VM rules. */
+  writeFlags: fn('status', 'i64', 'i32'),
+  /** (bytes): the image that PUSHF stores; #GP in virtual-8086 mode with IOPL < 3. */
+  readFlags: fn('checked', 'i32'),
+  cli: fn('status'),
+  sti: fn('status'),
+  /** (1 or 0): STAC and CLAC. */
+  writeAc: fn('status', 'i32'),
+  invlpg: fn('status', 'i64'),
+  /** (type, linear address of the descriptor's contents already read: pcid, address) */
+  invpcid: fn('status', 'i64', 'i64', 'i64'),
+  /** WBINVD, INVD: checks CPL. */
+  checkCpl0: fn('status'),
+  hlt: fn('status'),
+  pause: fn('status'),
+  swapgs: fn('status'),
+  cpuid: fn('status'),
+  rdmsr: fn('status'),
+  wrmsr: fn('status'),
+  rdtsc: fn('status'),
+  rdtscp: fn('status'),
+  rdpmc: fn('status'),
+  xgetbv: fn('status'),
+  xsetbv: fn('status'),
+  /** (selector, old value): LAR and LSL; the result is in `flags` too: ZF. */
+  lar: fn('checked', 'i32', 'i64'),
+  lsl: fn('checked', 'i32', 'i64'),
+  /** (selector, 0 = VERR, 1 = VERW): sets ZF. */
+  verify: fn('status', 'i32', 'i32'),
+  /** 0 if FPU (0), MMX (1) or SSE (2) instructions may run, else raises #NM or #UD. */
+  checkFpu: fn('status', 'i32'),
+
+  // --- ports: checks IOPL and the I/O bitmap. (port, bytes)
+  portIn: fn('checked', 'i32', 'i32'),
+  portOut: fn('status', 'i32', 'i32', 'i64'),
+
+  // --- string instructions: (bytes per element, 0 = no prefix 1 = REP/REPE 2 = REPNE, address size code, segment)
+  movs: fn('status', 'i32', 'i32', 'i32', 'i32'),
+  cmps: fn('status', 'i32', 'i32', 'i32', 'i32'),
+  stos: fn('status', 'i32', 'i32', 'i32', 'i32'),
+  lods: fn('status', 'i32', 'i32', 'i32', 'i32'),
+  scas: fn('status', 'i32', 'i32', 'i32', 'i32'),
+  ins: fn('status', 'i32', 'i32', 'i32', 'i32'),
+  outs: fn('status', 'i32', 'i32', 'i32', 'i32'),
+
+  // --- flags
+  /** All six arithmetic flags at their EFLAGS positions, from the lazy ones. */
+  materializeFlags: fn('value'),
+  /** ENTER (bytes, frame size, nesting level). */
+  enter: fn('status', 'i32', 'i32', 'i32'),
+
+  // --- arithmetic. (a, b): high 64 bits of the product.
+  mulHighUnsigned: fn('value', 'i64', 'i64'),
+  mulHighSigned: fn('value', 'i64', 'i64'),
+  /** (divisor): RDX:RAX / divisor into RAX and RDX, or #DE. */
+  divide64: fn('status', 'i64'),
+  divideSigned64: fn('status', 'i64'),
+
+  // --- floating point state and x87
+  /** (linear, segment, bytes 4 or 8 of REX.W) */
+  fxsave: fn('status', 'i64', 'i32', 'i32'),
+  fxrstor: fn('status', 'i64', 'i32', 'i32'),
+  xsave: fn('status', 'i64', 'i32', 'i32'),
+  xrstor: fn('status', 'i64', 'i32', 'i32'),
+  /** (opcode byte D8h-DFh << 8 | ModRM byte): x87 with register operands. */
+  x87Register: fn('status', 'i32'),
+  /** (opcode byte << 8 | ModRM byte, linear address, segment, operand size in bytes): x87 with a memory operand. */
+  x87Memory: fn('status', 'i32', 'i64', 'i32', 'i32'),
+  /** (linear, segment) */
+  loadMxcsr: fn('status', 'i64', 'i32'),
+} as const satisfies Record<string, CoreFunction>;
+
+export type CoreName = keyof typeof CORE_FUNCTIONS;
+
+/**
+ * What the core itself imports from the vCPU's thread, module `host`. Values of up to 8 bytes travel
+ * in `VCPU.scratch`, so that no BigInt crosses.
+ * - mmioRead(cpu, gpa, size), mmioWrite(cpu, gpa, size): data in `VCPU.scratch`
+ * - portRead(cpu, port, size) -> i32, portWrite(cpu, port, size, value)
+ * - cpuid(cpu): reads and writes the registers in memory
+ * - readMsr(cpu), writeMsr(cpu) -> i32: ECX and EDX:EAX in memory; 0 = done, 1 = #GP
+ * - tsc(cpu) -> f64: guest TSC, an integer
+ * - taskPriority(cpu) -> i32, setTaskPriority(cpu, value): CR8
+ */
+export const HOST_IMPORTS = [
+  'mmioRead',
+  'mmioWrite',
+  'portRead',
+  'portWrite',
+  'cpuid',
+  'readMsr',
+  'writeMsr',
+  'tsc',
+  'taskPriority',
+  'setTaskPriority',
+] as const;
+
+/**
+ * Exports of the core for the run loop (TypeScript), each with `cpu` first.
+ * - reset(): power-on state of the CPU (registers, TLBs, blocks); memory of RAM is not touched
+ * - updateMode(): recomputes everything that derives from CR0, CR4, EFER, EFLAGS and the segments
+ *   (mode, cpl, masks, segEffective, tlb) after TypeScript has changed those
+ * - flushTlb(keepGlobal)
+ * - flushBlocks(): forgets all decoded blocks (the arena is full)
+ * - markCode(gpa, bytes): the bytes are about to be decoded: sets code bits, drops write tags
+ * - insertBlock(block): links a block that TypeScript has written at `arenaNext` into the hashes
+ * - invalidateCode(gpa, bytes): someone wrote there without the core (DMA, loader)
+ * - interruptVector(vector): delivers an external interrupt: STATUS_BRANCH or STATUS_EXIT (shutdown)
+ * - nonMaskableInterrupt(): the same for NMI
+ * - translateDebug(linear) -> i32: gpa or -1, without side effects (for tools)
+ */
+export const CORE_CONTROL = [
+  'reset',
+  'updateMode',
+  'flushTlb',
+  'flushBlocks',
+  'markCode',
+  'insertBlock',
+  'invalidateCode',
+  'interruptVector',
+  'nonMaskableInterrupt',
+  'translateDebug',
+] as const;

@@ -1,0 +1,264 @@
+/** What the core keeps per vCPU. `cpu` in the code is the host address of this block. */
+import { struct } from './struct.ts';
+
+/** Index of a register slot in `VCPU.regs`; slots 0-15 are the general registers in encoding order. */
+export const REG_RAX = 0;
+export const REG_RCX = 1;
+export const REG_RDX = 2;
+export const REG_RBX = 3;
+export const REG_RSP = 4;
+export const REG_RBP = 5;
+export const REG_RSI = 6;
+export const REG_RDI = 7;
+/** Always 0: what a missing base or index register reads. */
+export const REG_ZERO = 16;
+/**
+ * (E/R)IP of the start of the running code's page: rip = pageRip + offset of the instruction in its
+ * page. It is the base register of RIP-relative operands, which makes decoded blocks position-independent.
+ */
+export const REG_PAGE_RIP = 17;
+
+/** Index of a segment register, in encoding order, then the two system segments. */
+export const SEG_ES = 0;
+export const SEG_CS = 1;
+export const SEG_SS = 2;
+export const SEG_DS = 3;
+export const SEG_FS = 4;
+export const SEG_GS = 5;
+export const SEG_LDTR = 6;
+export const SEG_TR = 7;
+
+/**
+ * How `flagResult`, `flagA` and `flagB` give CF, OF and AF. All three are kept sign-extended from the
+ * operand size to 64 bits, which keeps both orders (signed and unsigned), so no kind needs a size.
+ * ZF, SF and PF come from `flagResult` for all kinds but FLAGS_EXPLICIT.
+ */
+/** All six flags are in `flagA`, at their EFLAGS positions. */
+export const FLAGS_EXPLICIT = 0;
+/** r = a + b: CF = r <u a, OF = (a ^ r) & (b ^ r) < 0, AF = (a ^ b ^ r) & 10h. */
+export const FLAGS_ADD = 1;
+/** r = a + b + 1: CF = r <=u a, OF and AF as ADD. */
+export const FLAGS_ADC = 2;
+/** r = a - b: CF = a <u b, OF = (a ^ b) & (a ^ r) < 0, AF = (a ^ b ^ r) & 10h. */
+export const FLAGS_SUB = 3;
+/** r = a - b - 1: CF = a <=u b, OF and AF as SUB. */
+export const FLAGS_SBB = 4;
+/** CF = OF = AF = 0. */
+export const FLAGS_LOGIC = 5;
+/** r = a + 1: CF = b (0 or 1), OF = (~a & r) < 0, AF = (a ^ 1 ^ r) & 10h. */
+export const FLAGS_INC = 6;
+/** r = a - 1: CF = b (0 or 1), OF = (a & ~r) < 0, AF = (a ^ 1 ^ r) & 10h. */
+export const FLAGS_DEC = 7;
+/** CF, OF and AF are in `flagA` at their EFLAGS positions. */
+export const FLAGS_RESULT = 8;
+
+export const VCPU = struct({
+  /** General registers, REG_ZERO, REG_PAGE_RIP; the rest is unused. */
+  regs: ['u64', 32],
+
+  /** FLAGS_*. */
+  flagKind: 'u32',
+  /** EFLAGS without the six arithmetic flags (bit 1 set): TF IF DF IOPL NT RF VM AC VIF VIP ID. */
+  eflags: 'u32',
+  flagResult: 'u64',
+  flagA: 'u64',
+  flagB: 'u64',
+
+  /** (E/R)IP; current only at block boundaries, exits and calls that say so. */
+  rip: 'u64',
+  /** Instructions left before the interpreter returns; `budgetStart - budget` have run since entry. */
+  budget: 'i32',
+  budgetStart: 'i32',
+  /** Host address of the TLB of the current context (user; kernel; kernel with EFLAGS.AC under SMAP). */
+  tlb: 'u32',
+  /** ATTENTION_* bits, set atomically by any thread, tested by the run loop and by STI-like instructions. */
+  attention: 'u32',
+  /** Interrupt shadow: nonzero while interrupts are held off for one more instruction (STI, MOV SS). */
+  shadow: 'u32',
+  /** Blocks are decoded for this mode: MODE_* bits. */
+  mode: 'u32',
+  cpl: 'u32',
+  /** 2, 4 or 8: bytes of a stack address (SS.B, or 64-bit mode). */
+  stackBytes: 'u32',
+  /** ANDed into stack pointers: FFFFh, FFFFFFFFh or all ones. */
+  stackMask: 'u64',
+  /** ANDed into (E/R)IP. */
+  ripMask: 'u64',
+  /** ANDed into effective addresses, by address size code: 0 = 16, 1 = 32, 2 = 64 bits. */
+  addressMask: ['u64', 3],
+
+  /** Base added to an effective address, by segment: 0 for ES CS SS DS in 64-bit mode. */
+  segEffective: ['u64', 8],
+  /** Hidden part of the segment registers, by segment. */
+  segBase: ['u64', 8],
+  /** In bytes, granularity applied: the last valid offset. */
+  segLimit: ['u32', 8],
+  /** Descriptor bits 40-55 without the limit: type 0-3, S 4, DPL 5-6, P 7, AVL 12, L 13, D/B 14, G 15. */
+  segAttr: ['u32', 8],
+  segSelector: ['u32', 8],
+
+  gdtBase: 'u64',
+  idtBase: 'u64',
+  gdtLimit: 'u32',
+  idtLimit: 'u32',
+
+  cr0: 'u64',
+  cr2: 'u64',
+  cr3: 'u64',
+  cr4: 'u64',
+  efer: 'u64',
+  xcr0: 'u64',
+  dr: ['u64', 8],
+
+  star: 'u64',
+  lstar: 'u64',
+  cstar: 'u64',
+  sfmask: 'u64',
+  kernelGsBase: 'u64',
+  sysenterCs: 'u64',
+  sysenterEsp: 'u64',
+  sysenterEip: 'u64',
+  tscAux: 'u64',
+  /** Added to the guest clock's ticks. */
+  tscOffset: 'u64',
+  pat: 'u64',
+
+  /** A fault raised and not yet delivered: 1 + vector, or 0. */
+  exception: 'u32',
+  exceptionError: 'u32',
+  /** Goes to CR2 when a #PF is delivered. */
+  exceptionAddress: 'u64',
+
+  /** What the run loop must do next: EXIT_*, with two arguments. */
+  exitReason: 'u32',
+  exitArg0: 'u32',
+  exitArg1: 'u32',
+  /** 1 once the guest has executed HLT and nothing has woken it. */
+  halted: 'u32',
+
+  /**
+   * Accesses that cannot go straight to RAM (page-crossing, MMIO, marked code) go through here:
+   * `readSlow`, `writeSlow` and `rmwSlow` return its address, `commitWrite` carries it out.
+   */
+  scratch: ['u8', 64],
+  scratchLinear: 'u64',
+  scratchSize: 'u32',
+  /** Host address (or gpa for MMIO) of the first and of the second part, and bytes in the first part. */
+  scratchFirst: 'u32',
+  scratchSecond: 'u32',
+  scratchSplit: 'u32',
+  scratchKind: 'u32',
+  pad0: 'u32',
+
+  /** Next free byte and end of this vCPU's part of the arena of decoded blocks. */
+  arenaNext: 'u32',
+  arenaEnd: 'u32',
+  arenaStart: 'u32',
+  /** Counts entries in the fill list of each TLB context; TLB_ENTRIES or more: the list overflowed. */
+  tlbFilled: ['u32', 3],
+  /** Bytes of guest RAM, copied here because every page walk checks it. */
+  ramBytes: 'u32',
+  /** A20: all ones, or bit 20 clear. */
+  a20Mask: 'u32',
+
+  xmm: ['v128', 16],
+  mxcsr: 'u32',
+  fpuControl: 'u16',
+  fpuStatus: 'u16',
+  /** One bit per physical register: 1 = not empty. */
+  fpuTag: 'u8',
+  pad1: ['u8', 3],
+  fpuOpcode: 'u16',
+  fpuCodeSelector: 'u16',
+  fpuDataSelector: 'u16',
+  pad2: 'u16',
+  fpuCodeOffset: 'u64',
+  fpuDataOffset: 'u64',
+  /** 8 physical registers of 16 bytes: significand u64, then sign and exponent u16. */
+  fpu: ['v128', 8],
+
+  /** Counters, u64 each. */
+  countInstructions: 'u64',
+  countBlocksDecoded: 'u64',
+  countInstructionsDecoded: 'u64',
+  countTlbFills: 'u64',
+  countExceptions: 'u64',
+  countInterrupts: 'u64',
+  countInvalidations: 'u64',
+  countUndefined: 'u64',
+});
+
+/** `VCPU.mode` bits; part of the key of a block. */
+export const MODE_CODE16 = 0;
+export const MODE_CODE32 = 1;
+export const MODE_CODE64 = 2;
+export const MODE_CODE_MASK = 3;
+/** CS, DS, ES and SS have base 0 and cover 4 GiB (or 64-bit mode): their accesses need no checks. */
+export const MODE_FLAT = 4;
+
+/** `VCPU.attention` bits. */
+/** An interrupt may be deliverable (LAPIC or PIC has one). */
+export const ATTENTION_INTERRUPT = 1;
+export const ATTENTION_NMI = 2;
+export const ATTENTION_STOP = 4;
+export const ATTENTION_MAIL = 8;
+export const ATTENTION_INIT = 16;
+
+/** One entry of the TLB. A tag is the linear address of a page, or TLB_EMPTY. */
+export const TLB_ENTRY = struct({
+  readTag: 'u64',
+  writeTag: 'u64',
+  executeTag: 'u64',
+  /** host address = low 32 bits of the linear address + addend (mod 2^32). */
+  addend: 'u32',
+  /** Bit 0: global. */
+  flags: 'u32',
+});
+/** Equal to no page address, and what memory.fill with FFh writes. */
+export const TLB_EMPTY = -1;
+export const TLB_CONTEXT_USER = 0;
+export const TLB_CONTEXT_KERNEL = 1;
+export const TLB_CONTEXT_KERNEL_AC = 2;
+
+/** Header of a decoded block, followed by its records. */
+export const BLOCK = struct({
+  /** Physical address of its first byte. */
+  address: 'u32',
+  /** `VCPU.mode` that it was decoded for; BLOCK_DEAD once invalidated. */
+  mode: 'u32',
+  /** Next block in the same bucket of the block hash and of the page hash (host address or 0). */
+  hashNext: 'u32',
+  pageNext: 'u32',
+  /** Instructions (the end record not counted) and bytes of guest code. */
+  count: 'u16',
+  bytes: 'u16',
+  /** Entries so far. */
+  heat: 'u32',
+  /** Index of translated code, or 0. */
+  region: 'u32',
+  pad: 'u32',
+});
+export const BLOCK_DEAD = 0xffffffff;
+
+/** One decoded instruction. */
+export const RECORD = struct({
+  /** Which handler executes it. */
+  handler: 'u16',
+  /** Bits 0-11: offset of the instruction in its page; bits 12-15: its length in bytes (15 at most). */
+  place: 'u16',
+  /** Byte offsets into `VCPU.regs` (AH = 1), or another register number as the handler needs. */
+  reg: 'u8',
+  rm: 'u8',
+  index: 'u8',
+  /** Bits 0-1 scale, 2-3 address size code, 4-6 segment, 7: the segment needs checking. */
+  flags: 'u8',
+  disp: 'i32',
+  imm: 'i32',
+});
+
+/** Handler 0: the block was invalidated; look the instruction's address up again. */
+export const HANDLER_LOOKUP = 0;
+
+export function blockHash(physical: number): number {
+  return (physical ^ (physical >>> 12)) & 0xffff;
+}

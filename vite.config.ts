@@ -1,1 +1,91 @@
-export {};
+import { createReadStream, existsSync, statSync } from 'node:fs';
+import type { ServerResponse } from 'node:http';
+import { join, normalize, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Connect, Plugin } from 'vite';
+import { defineConfig } from 'vitest/config';
+
+/** Shared memory exists only on a cross-origin isolated page. */
+const ISOLATION = {
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cross-Origin-Embedder-Policy': 'require-corp',
+  'Cross-Origin-Resource-Policy': 'same-origin',
+};
+
+const root = fileURLToPath(new URL('.', import.meta.url));
+const guestFolder = join(root, 'build', 'guest');
+
+function sendPlain(response: ServerResponse, status: number, text: string): void {
+  response.statusCode = status;
+  response.setHeader('Content-Type', 'text/plain; charset=utf-8');
+  response.end(`${text}\n`);
+}
+
+/** Serves build/guest/ under /guest/: the default guest is made after the page is built. */
+function serveGuest(middlewares: Connect.Server): void {
+  middlewares.use('/guest/', (request, response) => {
+    const name = decodePath(request.url ?? '/');
+    const file = name === undefined ? undefined : normalize(join(guestFolder, name));
+    if (file === undefined || !file.startsWith(guestFolder + sep) || !existsSync(file)) {
+      sendPlain(response, 404, 'This file of the default guest does not exist.');
+      return;
+    }
+    const stat = statSync(file);
+    if (!stat.isFile()) {
+      sendPlain(response, 404, 'This file of the default guest does not exist.');
+      return;
+    }
+    response.setHeader('Content-Length', stat.size);
+    response.setHeader('Cache-Control', 'no-cache');
+    response.setHeader(
+      'Content-Type',
+      file.endsWith('.json') ? 'application/json' : 'application/octet-stream',
+    );
+    for (const [header, value] of Object.entries(ISOLATION)) response.setHeader(header, value);
+    if (request.method === 'HEAD') {
+      response.end();
+      return;
+    }
+    createReadStream(file)
+      .on('error', () => response.destroy())
+      .pipe(response);
+  });
+}
+
+function decodePath(url: string): string | undefined {
+  try {
+    const path = decodeURIComponent(url.split('?', 1)[0] ?? '');
+    return path.includes('\0') ? undefined : path;
+  } catch {
+    return undefined;
+  }
+}
+
+function guest(): Plugin {
+  return {
+    name: 'virtab-guest',
+    configureServer: (server) => serveGuest(server.middlewares),
+    configurePreviewServer: (server) => serveGuest(server.middlewares),
+  };
+}
+
+export default defineConfig({
+  // A build works under any path.
+  base: './',
+  plugins: [guest()],
+  server: { host: '127.0.0.1', headers: ISOLATION, watch: { ignored: ['**/build/**', '**/test-results/**'] } },
+  preview: { host: '127.0.0.1', headers: ISOLATION },
+  worker: { format: 'es' },
+  build: {
+    target: 'es2023',
+    // The wasm modules are compiled while they stream in: never as data in a script.
+    assetsInlineLimit: 0,
+    rolldownOptions: { input: { index: 'index.html', runner: 'runner.html' } },
+  },
+  test: {
+    include: ['src/**/*.test.ts', 'tools/**/*.test.ts', 'wasm/**/*.test.ts'],
+    reporters: ['default', ['json', { outputFile: 'test-results/vitest.json' }]],
+    // Two cores are the least that the project supports; more workers would only fight for them.
+    maxWorkers: 2,
+  },
+});

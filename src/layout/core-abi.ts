@@ -38,7 +38,7 @@ export const CORE_FUNCTIONS = {
   // --- events
   /** Delivers `VCPU.exception` with `VCPU.rip`: STATUS_BRANCH, or STATUS_EXIT (shutdown). */
   deliverException: fn('status'),
-  /** (vector): INT n, INT3, INTO; rip is the next instruction. */
+  /** (vector, | 100h for the one-byte INT1, INT3, INTO, which IOPL does not hold back); rip is the next instruction. */
   softwareInterrupt: fn('status', 'i32'),
 
   // --- control transfers; rip is the next instruction. `bytes` is the operand size 2, 4 or 8.
@@ -168,7 +168,8 @@ export const HOST_IMPORTS = [
  * - flushTlb(keepGlobal)
  * - flushBlocks(): forgets all decoded blocks (the arena is full)
  * - markCode(gpa, bytes): the bytes are about to be decoded: sets code bits, drops write tags
- * - insertBlock(block): links a block that TypeScript has written at `arenaNext` into the hashes
+ * - insertBlock(block): links a block that TypeScript has written at `arenaNext` into the hashes, and
+ *   moves `arenaNext` behind its `count` + 1 records, unless it is there already
  * - invalidateCode(gpa, bytes): someone wrote there without the core (DMA, loader)
  * - interruptVector(vector): delivers an external interrupt: STATUS_BRANCH or STATUS_EXIT (shutdown)
  * - nonMaskableInterrupt(): the same for NMI

@@ -148,7 +148,8 @@ export const VCPU = struct({
   scratchSecond: 'u32',
   scratchSplit: 'u32',
   scratchKind: 'u32',
-  pad0: 'u32',
+  /** 1 from the delivery of an NMI to the next IRET: no other NMI may be delivered meanwhile. */
+  nmiBlocked: 'u32',
 
   /** Next free byte and end of this vCPU's part of the arena of decoded blocks. */
   arenaNext: 'u32',
@@ -187,6 +188,9 @@ export const VCPU = struct({
   countInvalidations: 'u64',
   countUndefined: 'u64',
 });
+
+/** Width of a physical address (CPUID 8000_0008h EAX bits 0-7): page-table bits above it are reserved. */
+export const PHYSICAL_ADDRESS_BITS = 40;
 
 /** `VCPU.mode` bits; part of the key of a block. */
 export const MODE_CODE16 = 0;

@@ -1,0 +1,233 @@
+/**
+ * Records what the real CPU does with every form of the opcode table: `tsx tools/vectors/record.ts [command] [filter]`.
+ *
+ *   record   writes test/vectors/*.bin.gz (all, or the files whose groups match the filter)
+ *   verify   executes the committed cases on this CPU again and lists every difference
+ *   coverage prints the number of cases of each form of the table
+ */
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { gunzipSync, gzipSync } from 'node:zlib';
+import { FORMS } from '../../src/isa/forms.ts';
+import type { Form } from '../../src/isa/forms.ts';
+import { coverage, coverageReport, formKey } from '../../src/interp/vectors-coverage.ts';
+import { NOT_RECORDED } from '../../src/interp/vectors-excluded.ts';
+import { buildCaseState, decodeFile, encodeFile } from '../../src/interp/vectors-file.ts';
+import type { CaseInput, CaseOutcome, Group, MemorySet, RecordedCase } from '../../src/interp/vectors-file.ts';
+import {
+  caseSeed, CaseState, fillState, hashText, PROFILES, Random, STATE, WINDOW_BYTES, WINDOWS,
+} from '../../src/interp/vectors-state.ts';
+import { CaseBuilder, encodable, isString, usesStack } from './encode.ts';
+import type { FormVariant } from './encode.ts';
+import { buildRecorder, NativeBatch } from './native.ts';
+
+const FOLDER = fileURLToPath(new URL('../../test/vectors/', import.meta.url));
+/** What the generator's own choices are seeded with, beside the group. */
+const CHOICES = 0x5bd1e995;
+const VECTOR_PF = 14;
+const VECTOR_TIMEOUT = -2;
+
+interface Plan {
+  readonly id: string;
+  readonly file: string;
+  readonly variant: FormVariant;
+  readonly count: number;
+}
+
+/** Cases per form in each profile; the profiles with special segments only get what uses segments. */
+function caseCount(form: Form, profile: number): number {
+  const { row } = form;
+  const many = profile === 0 ? 24 : 16;
+  if (profile >= 3) {
+    const memory = form.memory || usesStack(row) || isString(row.semantics) || row.attributes.has('end');
+    if (!memory || row.semantics.startsWith('x87')) return 0;
+    return row.semantics.endsWith('cc') || row.registerInOpcode ? 2 : 6;
+  }
+  if (row.semantics === 'x87reg') return profile === 0 ? 600 : 64;
+  if (row.semantics === 'x87mem') return profile === 0 ? 200 : 64;
+  if (row.registerInOpcode) return profile === 0 ? 8 : 4;
+  if (row.semantics.endsWith('cc')) return profile === 0 ? 10 : 6;
+  if (usesStack(row) || row.semantics === 'loadFar' || row.semantics === 'movToSegment') return 40;
+  return many;
+}
+
+function plans(): Plan[] {
+  const all: Plan[] = [];
+  PROFILES.forEach((p, profile) => {
+    for (const form of FORMS) {
+      if (NOT_RECORDED[form.row.semantics] || !encodable(form, p.mode)) continue;
+      const count = caseCount(form, profile);
+      if (count === 0) continue;
+      for (const repeat of isString(form.row.semantics) ? [0, 0xf3, 0xf2] : [0]) {
+        const suffix = repeat === 0xf3 ? ' rep' : repeat === 0xf2 ? ' repne' : '';
+        const id = `${p.name} ${formKey(form)}${suffix}`;
+        all.push({ id, file: fileOf(form, p.name), variant: { form, profile, repeat }, count });
+      }
+    }
+  });
+  return all;
+}
+
+function fileOf({ row }: Form, profile: string): string {
+  const map = row.map === 0 ? (row.opcode < 0x80 ? '00-7f' : row.semantics.startsWith('x87') ? 'x87' : '80-ff') : ['', '0f', '0f38', '0f3a'][row.map];
+  return `${profile}-${map}.bin.gz`;
+}
+
+/** The case as it is to be executed; `undefined` if it never should be. */
+function makeCase(plan: Plan, seed: number, index: number, state: CaseState): CaseInput {
+  fillState(state, caseSeed(seed, index), plan.variant.profile);
+  return new CaseBuilder(plan.variant, state, new Random(caseSeed(seed ^ CHOICES, index))).build();
+}
+
+/** Addresses in the kernel's half say more about the kernel than about the CPU. */
+function usable(outcome: CaseOutcome): boolean {
+  if (outcome.vector === VECTOR_TIMEOUT) return false;
+  return outcome.vector !== VECTOR_PF || outcome.cr2 < 0x800000000000n;
+}
+
+/** PUSHF stores the TF that the recorder steps with: take it out of the image. */
+function withoutTrapFlag(plan: Plan, state: CaseState, outcome: CaseOutcome): CaseOutcome {
+  if (plan.variant.form.row.semantics !== 'pushf' || outcome.vector >= 0) return outcome;
+  const profile = PROFILES[plan.variant.profile]!;
+  const mask = profile.stack === 16 ? 0xffffn : 0xffffffffn;
+  const at = profile.ssBase + Number(outcome.gpr[4]! & mask) + 1;
+  const before = initialByte(state, at);
+  const memory: MemorySet[] = [];
+  for (const run of outcome.memory) {
+    const offset = at - run.linear;
+    if (offset < 0 || offset >= run.bytes.length) {
+      memory.push(run);
+      continue;
+    }
+    const bytes = run.bytes.slice();
+    bytes[offset]! &= ~1;
+    if (bytes[offset] !== before) memory.push({ linear: run.linear, bytes });
+    else {
+      if (offset > 0) memory.push({ linear: run.linear, bytes: bytes.slice(0, offset) });
+      if (offset + 1 < bytes.length) memory.push({ linear: at + 1, bytes: bytes.slice(offset + 1) });
+    }
+  }
+  return { ...outcome, memory };
+}
+
+function initialByte(state: CaseState, linear: number): number | undefined {
+  const w = WINDOWS.findIndex((base) => linear >= base && linear < base + WINDOW_BYTES);
+  return w < 0 ? undefined : state.bytes[STATE.windows + w * WINDOW_BYTES + linear - WINDOWS[w]!];
+}
+
+const BATCH = 4000;
+
+function record(filter: RegExp): void {
+  buildRecorder();
+  const state = new CaseState();
+  const byFile = new Map<string, Plan[]>();
+  for (const plan of plans()) byFile.set(plan.file, [...(byFile.get(plan.file) ?? []), plan]);
+  mkdirSync(FOLDER, { recursive: true });
+  if (filter.source === '.*') for (const old of vectorFiles()) rmSync(FOLDER + old);
+  let total = 0;
+  for (const [file, list] of byFile) {
+    if (!list.some(({ id }) => filter.test(id))) continue;
+    const groups = recordPlans(list, state);
+    total += groups.reduce((n, g) => n + g.cases.length, 0);
+    const bytes = encodeFile(groups, state);
+    const packed = gzipSync(bytes, { level: 9 });
+    writeFileSync(FOLDER + file, packed);
+    console.log(`${file}: ${groups.length} groups, ${bytes.length} bytes, ${packed.length} packed`);
+  }
+  console.log(`${total} cases`);
+}
+
+type NewGroup = { id: string; mnemonic: string; profile: number; seed: number; cases: RecordedCase[] };
+
+function recordPlans(list: readonly Plan[], state: CaseState): NewGroup[] {
+  const groups: NewGroup[] = list.map((plan) => ({
+    id: plan.id,
+    mnemonic: plan.variant.form.row.semantics,
+    profile: plan.variant.profile,
+    seed: hashText(plan.id) >>> 0,
+    cases: [],
+  }));
+  const next = list.map(() => 0);
+  // Until each group has its number; a group whose cases keep being unusable ends with fewer.
+  for (let round = 0; round < 4; round++) {
+    const batch = new NativeBatch();
+    let made: { plan: number; index: number; input: CaseInput }[] = [];
+    const flush = (): void => {
+      batch.run((i, outcome) => {
+        const { plan, index, input } = made[i]!;
+        if (!usable(outcome)) return;
+        groups[plan]!.cases.push({ index, input, outcome: withoutTrapFlag(list[plan]!, state, outcome) });
+      }, state);
+      made = [];
+    };
+    list.forEach((plan, p) => {
+      const wanted = plan.count - groups[p]!.cases.length;
+      for (let n = 0; n < wanted; n++) {
+        const index = next[p]!++;
+        const input = makeCase(plan, groups[p]!.seed, index, state);
+        buildCaseState(state, groups[p]!, index, input);
+        batch.add(state);
+        made.push({ plan: p, index, input });
+        if (made.length === BATCH) flush();
+      }
+    });
+    if (made.length > 0) flush();
+  }
+  return groups.filter((g) => g.cases.length > 0);
+}
+
+function vectorFiles(): string[] {
+  return readdirSync(FOLDER).filter((name) => name.endsWith('.bin.gz'));
+}
+
+function* committedGroups(state: CaseState): Generator<Group> {
+  for (const file of vectorFiles()) yield* decodeFile(gunzipSync(readFileSync(FOLDER + file)), state);
+}
+
+/** Executes the committed cases again: proves the recorder, the format and that the results are the CPU's own. */
+function verify(filter: RegExp): void {
+  buildRecorder();
+  const state = new CaseState();
+  let total = 0;
+  let different = 0;
+  const all = new Map(plans().map((p) => [p.id, p]));
+  for (const group of [...committedGroups(state)].filter((g) => filter.test(g.id))) {
+    const batch = new NativeBatch();
+    for (const c of group.cases) {
+      buildCaseState(state, group, c.index, c.input);
+      batch.add(state);
+    }
+    batch.run((i, raw) => {
+      const c = group.cases[i]!;
+      const plan = all.get(group.id);
+      const outcome = plan ? withoutTrapFlag(plan, state, raw) : raw;
+      total++;
+      const now = comparable(outcome);
+      const then = comparable(c.outcome);
+      if (now === then) return;
+      different++;
+      console.log(`${group.id} case ${c.index} code ${Buffer.from(c.input.code).toString('hex')}\n  then ${then}\n  now  ${now}`);
+    }, state);
+  }
+  console.log(`${total} cases executed again, ${different} differ`);
+  process.exitCode = different ? 1 : 0;
+}
+
+function comparable(outcome: CaseOutcome): string {
+  const { cr2, error, ...rest } = outcome;
+  const kept = { ...rest, error: outcome.vector >= 0 ? error : 0, cr2: outcome.vector === VECTOR_PF ? cr2 : 0n };
+  return JSON.stringify(kept, (_, value: unknown) =>
+    typeof value === 'bigint' ? value.toString(16) : value instanceof Uint8Array ? Buffer.from(value).toString('hex') : value,
+    0,
+  );
+}
+
+const [command = 'record', filterText = '.*'] = process.argv.slice(2);
+const filter = new RegExp(filterText);
+if (command === 'record') record(filter);
+else if (command === 'verify') verify(filter);
+else if (command === 'coverage') console.log(coverageReport(coverage(committedGroups(new CaseState()))));
+else {
+  console.error(`record.ts: unknown command '${command}' (record, verify, coverage)`);
+  process.exitCode = 2;
+}

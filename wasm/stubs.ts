@@ -1,21 +1,3 @@
-export function readSlow(cpu: i32, p0: i64, p1: i32, p2: i32): i32 {
-  return unreachable();
-}
-export function writeSlow(cpu: i32, p0: i64, p1: i32, p2: i32): i32 {
-  return unreachable();
-}
-export function rmwSlow(cpu: i32, p0: i64, p1: i32, p2: i32): i32 {
-  return unreachable();
-}
-export function commitWrite(cpu: i32): void {
-  unreachable();
-}
-export function segmentLinear(cpu: i32, p0: i32, p1: i64, p2: i32, p3: i32): i64 {
-  return unreachable();
-}
-export function fetchSlow(cpu: i32, p0: i64): i32 {
-  return unreachable();
-}
 export function deliverException(cpu: i32): i32 {
   return unreachable();
 }
@@ -44,15 +26,6 @@ export function sysenter(cpu: i32): i32 {
   return unreachable();
 }
 export function sysexit(cpu: i32, p0: i32): i32 {
-  return unreachable();
-}
-export function loadSegment(cpu: i32, p0: i32, p1: i32): i32 {
-  return unreachable();
-}
-export function loadLdt(cpu: i32, p0: i32): i32 {
-  return unreachable();
-}
-export function loadTask(cpu: i32, p0: i32): i32 {
   return unreachable();
 }
 export function writeControl(cpu: i32, p0: i32, p1: i64): i32 {
@@ -124,15 +97,6 @@ export function xgetbv(cpu: i32): i32 {
 export function xsetbv(cpu: i32): i32 {
   return unreachable();
 }
-export function lar(cpu: i32, p0: i32, p1: i64): i64 {
-  return unreachable();
-}
-export function lsl(cpu: i32, p0: i32, p1: i64): i64 {
-  return unreachable();
-}
-export function verify(cpu: i32, p0: i32, p1: i32): i32 {
-  return unreachable();
-}
 export function checkFpu(cpu: i32, p0: i32): i32 {
   return unreachable();
 }
@@ -166,54 +130,9 @@ export function outs(cpu: i32, p0: i32, p1: i32, p2: i32, p3: i32): i32 {
 export function enter(cpu: i32, p0: i32, p1: i32, p2: i32): i32 {
   return unreachable();
 }
-export function fxsave(cpu: i32, p0: i64, p1: i32, p2: i32): i32 {
-  return unreachable();
-}
-export function fxrstor(cpu: i32, p0: i64, p1: i32, p2: i32): i32 {
-  return unreachable();
-}
-export function xsave(cpu: i32, p0: i64, p1: i32, p2: i32): i32 {
-  return unreachable();
-}
-export function xrstor(cpu: i32, p0: i64, p1: i32, p2: i32): i32 {
-  return unreachable();
-}
-export function x87Register(cpu: i32, p0: i32): i32 {
-  return unreachable();
-}
-export function x87Memory(cpu: i32, p0: i32, p1: i64, p2: i32, p3: i32): i32 {
-  return unreachable();
-}
-export function loadMxcsr(cpu: i32, p0: i64, p1: i32): i32 {
-  return unreachable();
-}
-export function reset(cpu: i32): void {
-  unreachable();
-}
-export function updateMode(cpu: i32): void {
-  unreachable();
-}
-export function flushTlb(cpu: i32, p0: i32): void {
-  unreachable();
-}
-export function flushBlocks(cpu: i32): void {
-  unreachable();
-}
-export function markCode(cpu: i32, p0: i32, p1: i32): void {
-  unreachable();
-}
-export function insertBlock(cpu: i32, p0: i32): void {
-  unreachable();
-}
-export function invalidateCode(cpu: i32, p0: i32, p1: i32): void {
-  unreachable();
-}
 export function interruptVector(cpu: i32, p0: i32): i32 {
   return unreachable();
 }
 export function nonMaskableInterrupt(cpu: i32): i32 {
-  return unreachable();
-}
-export function translateDebug(cpu: i32, p0: i64): i32 {
   return unreachable();
 }

@@ -1,0 +1,330 @@
+/**
+ * Guest memory by linear address: the slow paths behind the inline TLB check, and what the core's
+ * own functions use. An access that crosses a page, or goes to a device or to decoded code, travels
+ * through `VCPU.scratch`; both pages are checked before anything changes.
+ */
+import {
+  RAM_BASE,
+  SEG_CS,
+  SEG_DS,
+  SEG_SS,
+  VCPU_exitArg0,
+  VCPU_scratch,
+  VCPU_scratchFirst,
+  VCPU_scratchKind,
+  VCPU_scratchLinear,
+  VCPU_scratchSecond,
+  VCPU_scratchSize,
+  VCPU_scratchSplit,
+} from './generated/layout';
+import {
+  a20,
+  cpl,
+  EXCEPTION_GP,
+  EXCEPTION_SS,
+  in64BitMode,
+  inLongMode,
+  isCanonical,
+  raise,
+  segBase,
+  segLimit,
+  yieldIfAttention,
+} from './cpu';
+import { mmioRead, mmioWrite } from './host';
+import {
+  ACCESS_DEBUG,
+  ACCESS_FETCH,
+  ACCESS_SYSTEM,
+  ACCESS_USER,
+  ACCESS_WRAP32,
+  ACCESS_WRITE,
+  walk,
+  WALK_FAULT,
+} from './paging';
+import { codeBits, codeMask, inRam, ramHost, setDirty, wrote } from './physical';
+import { translate } from './tlb';
+
+// Where a part of a prepared write goes; in `scratchKind`, bits 0-1 for the first part, 2-3 for the second.
+// @ts-ignore: decorator
+@inline const PART_NONE: u32 = 0;
+// @ts-ignore: decorator
+@inline const PART_RAM: u32 = 1;
+// @ts-ignore: decorator
+@inline const PART_DEVICE: u32 = 2;
+/** Above 4 GiB nothing answers: reads give ones, writes are lost. */
+// @ts-ignore: decorator
+@inline const PART_NOWHERE: u32 = 3;
+
+/** The access flags of the running code's own accesses, at its CPL. */
+// @ts-ignore: decorator
+@inline export function ownAccess(cpu: usize): u32 {
+  return (cpl(cpu) == 3 ? ACCESS_USER : 0) | (in64BitMode(cpu) ? 0 : ACCESS_WRAP32);
+}
+
+/** The access flags of the CPU's accesses to its tables. */
+// @ts-ignore: decorator
+@inline export function systemAccess(cpu: usize): u32 {
+  return ACCESS_SYSTEM | (inLongMode(cpu) ? 0 : ACCESS_WRAP32);
+}
+
+// @ts-ignore: decorator
+@inline export function scratchAddress(cpu: usize): usize {
+  return cpu + VCPU_scratch;
+}
+
+/** Non-canonical addresses raise #SS for stack references and #GP for others: APM vol. 2, 8.2.13, 8.2.14. */
+function checkCanonical(cpu: usize, linear: u64, size: i32, segment: i32): bool {
+  if (isCanonical(linear) && isCanonical(linear + size - 1)) return true;
+  raise(cpu, segment == SEG_SS ? EXCEPTION_SS : EXCEPTION_GP, 0);
+  return false;
+}
+
+// @ts-ignore: decorator
+@inline function wrap(linear: u64, access: u32): u64 {
+  return (access & ACCESS_WRAP32) != 0 ? linear & 0xffffffff : linear;
+}
+
+/** The largest access that devices are asked for: a power of two up to 8. */
+// @ts-ignore: decorator
+@inline function deviceChunk(left: i32): i32 {
+  return left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+}
+
+function storeChunk(at: usize, size: i32, value: u64): void {
+  if (size == 8) store<u64>(at, value);
+  else if (size == 4) store<u32>(at, <u32>value);
+  else if (size == 2) store<u16>(at, <u16>value);
+  else store<u8>(at, <u8>value);
+}
+
+export function loadChunk(at: usize, size: i32): u64 {
+  if (size == 8) return load<u64>(at);
+  if (size == 4) return load<u32>(at);
+  if (size == 2) return load<u16>(at);
+  return load<u8>(at);
+}
+
+/** Reads a device's bytes into scratch + `at`. The host hands them over at the start of the scratch. */
+function readDevice(cpu: usize, gpa: u64, size: i32, at: i32): void {
+  const scratch = scratchAddress(cpu);
+  while (size > 0) {
+    const chunk = deviceChunk(size);
+    const saved = load<u64>(scratch);
+    let value: u64 = -1;
+    if (gpa <= 0xffffffff) {
+      mmioRead(cpu, <u32>gpa, chunk);
+      value = load<u64>(scratch);
+    }
+    store<u64>(scratch, saved);
+    storeChunk(scratch + at, chunk, value);
+    gpa += chunk;
+    at += chunk;
+    size -= chunk;
+  }
+}
+
+function writeDevice(cpu: usize, gpa: u32, size: i32, at: i32): void {
+  const scratch = scratchAddress(cpu);
+  while (size > 0) {
+    const chunk = deviceChunk(size);
+    const saved = load<u64>(scratch);
+    store<u64>(scratch, loadChunk(scratch + at, chunk));
+    mmioWrite(cpu, gpa, chunk);
+    store<u64>(scratch, saved);
+    gpa += chunk;
+    at += chunk;
+    size -= chunk;
+  }
+  // A device may have raised a line, or an end-of-interrupt have let the next one through.
+  yieldIfAttention(cpu);
+}
+
+function readPart(cpu: usize, gpa: u64, size: i32, at: i32): void {
+  if (inRam(cpu, gpa)) memory.copy(scratchAddress(cpu) + at, ramHost(gpa), size);
+  else readDevice(cpu, gpa, size, at);
+}
+
+/** Where `size` bytes (1 to 64) can be read: RAM, or the scratch filled with them; 0 = fault. */
+export function prepareRead(cpu: usize, linear: u64, size: i32, segment: i32, access: u32): usize {
+  linear = wrap(linear, access);
+  if ((access & ACCESS_WRAP32) == 0 && !checkCanonical(cpu, linear, size, segment)) return 0;
+  const inPage = 4096 - <i32>(linear & 4095);
+  const first = translate(cpu, linear, access);
+  if (first == WALK_FAULT) return 0;
+  if (size <= inPage) {
+    if (inRam(cpu, first)) return ramHost(first);
+    readDevice(cpu, first, size, 0);
+    return scratchAddress(cpu);
+  }
+  const second = translate(cpu, wrap(linear + inPage, access), access);
+  if (second == WALK_FAULT) return 0;
+  readPart(cpu, first, inPage, 0);
+  readPart(cpu, second, size - inPage, inPage);
+  return scratchAddress(cpu);
+}
+
+// @ts-ignore: decorator
+@inline function partKind(cpu: usize, gpa: u64): u32 {
+  return inRam(cpu, gpa) ? PART_RAM : gpa <= 0xffffffff ? PART_DEVICE : PART_NOWHERE;
+}
+
+// @ts-ignore: decorator
+@inline function partAddress(cpu: usize, gpa: u64): u32 {
+  return inRam(cpu, gpa) ? <u32>ramHost(gpa) : <u32>gpa;
+}
+
+/** Where to put `size` bytes: RAM, or the scratch if `commitWrite` has to carry them out; 0 = fault. */
+export function prepareWrite(
+  cpu: usize,
+  linear: u64,
+  size: i32,
+  segment: i32,
+  access: u32,
+  withContents: bool,
+): usize {
+  access |= ACCESS_WRITE;
+  linear = wrap(linear, access);
+  if ((access & ACCESS_WRAP32) == 0 && !checkCanonical(cpu, linear, size, segment)) return 0;
+  const inPage = 4096 - <i32>(linear & 4095);
+  const first = translate(cpu, linear, access);
+  if (first == WALK_FAULT) return 0;
+  let second: i64 = 0;
+  if (size <= inPage) {
+    if (inRam(cpu, first)) {
+      const gpa = <u32>first;
+      if ((load<u64>(codeBits(gpa)) & codeMask(gpa, size)) == 0) {
+        setDirty(gpa);
+        return ramHost(gpa);
+      }
+    }
+  } else {
+    second = translate(cpu, wrap(linear + inPage, access), access);
+    if (second == WALK_FAULT) return 0;
+  }
+  const split = min(size, inPage);
+  if (withContents) {
+    readPart(cpu, first, split, 0);
+    if (size > split) readPart(cpu, second, size - split, split);
+  }
+  store<u64>(cpu, linear, VCPU_scratchLinear);
+  store<u32>(cpu, size, VCPU_scratchSize);
+  store<u32>(cpu, split, VCPU_scratchSplit);
+  store<u32>(cpu, partAddress(cpu, first), VCPU_scratchFirst);
+  store<u32>(cpu, partAddress(cpu, second), VCPU_scratchSecond);
+  const secondKind = size > split ? partKind(cpu, second) : PART_NONE;
+  store<u32>(cpu, partKind(cpu, first) | (secondKind << 2), VCPU_scratchKind);
+  return scratchAddress(cpu);
+}
+
+function writePart(cpu: usize, kind: u32, address: u32, size: i32, at: i32): void {
+  if (kind == PART_RAM) {
+    memory.copy(address, scratchAddress(cpu) + at, size);
+    wrote(cpu, address - RAM_BASE, size);
+  } else if (kind == PART_DEVICE) {
+    writeDevice(cpu, address, size, at);
+  }
+}
+
+/** Carries out the write that `prepareWrite` directed to the scratch. */
+export function commitWrite(cpu: usize): void {
+  const kind = load<u32>(cpu, VCPU_scratchKind);
+  const size = load<i32>(cpu, VCPU_scratchSize);
+  const split = load<i32>(cpu, VCPU_scratchSplit);
+  store<u32>(cpu, PART_NONE, VCPU_scratchKind);
+  writePart(cpu, kind & 3, load<u32>(cpu, VCPU_scratchFirst), split, 0);
+  writePart(cpu, (kind >> 2) & 3, load<u32>(cpu, VCPU_scratchSecond), size - split, split);
+}
+
+/** Completes a write whose bytes are at `host`. */
+// @ts-ignore: decorator
+@inline export function finishWrite(cpu: usize, host: usize): void {
+  if (host == scratchAddress(cpu)) commitWrite(cpu);
+}
+
+export function readSlow(cpu: usize, linear: u64, size: i32, segment: i32): usize {
+  return prepareRead(cpu, linear, size, segment, ownAccess(cpu));
+}
+
+export function writeSlow(cpu: usize, linear: u64, size: i32, segment: i32): usize {
+  return prepareWrite(cpu, linear, size, segment, ownAccess(cpu), false);
+}
+
+export function rmwSlow(cpu: usize, linear: u64, size: i32, segment: i32): usize {
+  return prepareWrite(cpu, linear, size, segment, ownAccess(cpu), true);
+}
+
+/** Host address of the code at `linear`; 0 = fault, 1 = not RAM, and exitArg0 is the gpa. */
+export function fetchSlow(cpu: usize, linear: u64): usize {
+  const access = ownAccess(cpu) | ACCESS_FETCH;
+  if ((access & ACCESS_WRAP32) == 0) {
+    if (!isCanonical(linear)) {
+      raise(cpu, EXCEPTION_GP, 0);
+      return 0;
+    }
+  } else {
+    linear &= 0xffffffff;
+    if (<u32>(linear - segBase(cpu, SEG_CS)) > segLimit(cpu, SEG_CS)) {
+      raise(cpu, EXCEPTION_GP, 0);
+      return 0;
+    }
+  }
+  const gpa = translate(cpu, linear, access);
+  if (gpa == WALK_FAULT) return 0;
+  if (inRam(cpu, gpa)) return ramHost(gpa);
+  store<u32>(cpu, <u32>gpa, VCPU_exitArg0);
+  return 1;
+}
+
+/** One value of 1, 2, 4 or 8 bytes; test `faulted` after it. */
+export function readValue(cpu: usize, linear: u64, size: i32, segment: i32, access: u32): u64 {
+  const host = prepareRead(cpu, linear, size, segment, access);
+  return host != 0 ? loadChunk(host, size) : 0;
+}
+
+/** Writes one value of 1, 2, 4 or 8 bytes; false after a fault. */
+export function writeValue(
+  cpu: usize,
+  linear: u64,
+  size: i32,
+  segment: i32,
+  access: u32,
+  value: u64,
+): bool {
+  const host = prepareWrite(cpu, linear, size, segment, access, false);
+  if (host == 0) return false;
+  storeChunk(host, size, value);
+  finishWrite(cpu, host);
+  return true;
+}
+
+/** Reads one of the CPU's tables; test `faulted` after it. */
+export function readSystem(cpu: usize, linear: u64, size: i32): u64 {
+  return readValue(cpu, linear, size, SEG_DS, systemAccess(cpu));
+}
+
+export function writeSystem(cpu: usize, linear: u64, size: i32, value: u64): bool {
+  return writeValue(cpu, linear, size, SEG_DS, systemAccess(cpu), value);
+}
+
+/** Whether `size` bytes (any number) from `linear` can be written; false after a fault. */
+export function probeWrite(cpu: usize, linear: u64, size: i32, segment: i32, access: u32): bool {
+  while (size > 0) {
+    const inPage = min(size, 4096 - <i32>(linear & 4095));
+    const at = wrap(linear, access);
+    if ((access & ACCESS_WRAP32) == 0 && !checkCanonical(cpu, at, inPage, segment)) return false;
+    if (translate(cpu, at, access | ACCESS_WRITE) == WALK_FAULT) return false;
+    linear += inPage;
+    size -= inPage;
+  }
+  return true;
+}
+
+/** For tools: the gpa of a linear address, or -1; no side effects. */
+export function translateDebug(cpu: usize, linear: u64): i32 {
+  if (!inLongMode(cpu)) linear &= 0xffffffff;
+  if (!isCanonical(linear)) return -1;
+  const page = walk(cpu, linear, ACCESS_DEBUG);
+  if (page == WALK_FAULT) return -1;
+  const gpa = a20(cpu, (<u64>page & ~4095) | (linear & 4095));
+  return gpa <= 0xffffffff ? <i32>gpa : -1;
+}

@@ -1,0 +1,162 @@
+/** What derives from CR0, CR4, EFER, RFLAGS and the segment registers, and the power-on state. */
+import {
+  MODE_CODE16,
+  MODE_CODE32,
+  MODE_CODE64,
+  MODE_FLAT,
+  SEG_CS,
+  SEG_DS,
+  SEG_ES,
+  SEG_FS,
+  SEG_GS,
+  SEG_LDTR,
+  SEG_SS,
+  SEG_TR,
+  VCPU_SIZE,
+  VCPU_a20Mask,
+  VCPU_addressMask,
+  VCPU_arenaEnd,
+  VCPU_arenaStart,
+  VCPU_attention,
+  VCPU_cpl,
+  VCPU_cr0,
+  VCPU_dr,
+  VCPU_eflags,
+  VCPU_fpuControl,
+  VCPU_gdtLimit,
+  VCPU_idtLimit,
+  VCPU_mode,
+  VCPU_mxcsr,
+  VCPU_pat,
+  VCPU_ramBytes,
+  VCPU_rip,
+  VCPU_ripMask,
+  VCPU_segEffective,
+  VCPU_stackBytes,
+  VCPU_stackMask,
+  VCPU_tlb,
+  VCPU_tscOffset,
+  VCPU_xcr0,
+} from './generated/layout';
+import {
+  cr0,
+  CR0_CD,
+  CR0_ET,
+  CR0_NW,
+  CR0_PE,
+  efer,
+  EFER_LMA,
+  segAttr,
+  segBase,
+  segLimit,
+  setSegment,
+} from './cpu';
+import { ATTR_CODE, ATTR_DB, ATTR_EXPAND_DOWN, ATTR_L, ATTR_P, ATTR_RW, ATTR_S, attrDpl } from './descriptor';
+import { flushBlocks } from './blocks';
+import { contextBase, currentContext, resetTlb } from './tlb';
+
+/** Whether accesses through a data segment need neither base, limit nor rights, in protected mode. */
+function isFlatData(cpu: usize, segment: i32): bool {
+  const attr = segAttr(cpu, segment);
+  return (
+    (attr & (ATTR_P | ATTR_S | ATTR_CODE | ATTR_EXPAND_DOWN | ATTR_RW)) == (ATTR_P | ATTR_S | ATTR_RW) &&
+    segBase(cpu, segment) == 0 &&
+    segLimit(cpu, segment) == 0xffffffff
+  );
+}
+
+function isFlat(cpu: usize): bool {
+  if (segBase(cpu, SEG_CS) != 0 || segLimit(cpu, SEG_CS) != 0xffffffff) return false;
+  // A code segment that cannot be read needs its check.
+  if ((segAttr(cpu, SEG_CS) & ATTR_RW) == 0) return false;
+  return isFlatData(cpu, SEG_DS) && isFlatData(cpu, SEG_ES) && isFlatData(cpu, SEG_SS);
+}
+
+// @ts-ignore: decorator
+@inline function setEffective(cpu: usize, segment: i32, base: u64): void {
+  store<u64>(cpu + (<usize>segment << 3), base, VCPU_segEffective);
+}
+
+/** `VCPU.tlb`, after CPL, CR4.SMAP or EFLAGS.AC may have changed. */
+export function updateContext(cpu: usize): void {
+  store<u32>(cpu, <u32>contextBase(cpu, currentContext(cpu)), VCPU_tlb);
+}
+
+/**
+ * CPL is the DPL of SS: every transfer keeps them equal, a null SS of 64-bit mode and virtual-8086
+ * mode included, and real mode loads leave a DPL of 0.
+ */
+export function updateMode(cpu: usize): void {
+  const code = segAttr(cpu, SEG_CS);
+  const protectedMode = (cr0(cpu) & CR0_PE) != 0;
+  const long = (efer(cpu) & EFER_LMA) != 0;
+  store<u32>(cpu, protectedMode ? attrDpl(segAttr(cpu, SEG_SS)) : 0, VCPU_cpl);
+  if (long && (code & ATTR_L) != 0) {
+    store<u32>(cpu, MODE_CODE64 | MODE_FLAT, VCPU_mode);
+    store<u64>(cpu, -1, VCPU_ripMask);
+    store<u32>(cpu, 8, VCPU_stackBytes);
+    store<u64>(cpu, -1, VCPU_stackMask);
+    setEffective(cpu, SEG_ES, 0);
+    setEffective(cpu, SEG_CS, 0);
+    setEffective(cpu, SEG_SS, 0);
+    setEffective(cpu, SEG_DS, 0);
+  } else {
+    const wide = (code & ATTR_DB) != 0;
+    const flat = isFlat(cpu) ? MODE_FLAT : 0;
+    store<u32>(cpu, (wide ? MODE_CODE32 : MODE_CODE16) | flat, VCPU_mode);
+    store<u64>(cpu, wide ? 0xffffffff : 0xffff, VCPU_ripMask);
+    const wideStack = (segAttr(cpu, SEG_SS) & ATTR_DB) != 0;
+    store<u32>(cpu, wideStack ? 4 : 2, VCPU_stackBytes);
+    store<u64>(cpu, wideStack ? 0xffffffff : 0xffff, VCPU_stackMask);
+    setEffective(cpu, SEG_ES, segBase(cpu, SEG_ES));
+    setEffective(cpu, SEG_CS, segBase(cpu, SEG_CS));
+    setEffective(cpu, SEG_SS, segBase(cpu, SEG_SS));
+    setEffective(cpu, SEG_DS, segBase(cpu, SEG_DS));
+  }
+  setEffective(cpu, SEG_FS, segBase(cpu, SEG_FS));
+  setEffective(cpu, SEG_GS, segBase(cpu, SEG_GS));
+  updateContext(cpu);
+}
+
+/** Power-on state: AMD64 APM vol. 2, table 14-1. EDX, the processor's signature, is left to the run loop. */
+export function reset(cpu: usize): void {
+  const ramBytes = load<u32>(cpu, VCPU_ramBytes);
+  const arenaStart = load<u32>(cpu, VCPU_arenaStart);
+  const arenaEnd = load<u32>(cpu, VCPU_arenaEnd);
+  const attention = atomic.load<u32>(cpu, VCPU_attention);
+  const tscOffset = load<u64>(cpu, VCPU_tscOffset);
+  memory.fill(cpu, 0, VCPU_SIZE);
+  store<u32>(cpu, ramBytes, VCPU_ramBytes);
+  store<u32>(cpu, arenaStart, VCPU_arenaStart);
+  store<u32>(cpu, arenaEnd, VCPU_arenaEnd);
+  store<u64>(cpu, tscOffset, VCPU_tscOffset);
+  atomic.store<u32>(cpu, attention, VCPU_attention);
+
+  store<u32>(cpu, -1, VCPU_a20Mask);
+  store<u64>(cpu, 0xffff, VCPU_addressMask);
+  store<u64>(cpu, 0xffffffff, VCPU_addressMask + 8);
+  store<u64>(cpu, -1, VCPU_addressMask + 16);
+
+  store<u32>(cpu, 2, VCPU_eflags);
+  store<u32>(cpu, CR0_CD | CR0_NW | CR0_ET, VCPU_cr0);
+  store<u64>(cpu, 0xffff0ff0, VCPU_dr + 6 * 8);
+  store<u64>(cpu, 0x400, VCPU_dr + 7 * 8);
+  store<u64>(cpu, 1, VCPU_xcr0);
+  store<u64>(cpu, 0x0007040600070406, VCPU_pat);
+  store<u32>(cpu, 0x1f80, VCPU_mxcsr);
+  store<u16>(cpu, 0x40, VCPU_fpuControl);
+
+  for (let segment = SEG_ES; segment <= SEG_GS; segment++) {
+    setSegment(cpu, segment, 0, 0, 0xffff, ATTR_P | ATTR_S | ATTR_RW | 1);
+  }
+  setSegment(cpu, SEG_CS, 0xf000, 0xffff0000, 0xffff, ATTR_P | ATTR_S | ATTR_CODE | ATTR_RW | 1);
+  setSegment(cpu, SEG_LDTR, 0, 0, 0xffff, ATTR_P | 2);
+  setSegment(cpu, SEG_TR, 0, 0, 0xffff, ATTR_P | 11);
+  store<u32>(cpu, 0xffff, VCPU_gdtLimit);
+  store<u32>(cpu, 0xffff, VCPU_idtLimit);
+  store<u64>(cpu, 0xfff0, VCPU_rip);
+
+  resetTlb(cpu);
+  flushBlocks(cpu);
+  updateMode(cpu);
+}

@@ -32,6 +32,8 @@ export const CORE_FUNCTIONS = {
   commitWrite: fn('void'),
   /** (segment, offset, size, access 0 = read, 1 = write): checks limit and type outside the flat case. */
   segmentLinear: fn('linear', 'i32', 'i64', 'i32', 'i32'),
+  /** (offset): outside the flat case, 0 and #GP(0) raised if it is beyond the limit of CS, else 1. */
+  checkCodeOffset: fn('host', 'i64'),
   /** (linear): host address of code, 0 = fault, 1 = not RAM (exitArg0 = gpa). */
   fetchSlow: fn('host', 'i64'),
 

@@ -84,6 +84,8 @@ export const VCPU = struct({
   stackMask: 'u64',
   /** ANDed into (E/R)IP. */
   ripMask: 'u64',
+  /** ANDed into linear addresses of code: 32 bits outside 64-bit mode. */
+  linearMask: 'u64',
   /** ANDed into effective addresses, by address size code: 0 = 16, 1 = 32, 2 = 64 bits. */
   addressMask: ['u64', 3],
 

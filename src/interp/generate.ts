@@ -1,0 +1,463 @@
+/**
+ * Generates interpreter.wasm: `run(cpu)` and `runBlock(cpu, block)` over decoded blocks (docs/core.md).
+ *
+ * One function holds the loop with the hot handlers inline behind a `br_table`; every other handler is
+ * a function of its own, (cpu, rec) -> STATUS_*, called through a table. Measured in
+ * ../shared/MEASUREMENTS.md: a loop function that holds thousands of handlers takes 457 ms to optimise.
+ */
+import { Builder } from '../ir/builder.ts';
+import { FORMS, HANDLER_COUNT, HANDLER_END, HANDLER_UNDEFINED, type Form } from '../isa/forms.ts';
+import { describeInstruction } from '../isa/semantics/index.ts';
+import { CORE_FUNCTIONS, type CoreFunction, type CoreName } from '../layout/core-abi.ts';
+import {
+  EXIT_BUDGET,
+  EXIT_DECODE,
+  EXIT_FETCH_MMIO,
+  STATUS_BRANCH,
+  STATUS_EXIT,
+  STATUS_FAULT,
+  STATUS_FAULT_AT_RIP,
+  STATUS_NEXT,
+  STATUS_REPEAT,
+} from '../layout/exits.ts';
+import { BLOCK_HASH_OFFSET, RAM_BASE, TLB_ENTRIES } from '../layout/map.ts';
+import {
+  BLOCK,
+  FLAGS_ADC,
+  FLAGS_ADD,
+  FLAGS_DEC,
+  FLAGS_EXPLICIT,
+  FLAGS_INC,
+  FLAGS_RESULT,
+  FLAGS_SBB,
+  FLAGS_SUB,
+  HANDLER_LOOKUP,
+  RECORD,
+  REG_PAGE_RIP,
+  SEG_CS,
+  TLB_ENTRY,
+  VCPU,
+} from '../layout/vcpu.ts';
+import { Code, type Label } from '../wasmgen/code.ts';
+import { ModuleBuilder, type Signature } from '../wasmgen/module.ts';
+import { I32, I64, type ValueType } from '../wasmgen/opcodes.ts';
+import { isHot } from './hot.ts';
+import { HandlerLowering, LocalPool, type Functions } from './lower.ts';
+import { RecordSite } from './site.ts';
+
+/** Internal to this module: the direct branch of the record is taken. */
+const STATUS_FOLLOW = 6;
+
+const MAX_PAGES = 65536;
+
+const RESULT_TYPES: Record<CoreFunction['result'], readonly ValueType[]> = {
+  host: [I32],
+  status: [I32],
+  linear: [I64],
+  value: [I64],
+  checked: [I64],
+  void: [],
+};
+
+export function generateInterpreter(): Uint8Array<ArrayBuffer> {
+  const module = new ModuleBuilder();
+  module.importMemory('env', 'memory', 1, MAX_PAGES);
+  const imported = new Map<CoreName, number>();
+  for (const [name, { params, result }] of Object.entries<CoreFunction>(CORE_FUNCTIONS)) {
+    const types = params.map((type): ValueType => (type === 'i32' ? I32 : I64));
+    const signature: Signature = { params: [I32, ...types], results: RESULT_TYPES[result] };
+    imported.set(name as CoreName, module.importFunction('core', name, signature));
+  }
+  const conditions = new Map<number, number>();
+  const functions: Functions = {
+    core: (name) => imported.get(name)!,
+    condition: (even) => conditions.get(even)!,
+  };
+  for (const even of [0, 2, 4, 6, 8, 10, 12, 14]) {
+    conditions.set(even, module.declare({ params: [I32], results: [I32] }));
+  }
+  defineConditions(module, functions);
+
+  const handlerType: Signature = { params: [I32, I32], results: [I32] };
+  module.table(HANDLER_COUNT);
+  const main = module.declare({ params: [I32, I32], results: [I32] });
+  for (const form of FORMS) {
+    if (isHot(form)) continue;
+    const func = module.declare(handlerType);
+    module.define(func, coldHandler(form, functions));
+    module.element(form.id, func);
+  }
+  const undefinedHandler = module.declare(handlerType);
+  module.define(undefinedHandler, raiseUndefined());
+  module.element(HANDLER_UNDEFINED, undefinedHandler);
+  module.define(main, mainLoop(functions, module.type(handlerType)));
+  const run = module.declare({ params: [I32], results: [I32] });
+  module.define(run, new Code([I32]).get(0).i32Const(0).call(main));
+  module.exportFunction('run', run);
+  module.exportFunction('runBlock', main);
+  return module.build();
+}
+
+function describe(form: Form): Builder {
+  const builder = new Builder();
+  describeInstruction(builder, new RecordSite(form));
+  return builder;
+}
+
+/** An encoding without a form: the decoder says which vector (#UD, or #GP if it is too long). */
+function raiseUndefined(): Code {
+  const code = new Code([I32, I32]);
+  code.get(0).get(0).memory('i64.load', VCPU.at.countUndefined).i64Const(1n).op('i64.add');
+  code.memory('i64.store', VCPU.at.countUndefined);
+  code.get(0).get(1).memory('i32.load', RECORD.at.imm).i32Const(1).op('i32.add');
+  code.memory('i32.store', VCPU.at.exception);
+  code.get(0).i32Const(0).memory('i32.store', VCPU.at.exceptionError);
+  return code.i32Const(STATUS_FAULT);
+}
+
+function coldHandler(form: Form, functions: Functions): Code {
+  const code = new Code([I32, I32]);
+  const status = (value: number) => (): void => void code.i32Const(value).return();
+  const lowering = new HandlerLowering(code, 0, 1, functions, {
+    fault: status(STATUS_FAULT),
+    status: (_code, local) => void code.get(local).return(),
+    branch: status(STATUS_BRANCH),
+    follow: () => {
+      code.if();
+      code.i32Const(STATUS_FOLLOW).return().end();
+    },
+  }, new LocalPool(code));
+  lowering.statements(describe(form).finish());
+  return code.i32Const(STATUS_NEXT);
+}
+
+/** CF, OF and the conditions that combine flags, from the lazy flags of the vCPU block. */
+function defineConditions(module: ModuleBuilder, functions: Functions): void {
+  const cpu = 0;
+  const define = (even: number, emit: (code: Code) => void): void => {
+    const code = new Code([I32]);
+    emit(code);
+    module.define(functions.condition(even), code);
+  };
+  const kind = (code: Code): Code => code.get(cpu).memory('i32.load', VCPU.at.flagKind);
+  const wide = (code: Code, at: number): Code => code.get(cpu).memory('i64.load', at);
+  const explicitBit = (code: Code, bit: number): Code =>
+    code.get(cpu).memory('i32.load', VCPU.at.flagA).i32Const(bit).op('i32.shr_u').i32Const(1).op('i32.and');
+  const { flagResult: r, flagA: a, flagB: b } = VCPU.at;
+
+  /** One case a FLAGS_* kind, in order; each leaves an i32. */
+  const byKind = (code: Code, cases: readonly ((code: Code) => void)[]): void => {
+    const labels: Label[] = cases.map(() => code.block());
+    kind(code).brTable([...labels].reverse(), labels[0]!);
+    for (const emit of cases) {
+      code.end();
+      emit(code);
+      code.return();
+    }
+    code.unreachable();
+  };
+  const zero = (code: Code): void => void code.i32Const(0);
+  const compare = (x: number, y: number, op: string) => (code: Code): void => {
+    wide(code, x);
+    wide(code, y);
+    code.op(op);
+  };
+  const storedCarry = (code: Code): void => void code.get(cpu).memory('i32.load', b);
+  const kinds = (by: Record<number, (code: Code) => void>): ((code: Code) => void)[] =>
+    Array.from({ length: FLAGS_RESULT + 1 }, (_, i) => by[i] ?? zero);
+
+  define(2, (code) =>
+    byKind(
+      code,
+      kinds({
+        [FLAGS_EXPLICIT]: (c) => explicitBit(c, 0),
+        [FLAGS_ADD]: compare(r, a, 'i64.lt_u'),
+        [FLAGS_ADC]: compare(r, a, 'i64.le_u'),
+        [FLAGS_SUB]: compare(a, b, 'i64.lt_u'),
+        [FLAGS_SBB]: compare(a, b, 'i64.le_u'),
+        [FLAGS_INC]: storedCarry,
+        [FLAGS_DEC]: storedCarry,
+        [FLAGS_RESULT]: (c) => explicitBit(c, 0),
+      }),
+    ),
+  );
+  const negative = (code: Code): void => void code.i64Const(0n).op('i64.lt_s');
+  const addOverflow = (code: Code): void => {
+    wide(code, a);
+    wide(code, r).op('i64.xor');
+    wide(code, b);
+    wide(code, r).op('i64.xor').op('i64.and');
+    negative(code);
+  };
+  const subOverflow = (code: Code): void => {
+    wide(code, a);
+    wide(code, b).op('i64.xor');
+    wide(code, a);
+    wide(code, r).op('i64.xor').op('i64.and');
+    negative(code);
+  };
+  define(0, (code) =>
+    byKind(
+      code,
+      kinds({
+        [FLAGS_EXPLICIT]: (c) => explicitBit(c, 11),
+        [FLAGS_ADD]: addOverflow,
+        [FLAGS_ADC]: addOverflow,
+        [FLAGS_SUB]: subOverflow,
+        [FLAGS_SBB]: subOverflow,
+        [FLAGS_INC]: (c) => {
+          wide(c, a).i64Const(-1n).op('i64.xor');
+          wide(c, r).op('i64.and');
+          negative(c);
+        },
+        [FLAGS_DEC]: (c) => {
+          wide(c, r).i64Const(-1n).op('i64.xor');
+          wide(c, a).op('i64.and');
+          negative(c);
+        },
+        [FLAGS_RESULT]: (c) => explicitBit(c, 11),
+      }),
+    ),
+  );
+  /** From the result, or from the explicit image. */
+  const fromResult = (code: Code, bit: number, emit: () => void): void => {
+    kind(code).if(true, I32);
+    emit();
+    code.else();
+    explicitBit(code, bit);
+    code.end();
+  };
+  const isZero = (code: Code): void =>
+    fromResult(code, 6, () => void wide(code, r).op('i64.eqz'));
+  const isNegative = (code: Code): void =>
+    fromResult(code, 7, () => {
+      wide(code, r);
+      negative(code);
+    });
+  define(4, isZero);
+  define(8, isNegative);
+  define(10, (code) =>
+    fromResult(code, 2, () => {
+      code.get(cpu).memory('i32.load8_u', r).op('i32.popcnt').i32Const(1).op('i32.and').op('i32.eqz');
+    }),
+  );
+  const call = (code: Code, even: number): Code => code.get(cpu).call(functions.condition(even));
+  define(6, (code) => {
+    call(code, 2);
+    isZero(code);
+    code.op('i32.or');
+  });
+  define(12, (code) => {
+    call(code, 0);
+    isNegative(code);
+    code.op('i32.ne');
+  });
+  define(14, (code) => {
+    call(code, 12);
+    isZero(code);
+    code.op('i32.or');
+  });
+}
+
+/** run(cpu, block): `block` = 0 looks rip up. */
+function mainLoop(functions: Functions, handlerType: number): Code {
+  const code = new Code([I32, I32]);
+  const cpu = 0;
+  const block = 1;
+  const rec = code.local(I32);
+  /** The record whose direct branch leads to the block looked up, or 0: it will hold the link. */
+  const from = code.local(I32);
+  const status = code.local(I32);
+  const n = code.local(I32);
+  const host = code.local(I32);
+  const entry = code.local(I32);
+  const rip = code.local(I64);
+  const linear = code.local(I64);
+  const pool = new LocalPool(code);
+
+  const loadRip = (): Code => code.get(cpu).memory('i64.load', VCPU.at.rip);
+  const pageRip = VCPU.at.regs + REG_PAGE_RIP * 8;
+  const exit = (reason: number): Code => code.i32Const(reason).return();
+
+  /** Gives back what the block's instructions from `rec` (plus `done`) on were charged. */
+  const refund = (done: number): void => {
+    code.get(cpu);
+    code.get(cpu).memory('i32.load', VCPU.at.budget);
+    code.get(block).memory('i32.load16_u', BLOCK.at.count).op('i32.add');
+    code.get(rec).get(block).op('i32.sub').i32Const(BLOCK.size).op('i32.sub');
+    code.i32Const(Math.log2(RECORD.size)).op('i32.shr_u').op('i32.sub');
+    if (done) code.i32Const(done).op('i32.sub');
+    code.memory('i32.store', VCPU.at.budget);
+  };
+  /** rip = address of the instruction in `rec`. */
+  const storeOwnRip = (): void => {
+    code.get(cpu);
+    code.get(cpu).memory('i64.load', pageRip);
+    code.get(rec).memory('i32.load16_u', RECORD.at.place).i32Const(0xfff).op('i32.and');
+    code.op('i64.extend_i32_u').op('i64.add');
+    code.get(cpu).memory('i64.load', VCPU.at.ripMask).op('i64.and');
+    code.memory('i64.store', VCPU.at.rip);
+  };
+
+  const outer = code.loop();
+  // Falls out of `lookup` when there is a block to enter.
+  const haveBlock = code.block();
+  code.get(block).brIf(haveBlock);
+  {
+    // --- look rip up
+    code.get(cpu).memory('i32.load', VCPU.at.budget).i32Const(0).op('i32.le_s').if(false);
+    exit(EXIT_BUDGET);
+    code.end();
+    loadRip().tee(rip);
+    code.get(cpu).memory('i64.load', VCPU.at.segEffective + SEG_CS * 8).op('i64.add');
+    code.get(cpu).memory('i64.load', VCPU.at.linearMask).op('i64.and').tee(linear);
+    code.op('i32.wrap_i64').i32Const(12 - Math.log2(TLB_ENTRY.size)).op('i32.shr_u');
+    code.i32Const((TLB_ENTRIES - 1) * TLB_ENTRY.size).op('i32.and');
+    code.get(cpu).memory('i32.load', VCPU.at.tlb).op('i32.add').tee(entry);
+    code.memory('i64.load', TLB_ENTRY.at.executeTag);
+    code.get(linear).i64Const(-4096n).op('i64.and').op('i64.eq').if(true);
+    code.get(linear).op('i32.wrap_i64').get(entry).memory('i32.load', TLB_ENTRY.at.addend).op('i32.add').set(host);
+    code.else();
+    code.get(cpu).get(linear).call(functions.core('fetchSlow')).tee(host);
+    code.i32Const(1).op('i32.le_u').if(false);
+    code.get(host).if();
+    exit(EXIT_FETCH_MMIO);
+    code.end();
+    code.i32Const(0).set(from);
+    code.get(cpu).call(functions.core('deliverException')).i32Const(STATUS_EXIT).op('i32.eq').if(false);
+    code.get(cpu).memory('i32.load', VCPU.at.exitReason).return();
+    code.end();
+    code.br(outer);
+    code.end().end();
+    // pageRip = rip - offset in page
+    code.get(cpu).get(rip).get(linear).i64Const(0xfffn).op('i64.and').op('i64.sub').memory('i64.store', pageRip);
+    // hash = (physical ^ physical >>> 12) & FFFFh
+    code.get(host).i32Const(RAM_BASE).op('i32.sub').tee(n);
+    code.get(n).i32Const(12).op('i32.shr_u').op('i32.xor').i32Const(0xffff).op('i32.and');
+    code.i32Const(2).op('i32.shl').get(cpu).op('i32.add').memory('i32.load', BLOCK_HASH_OFFSET).set(block);
+    const missing = code.block();
+    const found = code.block();
+    const chain = code.loop();
+    code.get(block).op('i32.eqz').brIf(missing, false);
+    code.get(block).memory('i32.load', BLOCK.at.address).get(n).op('i32.eq');
+    code.get(block).memory('i32.load', BLOCK.at.mode).get(cpu).memory('i32.load', VCPU.at.mode).op('i32.eq');
+    code.op('i32.and').brIf(found, true);
+    code.get(block).memory('i32.load', BLOCK.at.hashNext).set(block);
+    code.br(chain).end();
+    code.end(); // found
+    code.get(from).if();
+    code.get(from).get(block).memory('i32.store', RECORD.at.imm);
+    code.i32Const(0).set(from);
+    code.end();
+    code.br(haveBlock);
+    code.end(); // missing
+    code.get(cpu).get(host).memory('i32.store', VCPU.at.exitArg0);
+    exit(EXIT_DECODE);
+  }
+  code.end(); // haveBlock
+
+  // --- enter the block
+  code.get(cpu).memory('i32.load', VCPU.at.budget);
+  code.get(block).memory('i32.load16_u', BLOCK.at.count).op('i32.sub').tee(n).i32Const(0).op('i32.lt_s').if(false);
+  code.get(cpu).get(cpu).memory('i64.load', pageRip);
+  code.get(block).memory('i32.load', BLOCK.at.address).i32Const(0xfff).op('i32.and').op('i64.extend_i32_u');
+  code.op('i64.add').get(cpu).memory('i64.load', VCPU.at.ripMask).op('i64.and').memory('i64.store', VCPU.at.rip);
+  exit(EXIT_BUDGET);
+  code.end();
+  code.get(cpu).get(n).memory('i32.store', VCPU.at.budget);
+  code.get(block).get(block).memory('i32.load', BLOCK.at.heat).i32Const(1).op('i32.add').memory('i32.store', BLOCK.at.heat);
+  code.get(block).i32Const(BLOCK.size).op('i32.add').set(rec);
+
+  const next = code.loop();
+  const follow = code.block();
+  const branch = code.block();
+  const byStatus = code.block();
+  const fault = code.block();
+  const relookup = code.block();
+  const cold = code.block();
+  const hot = FORMS.filter(isHot);
+  const labels = new Map<number, Label>();
+  for (const form of hot.toReversed()) labels.set(form.id, code.block());
+  code.get(rec).memory('i32.load16_u', RECORD.at.handler);
+  code.brTable(
+    Array.from({ length: HANDLER_COUNT }, (_, id) => {
+      if (id === HANDLER_LOOKUP) return relookup;
+      if (id === HANDLER_END) return follow;
+      return labels.get(id) ?? cold;
+    }),
+    cold,
+  );
+  for (const form of hot) {
+    code.end();
+    const lowering = new HandlerLowering(code, cpu, rec, functions, {
+      fault: () => void code.br(fault),
+      status: (_code, local) => void code.get(local).set(status).br(byStatus),
+      branch: () => void code.br(branch),
+      follow: () => {
+        // Not taken: the end record behind this one has the way on.
+        code.set(n);
+        code.get(rec).get(rec).i32Const(RECORD.size).op('i32.add').get(n).select().set(rec);
+        code.br(follow);
+      },
+    }, pool);
+    lowering.statements(describe(form).finish());
+    code.get(rec).i32Const(RECORD.size).op('i32.add').set(rec).br(next);
+  }
+  code.end(); // cold
+  code.get(cpu).get(rec).get(rec).memory('i32.load16_u', RECORD.at.handler);
+  code.callIndirect(handlerType, 0).tee(status).op('i32.eqz').if(true);
+  code.get(rec).i32Const(RECORD.size).op('i32.add').set(rec).br(next);
+  code.end();
+  code.br(byStatus);
+
+  code.end(); // relookup: the block died under us
+  refund(0);
+  storeOwnRip();
+  code.i32Const(0).set(block).i32Const(0).set(from).br(outer);
+
+  code.end(); // fault
+  code.i32Const(STATUS_FAULT).set(status);
+
+  code.end(); // byStatus
+  code.get(status).i32Const(STATUS_FOLLOW).op('i32.eq').brIf(follow);
+  code.get(status).i32Const(STATUS_BRANCH).op('i32.eq').brIf(branch);
+  code.get(status).i32Const(STATUS_FAULT).op('i32.eq').if();
+  storeOwnRip();
+  code.end();
+  code.get(status).i32Const(STATUS_FAULT).op('i32.eq').get(status).i32Const(STATUS_FAULT_AT_RIP).op('i32.eq').op('i32.or').if();
+  refund(0);
+  code.get(cpu).call(functions.core('deliverException')).i32Const(STATUS_EXIT).op('i32.eq').if(false);
+  code.get(cpu).memory('i32.load', VCPU.at.exitReason).return();
+  code.end();
+  code.i32Const(0).set(block).i32Const(0).set(from).br(outer);
+  code.end();
+  code.get(status).i32Const(STATUS_REPEAT).op('i32.eq').if();
+  refund(0);
+  storeOwnRip();
+  code.i32Const(0).set(block).i32Const(0).set(from).br(outer);
+  code.end();
+  // STATUS_EXIT
+  refund(1);
+  code.get(cpu).memory('i32.load', VCPU.at.exitReason).return();
+
+  code.end(); // branch
+  refund(1);
+  code.i32Const(0).set(block).i32Const(0).set(from).br(outer);
+
+  code.end(); // follow: the direct branch, or the end, in `rec`
+  code.get(rec).memory('i32.load', RECORD.at.imm).tee(block).brIf(outer);
+  code.get(cpu);
+  code.get(cpu).memory('i64.load', pageRip).get(rec).memory('i64.load32_s', RECORD.at.disp).op('i64.add');
+  code.get(cpu).memory('i64.load', VCPU.at.ripMask).op('i64.and').set(rip);
+  // A branch with a 16-bit operand wraps its target.
+  code.get(rip).get(rip).i64Const(0xffffn).op('i64.and');
+  code.get(rec).memory('i32.load8_u', RECORD.at.reg).i32Const(16).op('i32.ne').select();
+  code.memory('i64.store', VCPU.at.rip);
+  code.get(rec).i32Const(0).get(rec).memory('i32.load8_u', RECORD.at.rm).select().set(from);
+  code.br(outer);
+  code.end(); // next
+  code.end(); // outer
+  code.unreachable();
+  return code;
+}
+

@@ -1,0 +1,3 @@
+import type { Descriptions } from './common.ts';
+
+export const SSE: Descriptions = {};

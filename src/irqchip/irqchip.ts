@@ -32,6 +32,7 @@ import { PicPair } from './pic.ts';
 import { Pit } from './pit.ts';
 
 const LINES = (IRQCHIP_ADDRESS + IRQCHIP.at.lines) >>> 2;
+const INPUTS = (IRQCHIP_ADDRESS + IRQCHIP.at.inputs) >>> 2;
 const ISA_LINES = 16;
 const PIT_LINE = 0;
 
@@ -88,6 +89,7 @@ export class IrqChip {
   reset(): void {
     this.#locked(() => {
       this.#views.u32[LINES] = 0;
+      this.#views.u32.fill(0, INPUTS, INPUTS + IO_APIC_LINES);
       this.#pic.reset();
       this.#ioapic.reset();
       this.#pit.reset();
@@ -97,14 +99,20 @@ export class IrqChip {
 
   // --- inputs, from any thread
 
-  /** Drives line `gsi` (0-23). */
-  setLine(gsi: number, asserted: boolean): void {
-    this.#locked(() => this.#drive(gsi, asserted));
-  }
-
-  line(gsi: number): InterruptLine {
-    if (!(gsi >= 0 && gsi < IO_APIC_LINES)) throw new Error(`no interrupt line ${gsi}`);
-    return { set: (asserted) => this.setLine(gsi, asserted) };
+  /** Line `gsi` (0-23) for one of up to 32 devices that share it: it is asserted while any `input` is. */
+  line(gsi: number, input = 0): InterruptLine {
+    if (!(gsi >= 0 && gsi < IO_APIC_LINES && input >= 0 && input < 32)) throw new Error(`no line ${gsi}.${input}`);
+    const index = INPUTS + gsi;
+    const bit = 1 << input;
+    return {
+      set: (asserted) => {
+        this.#locked(() => {
+          const inputs = asserted ? this.#views.u32[index]! | bit : this.#views.u32[index]! & ~bit;
+          this.#views.u32[index] = inputs;
+          this.#drive(gsi, inputs !== 0);
+        });
+      },
+    };
   }
 
   /** A device's memory write into FEExxxxxh (SDM 11.11). False if the address is not one of an MSI. */

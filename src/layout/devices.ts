@@ -114,9 +114,10 @@ export const PORT92_ADDRESS = DEVICES_BASE + 0x1b80;
 /** PCI bus 0: the address latch and each function's configuration space and BAR state. */
 export const PCI = struct({
   lock: 'i32',
+  /** Port CF8h. */
   address: 'u32',
-  /** Level of each INTx per function is in PCI_FUNCTION; these are the counts per PIRQ. */
-  pirqLevels: ['u32', 4],
+  /** Bumped when a BAR or a decode-enable bit changes: threads then look at the BARs anew. */
+  generation: 'i32',
 });
 export const PCI_ADDRESS = DEVICES_BASE + 0x2000;
 export const PCI_FUNCTION = struct({

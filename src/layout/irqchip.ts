@@ -9,8 +9,10 @@ import { struct } from './struct.ts';
 export const IRQCHIP = struct({
   /** See sync/lock.ts. */
   lock: 'i32',
-  /** Last level of each line (gsi), bit by bit: what devices drive. */
+  /** Level of each line (gsi), bit by bit. */
   lines: 'u32',
+  /** Per line: which of the up to 32 devices that share it assert it. */
+  inputs: ['u32', IO_APIC_LINES],
   /** Times that the lock was contended. */
   contended: 'u32',
 });

@@ -70,6 +70,13 @@ export class ByteRing {
     return true;
   }
 
+  /** Producer: waits up to `timeout` ms for the consumer to take something. Blocks: never on a page. */
+  waitForRoom(timeout: number): void {
+    const index = this.#index + TAIL;
+    // Returns at once if the tail moved since it was read; the consumer need not notify, as the wait is short.
+    if (this.free === 0) Atomics.wait(this.#views.i32, index, Atomics.load(this.#views.i32, index), timeout);
+  }
+
   /** Producer: appends as many bytes as fit and returns how many those were. */
   push(bytes: Uint8Array): number {
     const { u8, u32 } = this.#views;

@@ -2,7 +2,7 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Result } from '../../src/base/result.ts';
-import { err, ok } from '../../src/base/result.ts';
+import { failure, success } from '../../src/base/result.ts';
 import { cacheFolder } from './folders.ts';
 import { run } from './process.ts';
 
@@ -22,28 +22,28 @@ export async function hasApt(): Promise<boolean> {
 
 /** The package that a meta package such as linux-image-cloud-amd64 depends on; `pattern` picks among several. */
 export async function resolveMetaPackage(name: string, pattern: RegExp): Promise<Result<string>> {
-  if (!(await hasApt())) return err(NO_APT);
+  if (!(await hasApt())) return failure(NO_APT);
   const shown = await run('apt-cache', ['show', '--no-all-versions', name]);
   const depends = /^Depends: (.*)$/m.exec(shown.stdout)?.[1] ?? '';
   const found = depends
     .split(',')
     .map((entry) => entry.trim().split(/[ (]/)[0] ?? '')
     .find((entry) => pattern.test(entry));
-  if (found === undefined) return err(unknownPackage(name));
+  if (found === undefined) return failure(unknownPackage(name));
   const architecture = name.split(':')[1];
-  return ok(architecture === undefined ? found : `${found.split(':')[0]}:${architecture}`);
+  return success(architecture === undefined ? found : `${found.split(':')[0]}:${architecture}`);
 }
 
 /** Makes sure that the candidate version of `name` is in the cache. Only the download touches the network. */
 export async function fetchPackage(name: string, log: Log): Promise<Result<Package>> {
-  if (!(await hasApt())) return err(NO_APT);
+  if (!(await hasApt())) return failure(NO_APT);
   const shown = await run('apt-cache', ['show', '--no-all-versions', name]);
   const version = /^Version: (.*)$/m.exec(shown.stdout)?.[1];
-  if (version === undefined) return err(unknownPackage(name));
+  if (version === undefined) return failure(unknownPackage(name));
   const folder = join(cacheFolder(), 'debian');
   await mkdir(folder, { recursive: true });
   const cached = await findDeb(folder, name, version);
-  if (cached !== undefined) return ok({ name, version, file: cached });
+  if (cached !== undefined) return success({ name, version, file: cached });
   log(`downloading ${name} ${version}`);
   // apt verifies the signature chain of what it downloads. Its unprivileged user may not be able to write here.
   const download = await run(
@@ -56,11 +56,11 @@ export async function fetchPackage(name: string, log: Log): Promise<Result<Packa
   const file = await findDeb(folder, name, version);
   if (download.code !== 0 || file === undefined) {
     const reason = download.stderr.trim().split('\n').at(-1) ?? '';
-    return err(
+    return failure(
       `apt-get could not download ${name} ${version} (${reason}). Check the network, or run: apt-get update`,
     );
   }
-  return ok({ name, version, file });
+  return success({ name, version, file });
 }
 
 /** apt encodes the colon of an epoch as %3a in file names. */
@@ -79,11 +79,11 @@ async function findDeb(folder: string, name: string, version: string): Promise<s
 
 /** Package lists may be missing (a fresh container) or lack a foreign architecture; root can bring them. */
 export async function ensureKnown(name: string, log: Log): Promise<Result<true>> {
-  if (!(await hasApt())) return err(NO_APT);
+  if (!(await hasApt())) return failure(NO_APT);
   const isKnown = async (): Promise<boolean> =>
     (await run('apt-cache', ['show', '--no-all-versions', name])).stdout.includes('Version:');
-  if (await isKnown()) return ok(true);
-  if (process.getuid?.() !== 0) return err(unknownPackage(name));
+  if (await isKnown()) return success(true);
+  if (process.getuid?.() !== 0) return failure(unknownPackage(name));
   const architecture = name.split(':')[1];
   if (architecture !== undefined) {
     const foreign = await run('dpkg', ['--print-foreign-architectures']);
@@ -94,7 +94,7 @@ export async function ensureKnown(name: string, log: Log): Promise<Result<true>>
   }
   log('updating the package lists');
   await run('apt-get', ['-q', 'update']);
-  return (await isKnown()) ? ok(true) : err(unknownPackage(name));
+  return (await isKnown()) ? success(true) : failure(unknownPackage(name));
 }
 
 const NO_APT =

@@ -9,7 +9,7 @@ import { mkdir, readFile, readdir, rename, stat, writeFile } from 'node:fs/promi
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Result } from '../../src/base/result.ts';
-import { err, ok } from '../../src/base/result.ts';
+import { failure, success } from '../../src/base/result.ts';
 import { ensureKnown, fetchPackage } from './apt.ts';
 import type { Log } from './apt.ts';
 import { readDeb } from './deb.ts';
@@ -27,7 +27,7 @@ export async function buildGuest(log: Log, force = false): Promise<Result<GuestM
     const present = await presentGuest(tools);
     if (present !== undefined) {
       log(`default guest: ready (Linux ${present.release})`);
-      return ok(present);
+      return success(present);
     }
   }
   log('default guest: building from Debian packages');
@@ -59,14 +59,14 @@ export async function buildGuest(log: Log, force = false): Promise<Result<GuestM
   // Last, so that a manifest always describes files that are there.
   await put('manifest.json', new TextEncoder().encode(`${JSON.stringify(manifest, undefined, 2)}\n`));
   log(`default guest: built (Linux ${manifest.release}, initramfs ${(initrd.length / 1e6).toFixed(1)} MB)`);
-  return ok(manifest);
+  return success(manifest);
 }
 
 async function readBusybox(file: string): Promise<Result<Uint8Array>> {
   for await (const entry of readDeb(await readFile(file), (path) => /(^|\/)bin\/busybox$/.test(path))) {
-    if (entry.type === 'file') return ok(entry.data);
+    if (entry.type === 'file') return success(entry.data);
   }
-  return err(`${file} holds no bin/busybox: the package has changed its layout.`);
+  return failure(`${file} holds no bin/busybox: the package has changed its layout.`);
 }
 
 async function put(name: string, data: Uint8Array): Promise<GuestFile> {

@@ -2,7 +2,7 @@
 import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Result } from '../../src/base/result.ts';
-import { ok } from '../../src/base/result.ts';
+import { success } from '../../src/base/result.ts';
 import { ensureKnown, fetchPackage, resolveMetaPackage } from './apt.ts';
 import type { Log, Package } from './apt.ts';
 import { readDeb } from './deb.ts';
@@ -72,7 +72,7 @@ export async function readKernel(source: Package): Promise<Kernel> {
 /** Path of the flavour's bzImage, for tests: fetched on the first call, then from the cache without asking apt. */
 export async function kernelImage(flavour: KernelFlavour, log: Log): Promise<Result<string>> {
   const file = join(cacheFolder(), 'kernels', `vmlinuz-${flavour}`);
-  if (await exists(file)) return ok(file);
+  if (await exists(file)) return success(file);
   const source = await fetchKernelPackage(flavour, log);
   if (!source.ok) return source;
   log(`unpacking ${source.value.name}`);
@@ -81,7 +81,7 @@ export async function kernelImage(flavour: KernelFlavour, log: Log): Promise<Res
     await mkdir(join(file, '..'), { recursive: true });
     await writeFile(`${file}.part`, entry.data);
     await rename(`${file}.part`, file);
-    return ok(file);
+    return success(file);
   }
   throw new Error(`${source.value.file} holds no boot/vmlinuz`);
 }

@@ -1,0 +1,45 @@
+/** Guest memory as the x87 and the state-saving instructions use it: TLB first, the slow path behind it. */
+import { commitWrite, readSlow, writeSlow } from './mmu';
+import {
+  TLB_ENTRY_SIZE,
+  TLB_ENTRY_addend,
+  TLB_ENTRY_readTag,
+  TLB_ENTRY_writeTag,
+  TLB_ENTRIES,
+  VCPU_scratch,
+  VCPU_tlb,
+} from './generated/layout';
+
+/** Where `size` bytes (at most 64) can be read, or 0 after a fault. */
+export function hostForRead(cpu: i32, linear: i64, size: i32, segment: i32): i32 {
+  const entry = load<u32>(cpu, VCPU_tlb) + ((<u32>(linear >> 12)) & (TLB_ENTRIES - 1)) * TLB_ENTRY_SIZE;
+  if (((linear + size - 1) & ~0xfff) == load<i64>(entry, TLB_ENTRY_readTag)) {
+    return <i32>linear + load<i32>(entry, TLB_ENTRY_addend);
+  }
+  return readSlow(cpu, linear, size, segment);
+}
+
+/** Where `size` bytes can be put, or 0 after a fault; `stored` must follow. */
+export function hostForWrite(cpu: i32, linear: i64, size: i32, segment: i32): i32 {
+  const entry = load<u32>(cpu, VCPU_tlb) + ((<u32>(linear >> 12)) & (TLB_ENTRIES - 1)) * TLB_ENTRY_SIZE;
+  if (((linear + size - 1) & ~0xfff) == load<i64>(entry, TLB_ENTRY_writeTag)) {
+    return <i32>linear + load<i32>(entry, TLB_ENTRY_addend);
+  }
+  return writeSlow(cpu, linear, size, segment);
+}
+
+/** Completes a write whose bytes are at `host`. */
+export function stored(cpu: i32, host: i32): void {
+  if (host == cpu + <i32>VCPU_scratch) commitWrite(cpu);
+}
+
+/** Whether [linear, linear + size) with size <= 4096 can be written (or read), before anything is changed. */
+export function canWrite(cpu: i32, linear: i64, size: i32, segment: i32): bool {
+  if (hostForWrite(cpu, linear, 1, segment) == 0) return false;
+  return hostForWrite(cpu, linear + size - 1, 1, segment) != 0;
+}
+
+export function canRead(cpu: i32, linear: i64, size: i32, segment: i32): bool {
+  if (hostForRead(cpu, linear, 1, segment) == 0) return false;
+  return hostForRead(cpu, linear + size - 1, 1, segment) != 0;
+}

@@ -30,7 +30,12 @@ import {
   VCPU_pat,
   VCPU_ramBytes,
   VCPU_rip,
+  VCPU_fpuBlocked,
+  VCPU_linearMask,
   VCPU_ripMask,
+  FPU_BLOCKED_MMX,
+  FPU_BLOCKED_SSE,
+  FPU_BLOCKED_X87,
   VCPU_segEffective,
   VCPU_stackBytes,
   VCPU_stackMask,
@@ -41,9 +46,12 @@ import {
 import {
   cr0,
   CR0_CD,
+  CR0_EM,
   CR0_ET,
   CR0_NW,
   CR0_PE,
+  CR0_TS,
+  CR4_OSFXSR,
   efer,
   EFER_LMA,
   segAttr,
@@ -94,6 +102,7 @@ export function updateMode(cpu: usize): void {
   if (long && (code & ATTR_L) != 0) {
     store<u32>(cpu, MODE_CODE64 | MODE_FLAT, VCPU_mode);
     store<u64>(cpu, -1, VCPU_ripMask);
+    store<u64>(cpu, -1, VCPU_linearMask);
     store<u32>(cpu, 8, VCPU_stackBytes);
     store<u64>(cpu, -1, VCPU_stackMask);
     setEffective(cpu, SEG_ES, 0);
@@ -105,6 +114,7 @@ export function updateMode(cpu: usize): void {
     const flat = isFlat(cpu) ? MODE_FLAT : 0;
     store<u32>(cpu, (wide ? MODE_CODE32 : MODE_CODE16) | flat, VCPU_mode);
     store<u64>(cpu, wide ? 0xffffffff : 0xffff, VCPU_ripMask);
+    store<u64>(cpu, 0xffffffff, VCPU_linearMask);
     const wideStack = (segAttr(cpu, SEG_SS) & ATTR_DB) != 0;
     store<u32>(cpu, wideStack ? 4 : 2, VCPU_stackBytes);
     store<u64>(cpu, wideStack ? 0xffffffff : 0xffff, VCPU_stackMask);
@@ -116,6 +126,14 @@ export function updateMode(cpu: usize): void {
   setEffective(cpu, SEG_FS, segBase(cpu, SEG_FS));
   setEffective(cpu, SEG_GS, segBase(cpu, SEG_GS));
   updateContext(cpu);
+  updateFpuGates(cpu);
+}
+
+/** `fpuBlocked`: what CR0.EM, CR0.TS and CR4.OSFXSR hold off (AMD64 APM vol. 2, table 11-1). */
+function updateFpuGates(cpu: usize): void {
+  const x87 = (load<u32>(cpu, VCPU_cr0) & (CR0_EM | CR0_TS)) != 0;
+  const sse = x87 || (load<u32>(cpu, VCPU_cr4) & CR4_OSFXSR) == 0;
+  store<u32>(cpu, (x87 ? FPU_BLOCKED_X87 | FPU_BLOCKED_MMX : 0) | (sse ? FPU_BLOCKED_SSE : 0), VCPU_fpuBlocked);
 }
 
 /** Power-on state: AMD64 APM vol. 2, table 14-1. EDX, the processor's signature, is left to the run loop. */

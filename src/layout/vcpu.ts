@@ -164,6 +164,8 @@ export const VCPU = struct({
   /** A20: all ones, or bit 20 clear. */
   a20Mask: 'u32',
 
+  /** FPU_BLOCKED_* bits: instruction groups that would raise #NM or #UD; kept by updateMode. */
+  fpuBlocked: 'u32',
   xmm: ['v128', 16],
   mxcsr: 'u32',
   fpuControl: 'u16',
@@ -201,6 +203,10 @@ export const MODE_CODE64 = 2;
 export const MODE_CODE_MASK = 3;
 /** CS, DS, ES and SS have base 0 and cover 4 GiB (or 64-bit mode): their accesses need no checks. */
 export const MODE_FLAT = 4;
+
+export const FPU_BLOCKED_X87 = 1;
+export const FPU_BLOCKED_MMX = 2;
+export const FPU_BLOCKED_SSE = 4;
 
 /** `VCPU.attention` bits. */
 /** An interrupt may be deliverable (LAPIC or PIC has one). */

@@ -1,0 +1,141 @@
+/** Decodes guest code into blocks (layout/vcpu.ts: BLOCK, RECORD) for one vCPU. */
+import type { Views } from '../base/views.ts';
+import { Decoder, MAX_LENGTH, type Decoded } from '../isa/decoder.ts';
+import { HANDLER_END } from '../isa/forms.ts';
+import { PAGE_SIZE, RAM_BASE, SCRATCH_BLOCK_OFFSET } from '../layout/map.ts';
+import { BLOCK, MODE_CODE16, MODE_CODE_MASK, RECORD, VCPU } from '../layout/vcpu.ts';
+import type { CoreExports } from './link.ts';
+
+/** Longest block, in instructions. */
+const MAX_INSTRUCTIONS = 63;
+/** Arena bytes that the longest block can need. */
+const MAX_BLOCK_BYTES = BLOCK.size + (MAX_INSTRUCTIONS + 1) * RECORD.size;
+
+export class BlockDecoder {
+  readonly #views: Views;
+  readonly #core: CoreExports;
+  readonly #cpu: number;
+  readonly #decoder = new Decoder();
+  /** Holds an instruction whose bytes come from two pages. */
+  readonly #joined = new Uint8Array(2 * MAX_LENGTH);
+
+  constructor(views: Views, core: CoreExports, cpu: number) {
+    this.#views = views;
+    this.#core = core;
+    this.#cpu = cpu;
+  }
+
+  /**
+   * Decodes the block at host address `host` (in RAM) and makes it findable. False if its first
+   * instruction goes on in the next page: such a one is never kept, see `decodeOne`.
+   */
+  decodeBlock(host: number): boolean {
+    const { u8, u32 } = this.#views;
+    const cpu = this.#cpu >>> 2;
+    const mode = u32[cpu + (VCPU.at.mode >>> 2)]!;
+    let block = u32[cpu + (VCPU.at.arenaNext >>> 2)]!;
+    if (block + MAX_BLOCK_BYTES > u32[cpu + (VCPU.at.arenaEnd >>> 2)]!) {
+      this.#core.flushBlocks(this.#cpu);
+      block = u32[cpu + (VCPU.at.arenaNext >>> 2)]!;
+    }
+    const pageEnd = (host & -PAGE_SIZE) + PAGE_SIZE;
+    let at = host;
+    let record = block + BLOCK.size;
+    let count = 0;
+    while (count < MAX_INSTRUCTIONS) {
+      const offset = at & (PAGE_SIZE - 1);
+      const decoded = this.#decoder.decode(u8, at, pageEnd, offset, mode);
+      if (decoded.length === 0) break;
+      this.#writeRecord(record, decoded, offset);
+      record += RECORD.size;
+      at += decoded.length;
+      count++;
+      if (decoded.ends || at === pageEnd) break;
+    }
+    if (count === 0) return false;
+    const bytes = at - host;
+    this.#writeEnd(record, (host & (PAGE_SIZE - 1)) + bytes, mode);
+    const gpa = host - RAM_BASE;
+    this.#writeHeader(block, gpa, mode, count, bytes);
+    this.#core.markCode(this.#cpu, gpa, bytes);
+    this.#core.insertBlock(this.#cpu, block);
+    this.#count(VCPU.at.countBlocksDecoded, 1);
+    this.#count(VCPU.at.countInstructionsDecoded, count);
+    return true;
+  }
+
+  /**
+   * Decodes one instruction into the scratch block, which is never found again: `first` is the host
+   * address of its first byte, `second` that of the next page's start, or 0 while that is not known.
+   * Gives the scratch block's address, or 0 if the instruction needs the next page.
+   */
+  decodeOne(first: number, second: number): number {
+    const { u8, u32 } = this.#views;
+    const mode = u32[(this.#cpu + VCPU.at.mode) >>> 2]!;
+    const offset = first & (PAGE_SIZE - 1);
+    const room = PAGE_SIZE - offset;
+    let decoded: Decoded;
+    if (second === 0) {
+      decoded = this.#decoder.decode(u8, first, first + room, offset, mode);
+      if (decoded.length === 0) return 0;
+    } else {
+      const joined = this.#joined;
+      const head = Math.min(room, MAX_LENGTH);
+      joined.set(u8.subarray(first, first + head));
+      joined.set(u8.subarray(second, second + MAX_LENGTH), head);
+      decoded = this.#decoder.decode(joined, 0, head + MAX_LENGTH, offset, mode);
+    }
+    const block = this.#cpu + SCRATCH_BLOCK_OFFSET;
+    this.#writeRecord(block + BLOCK.size, decoded, offset);
+    this.#writeEnd(block + BLOCK.size + RECORD.size, offset + decoded.length, mode);
+    this.#writeHeader(block, first - RAM_BASE, mode, 1, decoded.length);
+    this.#count(VCPU.at.countInstructionsDecoded, 1);
+    return block;
+  }
+
+  #writeHeader(block: number, gpa: number, mode: number, count: number, bytes: number): void {
+    const { u16, u32 } = this.#views;
+    u32[(block + BLOCK.at.address) >>> 2] = gpa;
+    u32[(block + BLOCK.at.mode) >>> 2] = mode;
+    u32[(block + BLOCK.at.hashNext) >>> 2] = 0;
+    u32[(block + BLOCK.at.pageNext) >>> 2] = 0;
+    u16[(block + BLOCK.at.count) >>> 1] = count;
+    u16[(block + BLOCK.at.bytes) >>> 1] = bytes;
+    u32[(block + BLOCK.at.heat) >>> 2] = 0;
+    u32[(block + BLOCK.at.region) >>> 2] = 0;
+  }
+
+  #writeRecord(record: number, decoded: Decoded, offset: number): void {
+    const { u8, u16, i32 } = this.#views;
+    u16[(record + RECORD.at.handler) >>> 1] = decoded.handler;
+    u16[(record + RECORD.at.place) >>> 1] = offset | (decoded.length << 12);
+    u8[record + RECORD.at.reg] = decoded.reg;
+    u8[record + RECORD.at.rm] = decoded.rm;
+    u8[record + RECORD.at.index] = decoded.index;
+    u8[record + RECORD.at.flags] = decoded.flags;
+    i32[(record + RECORD.at.disp) >>> 2] = decoded.disp;
+    i32[(record + RECORD.at.imm) >>> 2] = decoded.imm;
+  }
+
+  /** The end record: an unconditional branch to the instruction at `offset`, linked if that is in the page. */
+  #writeEnd(record: number, offset: number, mode: number): void {
+    const { u8, u16, i32 } = this.#views;
+    const linkable = offset < PAGE_SIZE && (mode & MODE_CODE_MASK) !== MODE_CODE16;
+    u16[(record + RECORD.at.handler) >>> 1] = HANDLER_END;
+    u16[(record + RECORD.at.place) >>> 1] = offset & (PAGE_SIZE - 1);
+    u8[record + RECORD.at.reg] = 0;
+    u8[record + RECORD.at.rm] = linkable ? 1 : 0;
+    u8[record + RECORD.at.index] = 0;
+    u8[record + RECORD.at.flags] = 0;
+    i32[(record + RECORD.at.disp) >>> 2] = offset;
+    i32[(record + RECORD.at.imm) >>> 2] = 0;
+  }
+
+  #count(counter: number, by: number): void {
+    const { u32 } = this.#views;
+    const low = (this.#cpu + counter) >>> 2;
+    const sum = u32[low]! + by;
+    u32[low] = sum;
+    if (sum > 0xffffffff) u32[low + 1]!++;
+  }
+}

@@ -1,0 +1,329 @@
+/** One vCPU: enters the interpreter, gets a reason, handles it (docs/core.md). */
+import type { Views } from '../base/views.ts';
+import {
+  EXIT_BUDGET,
+  EXIT_DECODE,
+  EXIT_FETCH_MMIO,
+  EXIT_HLT,
+  EXIT_NAMES,
+  EXIT_PAUSE,
+  EXIT_SHUTDOWN,
+  STATUS_EXIT,
+} from '../layout/exits.ts';
+import { STOP_RUN, THREAD_VCPU0 } from '../layout/machine.ts';
+import { ARENA_BASE, ARENA_BYTES, vcpuAddress } from '../layout/map.ts';
+import { ATTENTION_INTERRUPT, ATTENTION_NMI, VCPU } from '../layout/vcpu.ts';
+import { stopRequest } from '../sync/stop.ts';
+import { WakeWord } from '../sync/wake.ts';
+import { BlockDecoder } from './blocks.ts';
+import { link, type CoreExports, type HostCalls, type InterpreterExports } from './link.ts';
+
+/** Interrupts, timers and time as the run loop sees them; all times in guest nanoseconds. */
+export interface VcpuEnvironment {
+  /** Vector that can be delivered now, or -1. */
+  pendingVector(): number;
+  /** Takes that vector into service. */
+  acknowledge(): number;
+  now(): number;
+  /** When the next timer of any device on this thread is due; Infinity if none is. */
+  nextDeadline(): number;
+  expire(now: number): void;
+}
+
+/** Why `run` came back. `Asked` is whatever a device passed to `leave`. */
+export type RunEnd<Asked> =
+  | { readonly kind: 'stop'; readonly request: number }
+  | { readonly kind: 'shutdown' }
+  | { readonly kind: 'asked'; readonly what: Asked }
+  | { readonly kind: 'unsupported'; readonly message: string };
+
+export interface VcpuOptions {
+  readonly views: Views;
+  readonly memory: WebAssembly.Memory;
+  readonly index: number;
+  readonly vcpuCount: number;
+  readonly coreModule: WebAssembly.Module;
+  readonly interpreterModule: WebAssembly.Module;
+  readonly host: HostCalls;
+  readonly environment: VcpuEnvironment;
+  /** Milliseconds, for the figures. */
+  readonly hostNow: () => number;
+}
+
+/** Where the time went, in ms, and how often each EXIT_* came, by its name. */
+export interface VcpuFigures {
+  readonly decodeMs: number;
+  readonly interpretMs: number;
+  readonly haltedMs: number;
+  readonly exits: Readonly<Record<string, number>>;
+}
+
+/** A stay in the interpreter is meant to take this long; timers and interrupts wait for its end. */
+const STAY_MS = 0.06;
+const MIN_BUDGET = 2_000;
+const MAX_BUDGET = 200_000;
+/** A halted vCPU looks around at least this often, in ms, although every event wakes it. */
+const MAX_SLEEP_MS = 1000;
+
+const EFLAGS_TF = 0x100;
+const EFLAGS_IF = 0x200;
+const DR6_BS = 0x4000;
+const VECTOR_DB = 1;
+
+export class Vcpu<Asked> {
+  /** Host address of the vCPU block. */
+  readonly cpu: number;
+  readonly core: CoreExports;
+  readonly #interpreter: InterpreterExports;
+  readonly #views: Views;
+  readonly #environment: VcpuEnvironment;
+  readonly #thread: number;
+  readonly #wake: WakeWord;
+  readonly #blocks: BlockDecoder;
+  readonly #hostNow: () => number;
+  readonly #exits = new Float64Array(EXIT_NAMES.length);
+  #decodeMs = 0;
+  #interpretMs = 0;
+  #haltedMs = 0;
+  #budget = MIN_BUDGET;
+  #asked: { what: Asked } | undefined;
+
+  constructor(options: VcpuOptions) {
+    this.cpu = vcpuAddress(options.index);
+    this.#views = options.views;
+    this.#environment = options.environment;
+    this.#thread = THREAD_VCPU0 + options.index;
+    this.#wake = new WakeWord(options.views, this.#thread);
+    this.#hostNow = options.hostNow;
+    const linked = link(options.memory, options.coreModule, options.interpreterModule, options.host);
+    this.core = linked.core;
+    this.#interpreter = linked.interpreter;
+    this.#blocks = new BlockDecoder(options.views, linked.core, this.cpu);
+    const share = Math.floor(ARENA_BYTES / options.vcpuCount) & -64;
+    const start = ARENA_BASE + options.index * share;
+    this.#set(VCPU.at.arenaStart, start);
+    this.#set(VCPU.at.arenaNext, start);
+    this.#set(VCPU.at.arenaEnd, start + share);
+  }
+
+  /** Power-on state; RAM is not touched. */
+  reset(ramBytes: number): void {
+    this.#set(VCPU.at.ramBytes, ramBytes);
+    this.core.reset(this.cpu);
+    this.core.flushBlocks(this.cpu);
+    this.#asked = undefined;
+  }
+
+  get figures(): VcpuFigures {
+    return {
+      decodeMs: this.#decodeMs,
+      interpretMs: this.#interpretMs,
+      haltedMs: this.#haltedMs,
+      exits: Object.fromEntries(EXIT_NAMES.map((name, i) => [name, this.#exits[i]!])),
+    };
+  }
+
+  /** Called by a device on this thread: `run` comes back after the current instruction's block. */
+  leave(what: Asked): void {
+    this.#asked ??= { what };
+    this.useUpBudget();
+  }
+
+  /** Makes the interpreter return at the next block (docs/core.md, Interrupts). */
+  useUpBudget(): void {
+    this.#set(VCPU.at.budgetStart, this.#get(VCPU.at.budgetStart) - this.#get(VCPU.at.budget));
+    this.#set(VCPU.at.budget, 0);
+  }
+
+  /** Runs the guest until something stops it. */
+  run(): RunEnd<Asked> {
+    for (;;) {
+      if (this.#asked) {
+        const { what } = this.#asked;
+        this.#asked = undefined;
+        return { kind: 'asked', what };
+      }
+      const request = stopRequest(this.#views, this.#thread);
+      if (request !== STOP_RUN) return { kind: 'stop', request };
+      const now = this.#environment.now();
+      if (now >= this.#environment.nextDeadline()) this.#environment.expire(now);
+      if (this.#get(VCPU.at.attention) !== 0 && !this.#interrupts()) return { kind: 'shutdown' };
+      if (this.#get(VCPU.at.halted) !== 0) {
+        this.#sleep();
+        continue;
+      }
+      const trace = (this.#get(VCPU.at.eflags) & EFLAGS_TF) !== 0;
+      const end = trace ? this.#stepTraced() : this.#stay();
+      if (end) return end;
+    }
+  }
+
+  /** Executes exactly one instruction, or delivers the exception that it raises. */
+  step(): RunEnd<Asked> | undefined {
+    this.#set(VCPU.at.budget, 1);
+    this.#set(VCPU.at.budgetStart, 1);
+    const host = this.#fetch(this.#linearRip());
+    if (host === 0) return this.#deliver();
+    if (host === 1) return this.#outsideRam();
+    let block = this.#blocks.decodeOne(host, 0);
+    if (block === 0) {
+      const second = this.#fetch((this.#linearRip() & ~0xfffn) + 0x1000n);
+      if (second === 0) return this.#deliver();
+      if (second === 1) return this.#outsideRam();
+      block = this.#blocks.decodeOne(host, second);
+    }
+    this.#setPageRip(host);
+    return this.#handle(this.#interpreter.runBlock(this.cpu, block), true);
+  }
+
+  /** One stay in the interpreter. */
+  #stay(): RunEnd<Asked> | undefined {
+    this.#set(VCPU.at.budget, this.#budget);
+    this.#set(VCPU.at.budgetStart, this.#budget);
+    const started = this.#hostNow();
+    const decodedBefore = this.#decodeMs;
+    let end: RunEnd<Asked> | undefined;
+    let reason: number;
+    do {
+      reason = this.#interpreter.run(this.cpu);
+      if (reason === EXIT_DECODE) end = this.#decode();
+    } while (reason === EXIT_DECODE && end === undefined && (this.#get(VCPU.at.budget) | 0) > 0);
+    const elapsed = this.#hostNow() - started;
+    this.#interpretMs += elapsed - (this.#decodeMs - decodedBefore);
+    const ran = (this.#get(VCPU.at.budgetStart) - this.#get(VCPU.at.budget)) | 0;
+    this.#countInstructions(ran);
+    // Only a full stay says how long a budget lasts.
+    if (reason === EXIT_BUDGET && ran > this.#budget >> 1 && elapsed > 0) {
+      const target = (this.#budget * STAY_MS) / elapsed;
+      this.#budget = Math.round(Math.min(MAX_BUDGET, Math.max(MIN_BUDGET, (this.#budget * 7 + target) / 8)));
+    }
+    return end ?? (reason === EXIT_DECODE ? undefined : this.#handle(reason, false));
+  }
+
+  #handle(reason: number, counted: boolean): RunEnd<Asked> | undefined {
+    this.#exits[reason]!++;
+    if (counted) {
+      this.#countInstructions((this.#get(VCPU.at.budgetStart) - this.#get(VCPU.at.budget)) | 0);
+    }
+    switch (reason) {
+      case EXIT_SHUTDOWN:
+        return { kind: 'shutdown' };
+      case EXIT_FETCH_MMIO:
+        return this.#outsideRam();
+      case EXIT_HLT:
+        this.#set(VCPU.at.halted, 1);
+        return undefined;
+      case EXIT_BUDGET:
+      case EXIT_DECODE:
+      case EXIT_PAUSE:
+        return undefined;
+      default:
+        return { kind: 'unsupported', message: `the interpreter returned ${reason}` };
+    }
+  }
+
+  #decode(): RunEnd<Asked> | undefined {
+    const started = this.#hostNow();
+    this.#exits[EXIT_DECODE]!++;
+    const done = this.#blocks.decodeBlock(this.#get(VCPU.at.exitArg0));
+    this.#decodeMs += this.#hostNow() - started;
+    if (done) return undefined;
+    // The instruction goes on in the next page.
+    const host = this.#get(VCPU.at.exitArg0);
+    const second = this.#fetch((this.#linearRip() & ~0xfffn) + 0x1000n);
+    if (second === 0) return this.#deliver();
+    if (second === 1) return this.#outsideRam();
+    const block = this.#blocks.decodeOne(host, second);
+    this.#setPageRip(host);
+    const reason = this.#interpreter.runBlock(this.cpu, block);
+    return reason === EXIT_DECODE ? this.#decode() : this.#handle(reason, false);
+  }
+
+  /** Single step: #DB follows every instruction that did not itself cause an event (SDM vol. 3, 18.3.1.4). */
+  #stepTraced(): RunEnd<Asked> | undefined {
+    const events = this.#get(VCPU.at.countExceptions) + this.#get(VCPU.at.countInterrupts);
+    const end = this.step();
+    if (end) return end;
+    if (this.#get(VCPU.at.countExceptions) + this.#get(VCPU.at.countInterrupts) !== events) return undefined;
+    this.#set(VCPU.at.dr + 6 * 8, this.#get(VCPU.at.dr + 6 * 8) | DR6_BS);
+    this.#set(VCPU.at.exception, 1 + VECTOR_DB);
+    return this.#deliver();
+  }
+
+  /** Delivers what can be delivered; false on a triple fault. */
+  #interrupts(): boolean {
+    if (this.#get(VCPU.at.shadow) !== 0) {
+      const end = this.#get(VCPU.at.halted) === 0 ? this.step() : undefined;
+      this.#set(VCPU.at.shadow, 0);
+      if (end) return end.kind !== 'shutdown';
+    }
+    const attention = this.#get(VCPU.at.attention);
+    const { i32 } = this.#views;
+    if (attention & ATTENTION_NMI) {
+      // Taken before delivery: an NMI that arrives meanwhile sets the bit again.
+      Atomics.and(i32, (this.cpu + VCPU.at.attention) >>> 2, ~ATTENTION_NMI);
+      this.#set(VCPU.at.halted, 0);
+      if (this.core.nonMaskableInterrupt(this.cpu) === STATUS_EXIT) return false;
+    }
+    if (attention & ATTENTION_INTERRUPT && this.#environment.pendingVector() >= 0) {
+      if ((this.#get(VCPU.at.eflags) & EFLAGS_IF) === 0) return true;
+      const vector = this.#environment.acknowledge();
+      if (vector < 0) return true;
+      this.#set(VCPU.at.halted, 0);
+      if (this.core.interruptVector(this.cpu, vector) === STATUS_EXIT) return false;
+    }
+    return true;
+  }
+
+  /** HLT: waits for the next timer or for whoever bumps the wake word. */
+  #sleep(): void {
+    const started = this.#hostNow();
+    const left = (this.#environment.nextDeadline() - this.#environment.now()) / 1e6;
+    // Every cause makes the loop test all its reasons again, so which one it was does not matter.
+    if (left > 0) this.#wake.wait(Math.min(left, MAX_SLEEP_MS));
+    this.#haltedMs += this.#hostNow() - started;
+  }
+
+  #deliver(): RunEnd<Asked> | undefined {
+    return this.core.deliverException(this.cpu) === STATUS_EXIT ? { kind: 'shutdown' } : undefined;
+  }
+
+  #outsideRam(): RunEnd<Asked> {
+    const gpa = this.#get(VCPU.at.exitArg0).toString(16);
+    return { kind: 'unsupported', message: `the guest jumped to address ${gpa}h, where there is no memory` };
+  }
+
+  #fetch(linear: bigint): number {
+    return this.core.fetchSlow(this.cpu, linear) >>> 0;
+  }
+
+  /** Linear address of rip. */
+  #linearRip(): bigint {
+    const { data } = this.#views;
+    const rip = data.getBigUint64(this.cpu + VCPU.at.rip, true);
+    const base = data.getBigUint64(this.cpu + VCPU.at.segEffective + 8, true);
+    return (rip + base) & data.getBigUint64(this.cpu + VCPU.at.linearMask, true);
+  }
+
+  #setPageRip(host: number): void {
+    const { data } = this.#views;
+    const rip = data.getBigUint64(this.cpu + VCPU.at.rip, true);
+    data.setBigUint64(this.cpu + VCPU.at.regs + 17 * 8, BigInt.asUintN(64, rip - BigInt(host & 0xfff)), true);
+  }
+
+  #countInstructions(by: number): void {
+    const { u32 } = this.#views;
+    const low = (this.cpu + VCPU.at.countInstructions) >>> 2;
+    const sum = u32[low]! + by;
+    u32[low] = sum;
+    if (sum > 0xffffffff) u32[low + 1]!++;
+  }
+
+  #get(offset: number): number {
+    return this.#views.u32[(this.cpu + offset) >>> 2]!;
+  }
+
+  #set(offset: number, value: number): void {
+    this.#views.u32[(this.cpu + offset) >>> 2] = value;
+  }
+}

@@ -2,14 +2,23 @@
  * Boots the default guest in native QEMU (TCG) and types at its console: what the guest itself must be able to do,
  * whatever runs it. Exit code 0 if all of it worked.
  *
- *     npx tsx tools/guest/check-with-qemu.ts [--verbose] [-- more QEMU options]
+ *     npx tsx tools/guest/check-with-qemu.ts [--linux-64 | --pvh] [--verbose] [-- more QEMU options]
+ *
+ * With --linux-64 or --pvh, QEMU's own firmware and loader stay out of it: src/boot lays out kernel, tables and the first
+ * CPU state, and a small ROM of ours enters them. So the boot protocols and the ACPI tables are checked apart from our CPU.
  */
 import { spawn } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { MIB } from '../../src/base/units.ts';
+import { planBoot } from '../../src/boot/boot.ts';
+import { bootRom, isInRom } from './boot-rom.ts';
 import { GUEST_FOLDER } from './folders.ts';
 import type { GuestManifest } from './manifest.ts';
+import { extractVmlinux } from './vmlinux.ts';
 
+const RAM_MIB = 512;
 const TIMEOUT_MS = 180_000;
 const PROMPT = 'root@virtab:~# ';
 
@@ -27,18 +36,47 @@ const DIALOGUE: readonly { readonly type: string; readonly expect: string }[] = 
   { type: 'sleep 2; ip addr show eth0', expect: 'inet 10.0.2.15' },
 ];
 
+/** QEMU's options for the way of booting that the command line asks for. */
+async function bootArguments(manifest: GuestManifest, folder: string): Promise<string[]> {
+  const kernelFile = join(GUEST_FOLDER, manifest.kernel.file);
+  const initrdFile = join(GUEST_FOLDER, manifest.initrd.file);
+  const commandLine = `${manifest.commandLine} COLUMNS=120 LINES=40`;
+  const isPvh = process.argv.includes('--pvh');
+  if (!isPvh && !process.argv.includes('--linux-64')) {
+    return ['-kernel', kernelFile, '-initrd', initrdFile, '-append', commandLine];
+  }
+  const image = await readFile(kernelFile);
+  const plan = planBoot({
+    kernel: isPvh ? await extractVmlinux(image) : image,
+    initrd: await readFile(initrdFile),
+    commandLine,
+    ramBytes: RAM_MIB * MIB,
+    cpus: 1,
+  });
+  if (!plan.ok) throw new Error(plan.error.message);
+  const { protocol, loads, start } = plan.value;
+  console.log(`entering by ${protocol}`);
+  const romFile = join(folder, 'rom');
+  await writeFile(romFile, bootRom(start, loads));
+  const inRam = loads.filter((item) => !isInRom(item));
+  await Promise.all(inRam.map((item, index) => writeFile(join(folder, String(index)), item.bytes)));
+  const loaders = inRam.flatMap((item, index) => [
+    '-device',
+    `loader,file=${join(folder, String(index))},addr=0x${item.gpa.toString(16)},force-raw=on`,
+  ]);
+  return ['-bios', romFile, ...loaders];
+}
+
 async function main(): Promise<number> {
   const manifest = JSON.parse(await readFile(join(GUEST_FOLDER, 'manifest.json'), 'utf8')) as GuestManifest;
   const separator = process.argv.indexOf('--');
   const more = separator < 0 ? [] : process.argv.slice(separator + 1);
   const isVerbose = process.argv.includes('--verbose');
-  // oxfmt-ignore
+  const folder = await mkdtemp(join(tmpdir(), 'virtab-qemu-'));
   const args = [
-    '-accel', 'tcg', '-m', '512', '-nographic', '-no-reboot',
-    '-kernel', join(GUEST_FOLDER, manifest.kernel.file),
-    '-initrd', join(GUEST_FOLDER, manifest.initrd.file),
-    '-append', `${manifest.commandLine} COLUMNS=120 LINES=40`,
-    '-netdev', 'user,id=net0', '-device', 'virtio-net-pci,netdev=net0',
+    ...['-accel', 'tcg', '-m', String(RAM_MIB), '-nographic', '-no-reboot'],
+    ...(await bootArguments(manifest, folder)),
+    ...['-netdev', 'user,id=net0', '-device', 'virtio-net-pci,netdev=net0'],
     ...more,
   ];
   const qemu = spawn('qemu-system-x86_64', args, { stdio: ['pipe', 'pipe', 'inherit'] });
@@ -90,6 +128,7 @@ async function main(): Promise<number> {
   qemu.stdin.write('poweroff\r');
   const code = await exited;
   clearTimeout(timer);
+  await rm(folder, { recursive: true });
   report(code === 0 && output.includes('Power down'), 'poweroff ends the machine');
   return failures;
 }

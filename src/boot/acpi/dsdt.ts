@@ -35,7 +35,6 @@ export function dsdtBody(serialPorts: number): Aml {
       device(
         'PCI0',
         name('_HID', eisaId('PNP0A03')),
-        name('_ADR', integer(0)),
         name('_UID', integer(0)),
         name('_CRS', hostBridgeWindows()),
         name('_PRT', interruptRouting()),

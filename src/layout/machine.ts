@@ -32,6 +32,8 @@ export const MAX_THREADS = 32;
 /** Threads by number: vCPUs first. */
 export const THREAD_VCPU0 = 0;
 export const THREAD_IO0 = 8;
+/** The page: woken with CAUSE_DOORBELL when a ring that it drains has bytes. */
+export const THREAD_PAGE = 31;
 
 export function threadAddress(index: number): number {
   return THREADS_BASE + index * THREAD.size;

@@ -1,0 +1,33 @@
+/** The machine's surroundings in a browser: modules by URL, threads as workers. */
+import { wrap } from 'comlink';
+import coreUrl from '../../build/core.wasm?url';
+import interpreterUrl from '../../build/interpreter.wasm?url';
+import type { StartState } from '../boot/start-state.ts';
+import type { VcpuControl } from '../control/vcpu-control.ts';
+import type { MachineHost, ModuleName, VcpuThread } from './host.ts';
+
+const MODULE_URLS: { readonly [K in ModuleName]: string } = { core: coreUrl, interpreter: interpreterUrl };
+
+function startVcpu(): VcpuThread {
+  const worker = new Worker(new URL('../workers/vcpu.ts', import.meta.url), { type: 'module', name: 'vcpu 0' });
+  const lost = new Promise<string>((resolve) => {
+    worker.addEventListener('error', (event) => {
+      event.preventDefault();
+      resolve(event.message === '' || event.message === undefined ? 'its script could not be loaded' : event.message);
+    });
+    worker.addEventListener('messageerror', () => resolve('a message to it could not be read'));
+  });
+  return { control: wrap<VcpuControl<StartState>>(worker), lost, terminate: () => worker.terminate() };
+}
+
+async function loadModule(name: ModuleName): Promise<WebAssembly.Module> {
+  const response = await fetch(MODULE_URLS[name]);
+  if (!response.ok) throw new Error(`${name}.wasm: the server answered ${response.status}`);
+  // Some static hosts do not know the type application/wasm, which streaming compilation insists on.
+  if (response.headers.get('Content-Type') !== 'application/wasm') {
+    return await WebAssembly.compile(await response.arrayBuffer());
+  }
+  return await WebAssembly.compileStreaming(response);
+}
+
+export const browserHost: MachineHost = { loadModule, startVcpu };

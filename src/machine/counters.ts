@@ -1,0 +1,52 @@
+/** Reads the vCPUs' counters out of the shared memory; they may be a few thousand instructions behind. */
+import type { Views } from '../base/views.ts';
+import type { MachineStats } from '../control/stats.ts';
+import { vcpuAddress } from '../layout/map.ts';
+import { VCPU } from '../layout/vcpu.ts';
+
+const TWO_32 = 2 ** 32;
+
+/** A u64 counter as a number: exact below 2^53. Read as two words, low again if the high one moved. */
+export function readCounter(views: Views, address: number): number {
+  const index = address >>> 2;
+  for (;;) {
+    const high = views.u32[index + 1]!;
+    const low = views.u32[index]!;
+    if (views.u32[index + 1]! === high) return high * TWO_32 + low;
+  }
+}
+
+export class CounterReader {
+  readonly #views: Views;
+  readonly #now: () => number;
+  #lastInstructions = 0;
+  #lastTime: number;
+
+  constructor(views: Views, now: () => number) {
+    this.#views = views;
+    this.#now = now;
+    this.#lastTime = now();
+  }
+
+  read(): MachineStats {
+    const cpu = vcpuAddress(0);
+    const counter = (offset: number): number => readCounter(this.#views, cpu + offset);
+    const instructions = counter(VCPU.at.countInstructions);
+    const time = this.#now();
+    const elapsed = time - this.#lastTime;
+    const mips = elapsed > 0 ? Math.max(0, instructions - this.#lastInstructions) / elapsed / 1000 : 0;
+    this.#lastInstructions = instructions;
+    this.#lastTime = time;
+    return {
+      instructions,
+      blocksDecoded: counter(VCPU.at.countBlocksDecoded),
+      instructionsDecoded: counter(VCPU.at.countInstructionsDecoded),
+      tlbFills: counter(VCPU.at.countTlbFills),
+      exceptions: counter(VCPU.at.countExceptions),
+      interrupts: counter(VCPU.at.countInterrupts),
+      invalidations: counter(VCPU.at.countInvalidations),
+      undefined: counter(VCPU.at.countUndefined),
+      mips,
+    };
+  }
+}

@@ -1,0 +1,21 @@
+/** What a machine needs from the place where it runs: the browser, or Node for the runner's --node. */
+import type { Remote } from 'comlink';
+import type { VcpuControl } from '../control/vcpu-control.ts';
+import type { StartState } from '../boot/start-state.ts';
+
+export type ModuleName = 'core' | 'interpreter';
+
+/** A started thread that will run a vCPU. */
+export interface VcpuThread {
+  readonly control: Remote<VcpuControl<StartState>>;
+  /** Resolves, with the reason, if the thread ends without being asked; else never. */
+  readonly lost: Promise<string>;
+  /** The last resort for a thread that does not obey STOP; its memory must not be used again. */
+  terminate(): void;
+}
+
+export interface MachineHost {
+  /** Compiles a wasm module of ours; rejects if it cannot be had. */
+  loadModule(name: ModuleName): Promise<WebAssembly.Module>;
+  startVcpu(): VcpuThread;
+}

@@ -1,0 +1,118 @@
+/** One run of a machine from start to its end, with the figures that the runner writes down. */
+import type { MachineStats } from '../control/stats.ts';
+import type { MachineStatus } from '../control/status.ts';
+import type { VcpuFigures } from '../control/vcpu-control.ts';
+import { Machine } from './machine.ts';
+import type { MachineParts } from './machine.ts';
+import { OutputWatch } from './output-watch.ts';
+
+export interface SessionOptions {
+  readonly parts: MachineParts;
+  /** Output that ends the run. */
+  readonly until?: string;
+  readonly onOutput: (bytes: Uint8Array) => void;
+}
+
+/** Can be sent from the runner's page to the runner. */
+export interface SessionResult {
+  /** How it ended: by itself (`status` says how), because `until` was seen, or because it was told to. */
+  readonly ended: 'by-itself' | 'until' | 'told';
+  readonly status: MachineStatus;
+  readonly stats?: MachineStats;
+  readonly figures?: VcpuFigures;
+  /** Registers at the end of a run that did not end by itself. */
+  readonly registers?: string;
+  /** In ms. */
+  readonly startToResetMs?: number;
+  readonly resetToFirstOutputMs?: number;
+  readonly resetToUntilMs?: number;
+  readonly runMs?: number;
+}
+
+export class Session {
+  readonly #machine: Machine;
+  readonly #options: SessionOptions;
+  #firstOutput: number | undefined;
+  #untilSeen: number | undefined;
+  #finish: ((ended: SessionResult['ended']) => void) | undefined;
+
+  constructor(options: SessionOptions) {
+    this.#options = options;
+    this.#machine = new Machine(options.parts);
+  }
+
+  get machine(): Machine {
+    return this.#machine;
+  }
+
+  async run(): Promise<SessionResult> {
+    const watch = this.#options.until === undefined ? undefined : new OutputWatch(this.#options.until);
+    const end = new Promise<SessionResult['ended']>((resolve) => {
+      this.#finish = resolve;
+    });
+    this.#machine.subscribe((event) => {
+      switch (event.kind) {
+        case 'serialOutput':
+          this.#firstOutput ??= performance.now();
+          this.#options.onOutput(event.bytes);
+          if (this.#untilSeen === undefined && watch?.push(event.bytes) === true) {
+            this.#untilSeen = performance.now();
+            this.#finish?.('until');
+          }
+          break;
+        case 'status':
+          if (['off', 'shutdown', 'crashed'].includes(event.status.state)) this.#finish?.('by-itself');
+          break;
+        case 'reset':
+        case 'stats':
+          break;
+      }
+    });
+    await this.#machine.execute({ kind: 'start' });
+    const ended = await end;
+    const endTime = performance.now();
+    // A pause brings registers and figures into memory; then the machine may go.
+    await this.#machine.execute({ kind: 'pause' });
+    const result = this.#result(ended, endTime);
+    await this.#machine.execute({ kind: 'stop' });
+    return result;
+  }
+
+  send(bytes: Uint8Array): void {
+    void this.#machine.execute({ kind: 'serialInput', bytes });
+  }
+
+  /** Ends the run. */
+  end(): void {
+    this.#finish?.('told');
+  }
+
+  #result(ended: SessionResult['ended'], endTime: number): SessionResult {
+    const { times, status, figures } = this.#machine;
+    const stats = this.#machine.readStats();
+    const registers = ended === 'by-itself' ? undefined : this.#machine.describe();
+    // The first power-on counts: a guest that resets itself has long printed something.
+    const reset = times.powerOn;
+    const since = (time: number | undefined): number | undefined =>
+      time === undefined || reset === undefined ? undefined : time - reset;
+    return withoutUndefined({
+      ended,
+      status,
+      stats,
+      figures,
+      registers,
+      startToResetMs: reset === undefined ? undefined : reset - times.start,
+      resetToFirstOutputMs: since(this.#firstOutput),
+      resetToUntilMs: since(this.#untilSeen),
+      runMs: since(endTime),
+    });
+  }
+}
+
+type Defined<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & {
+  [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>;
+};
+
+function withoutUndefined<T extends object>(value: T): Defined<T> {
+  return Object.fromEntries(Object.entries(value).filter(([, entry]) => entry !== undefined)) as Defined<T>;
+}

@@ -1,0 +1,67 @@
+/** The page of the command-line runner: a machine, and a bridge to the process that opened the page. */
+import type { VmConfig } from './config/vm-config.ts';
+import { browserHost } from './machine/browser-host.ts';
+import { fileFromUrl } from './machine/boot-file.ts';
+import { Session } from './machine/session.ts';
+import type { SessionResult } from './machine/session.ts';
+
+export interface RunnerRequest {
+  readonly config: VmConfig;
+  readonly kernel: RunnerFile;
+  readonly initrd?: RunnerFile;
+  readonly until?: string;
+}
+
+export interface RunnerFile {
+  readonly name: string;
+  readonly url: string;
+}
+
+export interface RunnerBridge {
+  run(request: RunnerRequest): Promise<SessionResult>;
+  /** Bytes as the characters U+0000 to U+00FF. */
+  send(text: string): void;
+  end(): void;
+}
+
+declare global {
+  interface Window {
+    virtabRunner?: RunnerBridge;
+    /** Installed by the runner: takes the guest's output, bytes as the characters U+0000 to U+00FF. */
+    virtabOutput?: (text: string) => Promise<void>;
+  }
+}
+
+/** String.fromCharCode takes its characters as arguments, of which there can be only so many. */
+const PIECE = 8192;
+
+function toText(bytes: Uint8Array): string {
+  let text = '';
+  for (let at = 0; at < bytes.length; at += PIECE) text += String.fromCharCode(...bytes.subarray(at, at + PIECE));
+  return text;
+}
+
+let session: Session | undefined;
+
+window.virtabRunner = {
+  run: async ({ config, kernel, initrd, until }) => {
+    let delivered: Promise<unknown> = Promise.resolve();
+    session = new Session({
+      parts: {
+        config,
+        kernel: fileFromUrl(kernel.name, kernel.url),
+        ...(initrd === undefined ? {} : { initrd: fileFromUrl(initrd.name, initrd.url) }),
+        host: browserHost,
+      },
+      ...(until === undefined ? {} : { until }),
+      onOutput: (bytes) => {
+        delivered = Promise.all([delivered, window.virtabOutput?.(toText(bytes))]);
+      },
+    });
+    const result = await session.run();
+    await delivered;
+    return result;
+  },
+  send: (text) => session?.send(Uint8Array.from(text, (character) => character.charCodeAt(0))),
+  end: () => session?.end(),
+};

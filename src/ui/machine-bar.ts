@@ -1,0 +1,99 @@
+/** The bar above the console: what the machine is doing, and its buttons. */
+import { isLegal } from '../control/commands.ts';
+import type { Command } from '../control/commands.ts';
+import type { MachineStatus } from '../control/status.ts';
+import { button, element, ICON, icon, setText } from './dom.ts';
+import { formatMips, statusWord } from './text.ts';
+
+export interface BarActions {
+  command(command: Command): void;
+  openGuest(): void;
+  openSearch(): void;
+  toggleFullScreen(): void;
+}
+
+export class MachineBar {
+  readonly node: HTMLElement;
+  readonly #word = element('span', { class: 'status-word' }, 'Off');
+  readonly #light = element('span', { class: 'status-light', 'aria-hidden': 'true' });
+  readonly #reason = element('span', { class: 'status-reason' });
+  readonly #mips = element('span', { class: 'mips-value' }, '0.0');
+  readonly #run = button('Start', ICON.play, () => this.#runClicked(), 'button button-primary');
+  readonly #reset: HTMLButtonElement;
+  readonly #power: HTMLButtonElement;
+  readonly #actions: BarActions;
+  #status: MachineStatus = { state: 'off' };
+  #canStart = false;
+
+  constructor(actions: BarActions) {
+    this.#actions = actions;
+    this.#reset = button('Reset', ICON.reset, () => actions.command({ kind: 'reset' })).node;
+    this.#power = button('Power off', ICON.power, () => actions.command({ kind: 'powerOff' })).node;
+    const search = button('Search', ICON.search, () => actions.openSearch(), 'button button-quiet').node;
+    const guest = button('Guest', ICON.guest, () => actions.openGuest(), 'button button-quiet').node;
+    const full = button('Full screen', ICON.fullscreen, () => actions.toggleFullScreen(), 'button button-quiet').node;
+    full.hidden = !document.fullscreenEnabled;
+    this.node = element(
+      'header',
+      { class: 'bar' },
+      element('h1', { class: 'brand' }, icon('M1 2.500h14v11H1zM4 5.500l2.800 2.500L4 10.500M8 10.500h4'), 'Virtab'),
+      element(
+        'div',
+        { class: 'status' },
+        this.#light,
+        element('span', { class: 'status-text', role: 'status' }, this.#word, this.#reason),
+      ),
+      element('div', { class: 'mips', title: 'Millions of guest instructions per second' }, this.#mips, ' MIPS'),
+      element(
+        'div',
+        { class: 'buttons', role: 'toolbar', 'aria-label': 'Machine' },
+        this.#run.node,
+        this.#reset,
+        this.#power,
+      ),
+      element('div', { class: 'buttons', role: 'toolbar', 'aria-label': 'Console and guest' }, guest, search, full),
+    );
+    this.setStatus(this.#status, '');
+  }
+
+  /** Whether there is something to start. */
+  setCanStart(can: boolean): void {
+    this.#canStart = can;
+    this.setStatus(this.#status, this.#reason.textContent);
+  }
+
+  setStatus(status: MachineStatus, reason: string): void {
+    this.#status = status;
+    const { state } = status;
+    this.node.dataset['state'] = state === 'off' && status.problem !== undefined ? 'problem' : state;
+    setText(this.#word, statusWord(status));
+    setText(this.#reason, reason);
+    this.#reason.title = reason;
+    if (state === 'running') this.#run.setLabel('Pause', ICON.pause);
+    else if (state === 'paused') this.#run.setLabel('Resume', ICON.play);
+    else this.#run.setLabel('Start', ICON.play);
+    this.#run.node.disabled = state === 'loading' || (state !== 'running' && state !== 'paused' && !this.#canStart);
+    this.#reset.disabled = !isLegal('reset', state);
+    this.#power.disabled = !isLegal('powerOff', state);
+    if (state !== 'running') this.setMips(0);
+  }
+
+  setMips(mips: number): void {
+    setText(this.#mips, formatMips(mips));
+  }
+
+  #runClicked(): void {
+    switch (this.#status.state) {
+      case 'running':
+        this.#actions.command({ kind: 'pause' });
+        break;
+      case 'paused':
+        this.#actions.command({ kind: 'resume' });
+        break;
+      case 'loading':
+        break;
+      default:
+        this.#actions.command({ kind: 'start' });
+    }
+  }
+}

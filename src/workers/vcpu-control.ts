@@ -1,0 +1,101 @@
+/** What the vCPU's thread does for the page: builds CPU and devices, and runs the guest until it stops. */
+import { viewsOf } from '../base/views.ts';
+import type { Views } from '../base/views.ts';
+import type { StartState } from '../boot/start-state.ts';
+import type { VcpuControl, VcpuFigures, VcpuSetup, VcpuStop } from '../control/vcpu-control.ts';
+import { STOP_PAUSE, STOP_QUIT, THREAD_VCPU0 } from '../layout/machine.ts';
+import { acknowledgeStop } from '../sync/stop.ts';
+import { createHostCalls } from './host-calls.ts';
+import { writeStartState } from './start-cpu.ts';
+import { Vcpu } from '../vcpu/vcpu.ts';
+import { buildParts } from './vcpu-parts.ts';
+import type { MachineRequest, VcpuParts } from './vcpu-parts.ts';
+
+class VcpuThread {
+  readonly #views: Views;
+  readonly #setup: VcpuSetup;
+  readonly #parts: VcpuParts;
+  readonly #vcpu: Vcpu<MachineRequest>;
+
+  constructor(setup: VcpuSetup) {
+    const { index } = setup;
+    const views = viewsOf(setup.memory.buffer);
+    this.#views = views;
+    this.#setup = setup;
+    this.#parts = buildParts({
+      views,
+      index,
+      vcpus: setup.vcpus,
+      timeOrigin: setup.timeOrigin,
+      ...(setup.debugExitPort === undefined ? {} : { debugExitPort: setup.debugExitPort }),
+      ask: (request) => this.#vcpu.leave(request),
+      onAttention: () => this.#vcpu.useUpBudget(),
+    });
+    const { clock, irqchip, timers } = this.#parts;
+    this.#vcpu = new Vcpu<MachineRequest>({
+      views,
+      memory: setup.memory,
+      index,
+      vcpuCount: setup.vcpus,
+      coreModule: setup.coreModule,
+      interpreterModule: setup.interpreterModule,
+      host: createHostCalls(views, index, this.#parts),
+      environment: {
+        pendingVector: () => irqchip.pendingVector(index),
+        acknowledge: () => irqchip.acknowledge(index),
+        now: () => clock.now(),
+        nextDeadline: () => Math.min(irqchip.nextDeadline(index), timers.nextDeadline()),
+        expire: (now) => {
+          irqchip.expire(index, now);
+          timers.expire(now);
+        },
+      },
+      hostNow: () => performance.now(),
+    });
+  }
+
+  reset(entry: StartState): void {
+    this.#parts.reset();
+    this.#vcpu.reset(this.#setup.ramBytes);
+    writeStartState(this.#views, this.#vcpu.cpu, entry);
+    this.#vcpu.core.updateMode(this.#vcpu.cpu);
+  }
+
+  run(): VcpuStop {
+    this.#parts.clock.resume();
+    const end = this.#vcpu.run();
+    this.#parts.clock.pause();
+    switch (end.kind) {
+      case 'stop':
+        // Registers and devices are in memory: whoever waits for the answer may read them.
+        acknowledgeStop(this.#views, THREAD_VCPU0 + this.#setup.index, end.request === STOP_QUIT ? STOP_QUIT : STOP_PAUSE);
+        return { kind: 'stopped' };
+      case 'asked':
+        return end.what;
+      case 'shutdown':
+        return { kind: 'triple-fault' };
+      case 'unsupported':
+        return { kind: 'defect', message: end.message };
+    }
+  }
+
+  get figures(): VcpuFigures {
+    return this.#vcpu.figures;
+  }
+}
+
+export function createVcpuControl(): VcpuControl<StartState> {
+  let thread: VcpuThread | undefined;
+  const prepared = (): VcpuThread => {
+    if (thread === undefined) throw new Error('the vCPU was not prepared');
+    return thread;
+  };
+  return {
+    prepare: (setup) => {
+      thread = new VcpuThread(setup);
+    },
+    reset: (entry) => prepared().reset(entry),
+    run: () => Promise.resolve(prepared().run()),
+    figures: () => prepared().figures,
+  };
+}

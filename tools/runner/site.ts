@@ -1,0 +1,120 @@
+/** The built page and a server for it: what the runner and the browser tests open. */
+import { createReadStream, existsSync, statSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { extname, join, normalize, sep } from 'node:path';
+import { build } from 'vite';
+import { isStale, root } from './stale.ts';
+import { ensureWasm } from './wasm.ts';
+
+const siteFolder = join(root, 'build', 'site');
+
+const TYPES: Readonly<Record<string, string>> = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript',
+  '.css': 'text/css',
+  '.wasm': 'application/wasm',
+  '.svg': 'image/svg+xml',
+  '.json': 'application/json',
+};
+
+/** What a built page depends on. */
+const INPUTS = [
+  'src',
+  'public',
+  'index.html',
+  'runner.html',
+  'vite.config.ts',
+  'package-lock.json',
+  'build/core.wasm',
+  'build/interpreter.wasm',
+];
+
+/** Builds the page into build/site if something that it is made of is newer; returns the folder. */
+export async function ensureSite(): Promise<string> {
+  await ensureWasm();
+  if (isStale('build/site/index.html', INPUTS)) {
+    await build({ root, logLevel: 'warn', build: { outDir: siteFolder, emptyOutDir: true } });
+  }
+  return siteFolder;
+}
+
+export interface SiteServer {
+  readonly url: string;
+  close(): void;
+}
+
+export interface SiteOptions {
+  readonly folder: string;
+  /** Further files by path, for example `/file/kernel`. */
+  readonly files?: ReadonlyMap<string, string>;
+  /** Folder whose files appear under /guest/. */
+  readonly guestFolder?: string;
+  /** False: without the headers that isolate the page, to see what it says then. */
+  readonly isolated?: boolean;
+}
+
+/** Serves on a free port of 127.0.0.1. */
+export async function serveSite({ folder, files, guestFolder, isolated = true }: SiteOptions): Promise<SiteServer> {
+  const server = createServer((request, response) => {
+    const path = decode(request.url ?? '/');
+    const file = path === undefined ? undefined : resolve(path, folder, files, guestFolder);
+    if (isolated) {
+      response.setHeader('Cross-Origin-Opener-Policy', 'same-origin');
+      response.setHeader('Cross-Origin-Embedder-Policy', 'require-corp');
+      response.setHeader('Cross-Origin-Resource-Policy', 'same-origin');
+    }
+    response.setHeader('Cache-Control', 'no-store');
+    if (file === undefined) {
+      response.statusCode = 404;
+      response.end('not found\n');
+    } else sendFile(response, file);
+  });
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${port}/`,
+    close: () => {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}
+
+function decode(url: string): string | undefined {
+  try {
+    return decodeURIComponent(url.split('?', 1)[0] ?? '/');
+  } catch {
+    return undefined;
+  }
+}
+
+function resolve(
+  path: string,
+  folder: string,
+  files: ReadonlyMap<string, string> | undefined,
+  guestFolder: string | undefined,
+): string | undefined {
+  const named = files?.get(path);
+  if (named !== undefined) return existsSync(named) ? named : undefined;
+  if (path.startsWith('/guest/')) {
+    return guestFolder === undefined ? undefined : within(guestFolder, path.slice('/guest/'.length));
+  }
+  return within(folder, path.endsWith('/') ? `${path}index.html` : path);
+}
+
+function within(folder: string, path: string): string | undefined {
+  const file = normalize(join(folder, path));
+  if (!file.startsWith(folder + sep) || path.includes('\0')) return undefined;
+  return statSync(file, { throwIfNoEntry: false })?.isFile() === true ? file : undefined;
+}
+
+function sendFile(response: ServerResponse, file: string): void {
+  const stat = statSync(file);
+  response.setHeader('Content-Type', TYPES[extname(file)] ?? 'application/octet-stream');
+  if (stat.isFile()) response.setHeader('Content-Length', stat.size);
+  createReadStream(file)
+    .on('error', () => response.destroy())
+    .pipe(response);
+}

@@ -57,14 +57,11 @@ export const RTC = struct({
   line: 'u32',
   /** Milliseconds added to the host's wall clock: what the guest's writes amount to. */
   offset: 'f64',
-  /** The time shown while SET holds the clock, in ms since the epoch. */
-  held: 'f64',
-  /** Guest time at which the divider chain was started. */
-  dividerStart: 'f64',
-  /** Periodic ticks already turned into PF. */
-  periodicTicks: 'f64',
-  /** Wall-clock second up to which updates are accounted for. */
+  /** Second since the epoch up to which update and alarm flags are accounted for. */
   lastSecond: 'f64',
+  /** Period of the periodic interrupt, counted from power-on, that PF is accounted for. */
+  lastPeriod: 'f64',
+  /** When an enabled interrupt is due, in guest ns. */
   deadline: 'f64',
   ram: ['u8', 128],
 });
@@ -80,36 +77,34 @@ export const ACPI = struct({
   /** Level of the SCI line. */
   line: 'u32',
   pad: 'u32',
-  /** Half periods of the timer (2^23 ticks) already turned into TMR_STS. */
+  /** Times that bit 31 of the PM timer has changed, as far as TMR_STS accounts for. */
   timerHalves: 'f64',
 });
 export const ACPI_ADDRESS = DEVICES_BASE + 0x1a00;
 
 export const I8042 = struct({
   lock: 'i32',
-  /** Command byte that the next write to port 60h belongs to, 0 = none. */
+  /** Command that the next write to port 60h belongs to, 0 = none. */
   pendingCommand: 'u32',
-  /** Controller configuration byte. */
+  /** Controller command byte. */
   config: 'u32',
   status: 'u32',
-  outputPort: 'u32',
-  /** Controller replies wait here; devices have their own queues. */
+  /** What port 60h reads. */
   output: 'u32',
-  /** 1: `output` came from the second port. */
-  outputAux: 'u32',
-  /** Lines driven now: bit 0 keyboard, bit 1 mouse. */
-  lines: 'u32',
 });
 export const I8042_ADDRESS = DEVICES_BASE + 0x1b00;
 
-export const PORT92 = struct({
-  value: 'u32',
+/** The board's control ports: 92h, CF9h, 80h. */
+export const BOARD = struct({
+  /** 1: address line 20 passes. Port 92h and the keyboard controller both switch it; the last one wins. */
+  a20: 'u32',
+  port92: 'u32',
   /** Port CF9h. */
   resetControl: 'u32',
   /** Last code written to port 80h. */
   post: 'u32',
 });
-export const PORT92_ADDRESS = DEVICES_BASE + 0x1b80;
+export const BOARD_ADDRESS = DEVICES_BASE + 0x1b80;
 
 /** PCI bus 0: the address latch and each function's configuration space and BAR state. */
 export const PCI = struct({

@@ -1,0 +1,244 @@
+/**
+ * The options of a machine: one row each, from which command line, URL, help and printing are made. The names are QEMU's;
+ * those whose only value here is the one that we have anyway are taken so that QEMU command lines work as they are.
+ */
+import { success } from '../base/result.ts';
+import type { Result } from '../base/result.ts';
+import { MIB } from '../base/units.ts';
+import { configError } from './config-error.ts';
+import type { ConfigError } from './config-error.ts';
+import { formatSize, parseSize } from './size.ts';
+import { CPUS_MAX, MEMORY_MAX_BYTES, MEMORY_MIN_BYTES, SERIAL_PORTS_MAX } from './vm-config.ts';
+import type { SerialBackend, VmConfig } from './vm-config.ts';
+
+/** A configuration under construction: what has been asked for so far. */
+export type Draft = { -readonly [K in keyof VmConfig]?: VmConfig[K] };
+
+export interface Option {
+  /** Without the dash. */
+  readonly name: string;
+  readonly aliases?: readonly string[];
+  /** Placeholder of its value; absent if it takes none. */
+  readonly value?: string;
+  readonly help: string;
+  /** `shown` is the option as the user wrote it, for messages. */
+  readonly apply: (draft: Draft, value: string, shown: string) => Result<Draft, ConfigError>;
+  /** The values that give `config`; none for what is as by default. */
+  readonly print: (config: VmConfig) => readonly string[];
+}
+
+export const OPTIONS: readonly Option[] = [
+  {
+    name: 'm',
+    value: 'SIZE',
+    help: 'memory: 512M, 1G; a plain number is in MiB (default 512M)',
+    apply: setMemory,
+    print: ({ memoryBytes }) => [formatSize(memoryBytes)],
+  },
+  {
+    name: 'smp',
+    value: 'N',
+    help: 'CPUs: 1',
+    apply: setCpus,
+    print: ({ cpus }) => [String(cpus)],
+  },
+  {
+    name: 'kernel',
+    value: 'FILE',
+    help: 'bzImage, or vmlinux with a PVH entry (default: the Debian kernel that npm start fetches)',
+    apply: (draft, value, shown) =>
+      value === '' ? noValue(shown, 'a file') : success({ ...draft, kernel: value }),
+    print: ({ kernel }) => (kernel === undefined ? [] : [kernel]),
+  },
+  {
+    name: 'initrd',
+    value: 'FILE',
+    help: 'initial RAM disk',
+    apply: (draft, value, shown) =>
+      value === '' ? noValue(shown, 'a file') : success({ ...draft, initrd: value }),
+    print: ({ initrd }) => (initrd === undefined ? [] : [initrd]),
+  },
+  {
+    name: 'append',
+    value: 'TEXT',
+    help: "the kernel's command line",
+    apply: (draft, value) => success({ ...draft, commandLine: value }),
+    print: ({ commandLine }) => (commandLine === undefined ? [] : [commandLine]),
+  },
+  {
+    name: 'serial',
+    value: 'stdio|none',
+    help: 'COM1: the terminal, or no port (default stdio)',
+    apply: addSerial,
+    print: ({ serial }) => (serial.length === 0 ? ['none'] : serial),
+  },
+  {
+    name: 'device',
+    value: 'isa-debug-exit[,iobase=PORT,iosize=BYTES]',
+    help: 'a port through which the guest ends the machine with an exit code',
+    apply: addDevice,
+    print: ({ debugExit }) =>
+      debugExit === undefined
+        ? []
+        : [`isa-debug-exit,iobase=${hex(debugExit.port)},iosize=${hex(debugExit.bytes)}`],
+  },
+  {
+    name: 'no-reboot',
+    help: 'a reset ends the machine',
+    apply: (draft) => success({ ...draft, noReboot: true }),
+    print: ({ noReboot }) => (noReboot ? [''] : []),
+  },
+  {
+    name: 'nographic',
+    help: 'no screen, COM1 on the terminal: as it is by default',
+    apply: (draft) => success({ ...draft, serial: draft.serial ?? ['stdio'] }),
+    print: () => [],
+  },
+  fixed('display', ['none'], 'There is no screen yet'),
+  fixed('vga', ['none'], 'There is no graphics card yet'),
+  fixed('monitor', ['none'], 'There is no monitor'),
+  fixed('machine', ['pc'], 'The machine is like QEMU\'s "pc"', 'M'),
+];
+
+/** QEMU options that people will look for, so that the answer is not just "unknown". */
+export const NOT_YET: Readonly<Record<string, string>> = {
+  drive: 'Disks are not there yet',
+  hda: 'Disks are not there yet',
+  blockdev: 'Disks are not there yet',
+  cdrom: 'CD drives are not there yet',
+  boot: 'There is no firmware yet that could boot from a disk',
+  bios: 'Firmware images cannot be loaded yet',
+  netdev: 'Networking is not there yet',
+  nic: 'Networking is not there yet',
+  net: 'Networking is not there yet',
+  cpu: 'The CPU model cannot be chosen yet',
+  accel: 'There is one way to run guest code, so there is nothing to choose',
+  'enable-kvm': 'A browser has no access to KVM',
+  s: 'There is no GDB server yet',
+  gdb: 'There is no GDB server yet',
+  loadvm: 'Snapshots are not there yet',
+  qmp: 'There is no QMP server',
+};
+
+/** An option that is accepted because its only possible value is what the machine is anyway. */
+function fixed(name: string, values: readonly string[], otherwise: string, alias?: string): Option {
+  return {
+    name,
+    ...(alias === undefined ? {} : { aliases: [alias] }),
+    value: values.join('|'),
+    help: `only ${values.join(' or ')}: as it is anyway`,
+    apply: (draft, value, shown) =>
+      values.includes(value)
+        ? success(draft)
+        : configError(
+            shown,
+            `${shown} ${value}: ${otherwise}.`,
+            `Leave it out, or use ${shown} ${values[0]}.`,
+          ),
+    print: () => [],
+  };
+}
+
+function setMemory(draft: Draft, value: string, shown: string): Result<Draft, ConfigError> {
+  // QEMU's long form; its hot-plug keys have no meaning here.
+  const bytes = parseSize(value.replace(/^size=/, ''));
+  if (bytes === undefined) {
+    return configError(
+      shown,
+      `${shown} ${value}: this is not a size.`,
+      `Write it as ${shown} 512M, ${shown} 1G or, in MiB, ${shown} 512.`,
+    );
+  }
+  const memoryBytes = Math.ceil(bytes / MIB) * MIB;
+  if (memoryBytes < MEMORY_MIN_BYTES || memoryBytes > MEMORY_MAX_BYTES) {
+    return configError(
+      shown,
+      `${shown} ${value}: a machine can have ${formatSize(MEMORY_MIN_BYTES)} to ${formatSize(MEMORY_MAX_BYTES)} of memory.`,
+      memoryBytes > MEMORY_MAX_BYTES
+        ? `Use ${shown} ${formatSize(MEMORY_MAX_BYTES)} or less.`
+        : `Use ${shown} ${formatSize(MEMORY_MIN_BYTES)} or more; plain numbers are MiB.`,
+    );
+  }
+  return success({ ...draft, memoryBytes });
+}
+
+function setCpus(draft: Draft, value: string, shown: string): Result<Draft, ConfigError> {
+  const cpus = wholeNumber(value.replace(/^cpus=/, ''));
+  if (cpus === undefined || cpus === 0) {
+    return configError(shown, `${shown} ${value}: this is not a number of CPUs.`, `Use ${shown} 1.`);
+  }
+  if (cpus > CPUS_MAX) {
+    return configError(
+      shown,
+      `${shown} ${value}: machines with more than one CPU (SMP) are not there yet.`,
+      `Use ${shown} 1, or leave it out.`,
+    );
+  }
+  return success({ ...draft, cpus });
+}
+
+function addSerial(draft: Draft, value: string, shown: string): Result<Draft, ConfigError> {
+  if (value !== 'stdio' && value !== 'none') {
+    return configError(
+      shown,
+      value.startsWith('mon:')
+        ? `${shown} ${value}: there is no monitor that could share the terminal.`
+        : `${shown} ${value}: a serial port can be connected to stdio or none.`,
+      `Use ${shown} stdio or ${shown} none.`,
+    );
+  }
+  const serial: readonly SerialBackend[] = [...(draft.serial ?? []), value];
+  if (serial.length > SERIAL_PORTS_MAX) {
+    return configError(shown, `${shown} ${value}: there is only one serial port yet.`, `Give ${shown} once.`);
+  }
+  return success({ ...draft, serial });
+}
+
+/** QEMU's defaults for isa-debug-exit. */
+const DEBUG_EXIT_PORT = 0x501;
+const DEBUG_EXIT_BYTES = 2;
+
+function addDevice(draft: Draft, value: string, shown: string): Result<Draft, ConfigError> {
+  const [model, ...properties] = value.split(',');
+  if (model !== 'isa-debug-exit') {
+    return configError(
+      shown,
+      `${shown} ${value}: there is no device "${model}" yet.`,
+      `Leave it out; the one device that can be added is isa-debug-exit.`,
+    );
+  }
+  let port = DEBUG_EXIT_PORT;
+  let bytes = DEBUG_EXIT_BYTES;
+  for (const property of properties) {
+    const [key, text] = splitOnce(property, '=');
+    const number = wholeNumber(text);
+    if (key === 'iobase' && number !== undefined && number <= 0xffff) port = number;
+    else if (key === 'iosize' && (number === 1 || number === 2 || number === 4)) bytes = number;
+    else {
+      return configError(
+        shown,
+        `${shown} ${value}: "${property}" is not a property that isa-debug-exit has.`,
+        `Write it as ${shown} isa-debug-exit,iobase=0xf4,iosize=0x04 (iosize 1, 2 or 4).`,
+      );
+    }
+  }
+  return success({ ...draft, debugExit: { port, bytes } });
+}
+
+function noValue(shown: string, what: string): Result<never, ConfigError> {
+  return configError(shown, `${shown} needs ${what}.`, `Write ${what} behind ${shown}, or leave it out.`);
+}
+
+export function splitOnce(text: string, separator: string): [before: string, after: string] {
+  const at = text.indexOf(separator);
+  return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at + separator.length)];
+}
+
+/** Decimal, or hexadecimal with 0x. */
+function wholeNumber(text: string): number | undefined {
+  return /^(\d+|0x[\da-f]+)$/i.test(text) ? Number(text) : undefined;
+}
+
+function hex(value: number): string {
+  return `0x${value.toString(16)}`;
+}

@@ -1,0 +1,43 @@
+/** What a machine is made of, as its user asks for it. Names and units follow QEMU's options. */
+import { MIB } from '../base/units.ts';
+
+/** Where a serial port's other end is: the terminal (page or standard streams), or nowhere: no port. */
+export type SerialBackend = 'stdio' | 'none';
+
+/** QEMU's isa-debug-exit: a write of `value` ends the machine with exit code `(value << 1) | 1`. */
+export interface DebugExitConfig {
+  readonly port: number;
+  readonly bytes: number;
+}
+
+export interface VmConfig {
+  readonly memoryBytes: number;
+  readonly cpus: number;
+  /** File name or URL; the default guest's kernel if absent. */
+  readonly kernel?: string;
+  readonly initrd?: string;
+  /** The default guest's command line if absent. */
+  readonly commandLine?: string;
+  /** By port: COM1 first. */
+  readonly serial: readonly SerialBackend[];
+  readonly debugExit?: DebugExitConfig;
+  /** A reset ends the machine. */
+  readonly noReboot: boolean;
+  /** Interpreter only, until there is a JIT to choose. */
+  readonly jit: 'off';
+}
+
+export const DEFAULT_CONFIG: VmConfig = {
+  memoryBytes: 512 * MIB,
+  cpus: 1,
+  serial: ['stdio'],
+  noReboot: false,
+  jit: 'off',
+};
+
+/** Enough for a small kernel by PVH; Debian's needs 64 MiB to start at all. */
+export const MEMORY_MIN_BYTES = 2 * MIB;
+/** RAM ends below the PCI hole at 3 GiB, and the emulator's own state takes the first 64 MiB of the memory they share. */
+export const MEMORY_MAX_BYTES = 3008 * MIB;
+export const CPUS_MAX = 1;
+export const SERIAL_PORTS_MAX = 1;

@@ -1,8 +1,9 @@
 /** Builds one case of a form: code bytes, and registers and memory arranged so that operands land where they tell most. */
+import { operandSizes } from '../../src/isa/forms.ts';
 import type { Form } from '../../src/isa/forms.ts';
 import type { OperandSpec, Row } from '../../src/isa/tables/row.ts';
 import {
-  hasModrm, MAP_0F, MAP_0F38, MAP_0F3A, PREFIX_66, PREFIX_F2, PREFIX_F3, rmOperand,
+  hasModrm, MAP_0F, MAP_0F38, MAP_0F3A, PREFIX_66, PREFIX_F2, PREFIX_F3, PREFIX_NONE, rmOperand,
 } from '../../src/isa/tables/row.ts';
 import { SET_EFLAGS } from '../../src/interp/vectors-file.ts';
 import type { CaseInput } from '../../src/interp/vectors-file.ts';
@@ -40,6 +41,10 @@ export function encodable(form: Form, mode: 16 | 32 | 64): boolean {
   if (operandBits === 64 && mode !== 64) return false;
   if (mode === 64 && operandBits === 32 && attributes.has('d64')) return false;
   if (mode === 64 && operandBits === 32 && attributes.has('f64')) return false;
+  // 66h selects another row here.
+  if (row.prefix === PREFIX_NONE && (operandBits === 16 || operandBits === 32) && operandSizes(row).includes(16)) {
+    if (operandBits !== (mode === 16 ? 16 : 32)) return false;
+  }
   // XCHG EAX,EAX is NOP but for REX.B.
   if (mode !== 64 && row.map === 0 && row.opcode === 0x90 && row.semantics === 'xchgReg') return false;
   return true;

@@ -230,6 +230,9 @@ static void mapPages(void) {
     if (alias[i] == MAP_FAILED) fail("record: mmap of an alias");
     memcpy(alias[i], p->bytes, 4096);
   }
+  /* Present from the start: a first write to a read-only page would otherwise report a page that is not present. */
+  if (mlockall(MCL_CURRENT) != 0) fail("record: mlockall");
+  for (uint32_t i = 0; i < setup.pages; i++) (void)*(volatile uint8_t *)(uintptr_t)pages[i].address;
 }
 
 static void loadDescriptor(const struct descriptor *d) {

@@ -38,8 +38,7 @@ export function toUrlQuery(config: VmConfig): string {
   const defaults = complete({});
   return OPTIONS.flatMap((option) => {
     const values = option.print(config);
-    const isDefault = values.join('\0') === option.print(defaults).join('\0');
-    if (isDefault) return [];
+    if (JSON.stringify(values) === JSON.stringify(option.print(defaults))) return [];
     return values.map((value) =>
       option.value === undefined ? option.name : `${option.name}=${encodeURIComponent(value)}`,
     );

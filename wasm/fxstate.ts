@@ -1,7 +1,8 @@
 /**
  * FXSAVE, FXRSTOR, XSAVE, XRSTOR and LDMXCSR (APM volume 2, 11.4.4 and 11.5). Components of XSAVE:
- * x87 (bit 0) and SSE (bit 1). The error pointers are saved and restored always, as on CPUs that report
- * RstrFpErrPtrs (CPUID Fn8000_0008_EBX[2]); that bit belongs into the CPUID table.
+ * x87 (bit 0) and SSE (bit 1). The error pointers behave as on CPUs that report RstrFpErrPtrs (CPUID
+ * Fn8000_0008_EBX[2], which belongs into the CPUID table): saved as zeros while no exception is pending
+ * (SW.ES = 0), always restored.
  */
 import {
   CR0_EM,
@@ -36,13 +37,25 @@ import {
   VCPU_xmm,
 } from './generated/layout';
 import { canRead, canWrite, hostForRead, hostForWrite, stored } from './x87memory';
-import { initialize, registerAt, seOf, setControl, sigOf } from './x87state';
+import {
+  controlWord,
+  initialize,
+  registerAt,
+  seOf,
+  setControl,
+  sigOf,
+  STATUS_ES,
+  statusWord,
+  tagsOf,
+} from './x87state';
 
 /** Writable bits of MXCSR: all but 16-31 (no misaligned SSE mode). */
 // @ts-ignore: decorator
 @inline const MXCSR_MASK: u32 = 0xffff;
 // @ts-ignore: decorator
 @inline const MXCSR_INIT: u32 = 0x1f80;
+// @ts-ignore: decorator
+@inline const CONTROL_INIT: u32 = 0x037f;
 // @ts-ignore: decorator
 @inline const COMPONENT_X87: u64 = 1;
 // @ts-ignore: decorator
@@ -67,13 +80,14 @@ import { initialize, registerAt, seOf, setControl, sigOf } from './x87state';
   return in64BitMode(cpu) ? 16 : 8;
 }
 
-/** Bytes 0-23 and the eight registers of 16 bytes. */
-function saveX87(cpu: i32, linear: i64, segment: i32, bytes: i32): bool {
-  let host = hostForWrite(cpu, linear, 24, segment);
-  if (host == 0) return false;
-  store<u16>(host, load<u16>(cpu, VCPU_fpuControl));
-  store<u16>(host, load<u16>(cpu, VCPU_fpuStatus), 2);
-  store<u16>(host, <u16>load<u8>(cpu, VCPU_fpuTag), 4);
+/** Opcode, instruction and data pointers: bytes 6-23. */
+function savePointers(cpu: i32, host: i32, bytes: i32): void {
+  if ((statusWord(cpu) & STATUS_ES) == 0) {
+    store<u16>(host, 0, 6);
+    store<u64>(host, 0, 8);
+    store<u64>(host, 0, 16);
+    return;
+  }
   store<u16>(host, load<u16>(cpu, VCPU_fpuOpcode), 6);
   if (bytes == 8) {
     store<u64>(host, load<u64>(cpu, VCPU_fpuCodeOffset), 8);
@@ -84,6 +98,16 @@ function saveX87(cpu: i32, linear: i64, segment: i32, bytes: i32): bool {
     store<u32>(host, load<u32>(cpu, VCPU_fpuDataOffset), 16);
     store<u32>(host, <u32>load<u16>(cpu, VCPU_fpuDataSelector), 20);
   }
+}
+
+/** Bytes 0-23 and the eight registers of 16 bytes. */
+function saveX87(cpu: i32, linear: i64, segment: i32, bytes: i32): bool {
+  let host = hostForWrite(cpu, linear, 24, segment);
+  if (host == 0) return false;
+  store<u16>(host, load<u16>(cpu, VCPU_fpuControl));
+  store<u16>(host, load<u16>(cpu, VCPU_fpuStatus), 2);
+  store<u16>(host, <u16>load<u8>(cpu, VCPU_fpuTag), 4);
+  savePointers(cpu, host, bytes);
   stored(cpu, host);
   for (let i: u32 = 0; i < 8; i++) {
     host = hostForWrite(cpu, linear + AREA_ST + (i << 4), 16, segment);
@@ -192,7 +216,21 @@ function checkXsave(cpu: i32, linear: i64): i32 {
   return STATUS_NEXT;
 }
 
-/** XSAVE, standard format; both components are reported as in use. */
+/** Which of the requested components differ from their initial state (XINUSE). */
+function componentsInUse(cpu: i32): u64 {
+  let inUse: u64 = 0;
+  let registers = i64x2.splat(0);
+  for (let i = 0; i < 8; i++) registers = v128.or(registers, v128.load(cpu + (i << 4), VCPU_fpu));
+  const fresh = controlWord(cpu) == CONTROL_INIT && statusWord(cpu) == 0 && tagsOf(cpu) == 0;
+  if (!fresh || v128.any_true(registers)) inUse |= COMPONENT_X87;
+  let xmm = i64x2.splat(0);
+  const count = xmmCount(cpu);
+  for (let i = 0; i < count; i++) xmm = v128.or(xmm, v128.load(cpu + (i << 4), VCPU_xmm));
+  if (load<u32>(cpu, VCPU_mxcsr) != MXCSR_INIT || v128.any_true(xmm)) inUse |= COMPONENT_SSE;
+  return inUse;
+}
+
+/** XSAVE, standard format. Of the header only XSTATE_BV is written. */
 export function xsave(cpu: i32, linear: i64, segment: i32, bytes: i32): i32 {
   const allowed = checkXsave(cpu, linear);
   if (allowed != STATUS_NEXT) return allowed;
@@ -205,7 +243,7 @@ export function xsave(cpu: i32, linear: i64, segment: i32, bytes: i32): i32 {
   }
   const from = hostForRead(cpu, linear + AREA_HEADER, 8, segment);
   if (from == 0) return STATUS_FAULT;
-  const present = load<u64>(from) | requested;
+  const present = (load<u64>(from) & ~requested) | (componentsInUse(cpu) & requested);
   const host = hostForWrite(cpu, linear + AREA_HEADER, 8, segment);
   if (host == 0) return STATUS_FAULT;
   store<u64>(host, present);

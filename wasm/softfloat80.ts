@@ -209,7 +209,7 @@ export function decideByNaN(aSe: u32, aSig: u64, bSe: u32, bSig: u64): bool {
   return true;
 }
 
-/** Significant bits that precision control (control word bits 8-9) asks for; the reserved value acts as 64. */
+/** Significant bits that precision control (control word bits 8-9) asks for; the reserved value means 64. */
 // @ts-ignore: decorator
 @inline function precisionOf(cw: u32): u32 {
   const pc = (cw >> 8) & 3;
@@ -658,7 +658,7 @@ export let integerInexact: bool = false;
 export let integerUp: bool = false;
 export let integerOverflow: bool = false;
 
-/** The magnitude of a finite number, rounded to an integer; `integerOverflow` if it needs more than 64 bits. */
+/** The magnitude of a finite number, rounded to an integer; `integerOverflow`: it has more than 64 bits. */
 export function integerPart(se: u32, sig: u64, rc: u32): u64 {
   integerInexact = false;
   integerUp = false;
@@ -673,7 +673,7 @@ export function integerPart(se: u32, sig: u64, rc: u32): u64 {
   let fraction: u64;
   if (exp >= 0) {
     whole = sig >> <u64>(63 - exp);
-    fraction = sig << <u64>(exp + 1);
+    fraction = sig << (<u64>(exp + 1));
   } else {
     whole = 0;
     fraction = exp == -1 ? sig : 1;
@@ -710,7 +710,7 @@ export function fromInt64(value: i64): void {
  */
 export function toInteger(se: u32, sig: u64, bits: u32, rc: u32): i64 {
   rFlags = 0;
-  const indefinite = <i64>((~(<u64>0)) << (bits - 1));
+  const indefinite = <i64>(~(<u64>0) << (bits - 1));
   if ((se & 0x7fff) == 0x7fff || isUnsupported(se, sig)) {
     rFlags |= IE;
     return indefinite;
@@ -732,13 +732,13 @@ export function fromFloat32(bits: u32): void {
   rFlags = 0;
   const sign = (bits >> 31) << 15;
   const exp = (bits >> 23) & 0xff;
-  const fraction = <u64>(bits & 0x7fffff) << 40;
+  const fraction = (<u64>(bits & 0x7fffff)) << 40;
   widen(sign, exp, fraction, 0xff, BIAS - 127);
 }
 
 export function fromFloat64(bits: u64): void {
   rFlags = 0;
-  const sign = <u32>(bits >> 63) << 15;
+  const sign = (<u32>(bits >> 63)) << 15;
   const exp = <u32>(bits >> 52) & 0x7ff;
   const fraction = (bits & 0xfffffffffffff) << 11;
   widen(sign, exp, fraction, 0x7ff, BIAS - 1023);
@@ -782,10 +782,12 @@ function narrow(se: u32, sig: u64, cw: u32, precision: u32, bias: i32): u64 {
   const fractionBits = <u64>(precision - 1);
   const special = <u64>(2 * bias + 1);
   // The sign follows the exponent: bit 31 or 63.
-  const signBit = <u64>sign << (precision == 24 ? 31 : 63);
+  const signBit = (<u64>sign) << (precision == 24 ? 31 : 63);
   if (isUnsupported(se, sig)) {
     rFlags |= IE;
-    return ((<u64>1) << (precision == 24 ? 31 : 63)) | (special << fractionBits) | ((<u64>1) << (fractionBits - 1));
+    return (
+      ((<u64>1) << (precision == 24 ? 31 : 63)) | (special << fractionBits) | ((<u64>1) << (fractionBits - 1))
+    );
   }
   const drop = <u64>(64 - precision);
   if (isNaN80(se, sig)) {
@@ -826,7 +828,7 @@ function narrow(se: u32, sig: u64, cw: u32, precision: u32, bias: i32): u64 {
   }
   if (roundedInexact) rFlags |= PE;
   if (roundedUp) rFlags |= ROUNDED_UP;
-  return signBit | (<u64>exp << fractionBits) | ((roundedSig << 1) >> (drop + 1));
+  return signBit | ((<u64>exp) << fractionBits) | ((roundedSig << 1) >> (drop + 1));
 }
 
 /** FSCALE: a times 2 to the integer part of b. */
@@ -949,7 +951,7 @@ export function remainder80(aSe: u32, aSig: u64, bSe: u32, bSig: u64, nearest: b
     return;
   }
   if (difference < 0) {
-    // |a| is between one quarter and all of |b|: FPREM1 takes b once if more than half (never equal: ties to 0).
+    // |a| is between one quarter and all of |b|: FPREM1 takes b once if it is more than half.
     if (rest > divisor) {
       // a - b, with a = rest * 2^-1 relative to b: 2b - a in units of half an ulp of b.
       subtractDoubled(sign ^ 1, divisor, rest, aExp, cw);
@@ -971,8 +973,8 @@ export function remainder80(aSe: u32, aSig: u64, bSe: u32, bSig: u64, nearest: b
     quotient = 1;
   }
   if (steps != 0) {
-    const part = divide128(rest >> <u64>(64 - steps), rest << <u64>steps, divisor);
-    quotient = (quotient << <u64>steps) + part;
+    const part = divide128(rest >> <u64>(64 - steps), rest << (<u64>steps), divisor);
+    quotient = (quotient << (<u64>steps)) + part;
     rest = remainder;
   }
   let exp = bExp;

@@ -148,7 +148,7 @@ function compute(op: u32, aSe: u32, aSig: u64, bSe: u32, bSig: u64, cw: u32): vo
   }
 }
 
-/** Arithmetic and comparison with a memory operand already widened; `loaded` holds DE if it was a denormal. */
+/** Arithmetic and comparison with a memory operand, already widened; `loaded` holds DE for a denormal. */
 function withOperand(cpu: i32, op: u32, bSe: u32, bSig: u64, loaded: u32): void {
   if (isEmpty(cpu, 0)) {
     if (op == OP_COM || op == OP_COMP) compareUnderflow(cpu, op == OP_COMP ? 1 : 0);
@@ -205,7 +205,10 @@ function compareRegister(cpu: i32, i: u32, quiet: bool, pops: u32): void {
   finishCompare(cpu, order, rFlags, pops);
 }
 
-/** FCOMI, FUCOMI: the order goes to ZF, PF and CF; OF, SF and AF are cleared. C1 changes with a stack fault only. */
+/**
+ * FCOMI, FUCOMI: the order goes to ZF, PF and CF; OF, SF and AF are cleared. C1 changes with a stack
+ * fault only.
+ */
 function compareToFlags(cpu: i32, i: u32, quiet: bool, pops: bool): void {
   let order = COMPARE_UNORDERED;
   let completes: bool;
@@ -310,7 +313,7 @@ function examine(cpu: i32): void {
   setConditions(cpu, STATUS_C0 | STATUS_C1 | STATUS_C2 | STATUS_C3, kind);
 }
 
-/** FLD1, FLDL2T, FLDL2E, FLDPI, FLDLG2, FLDLN2, FLDZ: the irrational ones are rounded as RC says, without PE. */
+/** FLD1, FLDL2T, FLDL2E, FLDPI, FLDLG2, FLDLN2, FLDZ: rounded as RC says, without PE. */
 function loadConstant(cpu: i32, index: u32): void {
   const rc = (controlWord(cpu) >> 10) & 3;
   clearFlags();
@@ -432,6 +435,12 @@ function trigonometric(cpu: i32, low: u32): void {
   }
 }
 
+function twoOperandTranscendental(modrm: u32, ySe: u32, ySig: u64, xSe: u32, xSig: u64, cw: u32): void {
+  if (modrm == 0xf1) logarithm(ySe, ySig, xSe, xSig, cw);
+  else if (modrm == 0xf3) arctangent(ySe, ySig, xSe, xSig, cw);
+  else logarithmPlusOne(ySe, ySig, xSe, xSig, cw);
+}
+
 /** D9 E0-FF. */
 function unaryOrConstant(cpu: i32, modrm: u32): i32 {
   switch (modrm) {
@@ -500,9 +509,14 @@ function unaryOrConstant(cpu: i32, modrm: u32): i32 {
         if (underflowTo(cpu, 1)) pop(cpu);
         return STATUS_NEXT;
       }
-      if (modrm == 0xf1) logarithm(seOf(cpu, 1), sigOf(cpu, 1), seOf(cpu, 0), sigOf(cpu, 0), controlWord(cpu));
-      else if (modrm == 0xf3) arctangent(seOf(cpu, 1), sigOf(cpu, 1), seOf(cpu, 0), sigOf(cpu, 0), controlWord(cpu));
-      else logarithmPlusOne(seOf(cpu, 1), sigOf(cpu, 1), seOf(cpu, 0), sigOf(cpu, 0), controlWord(cpu));
+      twoOperandTranscendental(
+        modrm,
+        seOf(cpu, 1),
+        sigOf(cpu, 1),
+        seOf(cpu, 0),
+        sigOf(cpu, 0),
+        controlWord(cpu),
+      );
       replaceSecondAndPop(cpu);
       return STATUS_NEXT;
     case 0xfd: // FSCALE
@@ -651,7 +665,8 @@ function storeFloat(cpu: i32, linear: i64, segment: i32, size: i32, pops: bool):
     bits = size == 4 ? FLOAT32_INDEFINITE : FLOAT64_INDEFINITE;
   } else {
     const cw = controlWord(cpu);
-    bits = size == 4 ? toFloat32(seOf(cpu, 0), sigOf(cpu, 0), cw) : toFloat64(seOf(cpu, 0), sigOf(cpu, 0), cw);
+    bits =
+      size == 4 ? toFloat32(seOf(cpu, 0), sigOf(cpu, 0), cw) : toFloat64(seOf(cpu, 0), sigOf(cpu, 0), cw);
     const flags = rFlags;
     if (!signal(cpu, flags)) return STATUS_NEXT;
     if ((flags & ~cw & (OE | UE)) != 0) return STATUS_NEXT;
@@ -670,9 +685,14 @@ function storeInteger(cpu: i32, linear: i64, segment: i32, size: i32, chop: bool
   let value: i64;
   if (isEmpty(cpu, 0)) {
     if (!stackFault(cpu, false)) return STATUS_NEXT;
-    value = <i64>((~(<u64>0)) << ((size << 3) - 1));
+    value = <i64>(~(<u64>0) << ((size << 3) - 1));
   } else {
-    value = toInteger(seOf(cpu, 0), sigOf(cpu, 0), size << 3, chop ? ROUND_CHOP : (controlWord(cpu) >> 10) & 3);
+    value = toInteger(
+      seOf(cpu, 0),
+      sigOf(cpu, 0),
+      size << 3,
+      chop ? ROUND_CHOP : (controlWord(cpu) >> 10) & 3,
+    );
     if (!signal(cpu, rFlags)) return STATUS_NEXT;
   }
   if (size == 2) store<u16>(host, <u16>value);
@@ -694,10 +714,14 @@ function controlMemory(cpu: i32, opcode: u32, row: u32, linear: i64, segment: i3
   const allowed = loads ? checkWaiting(cpu) : checkAvailable(cpu);
   if (allowed != STATUS_NEXT) return allowed;
   if (row == 4) {
-    return opcode == 0xd9 ? loadEnvironment(cpu, linear, segment, bytes) : restoreState(cpu, linear, segment, bytes);
+    return opcode == 0xd9
+      ? loadEnvironment(cpu, linear, segment, bytes)
+      : restoreState(cpu, linear, segment, bytes);
   }
   if (row == 6) {
-    return opcode == 0xd9 ? storeEnvironment(cpu, linear, segment, bytes) : saveState(cpu, linear, segment, bytes);
+    return opcode == 0xd9
+      ? storeEnvironment(cpu, linear, segment, bytes)
+      : saveState(cpu, linear, segment, bytes);
   }
   if (row == 5) {
     const from = hostForRead(cpu, linear, 2, segment);
@@ -741,7 +765,11 @@ export function x87Memory(cpu: i32, code: i32, linear: i64, segment: i32, bytes:
   const opcode = (<u32>code >> 8) & 0xff;
   const row = (<u32>code >> 3) & 7;
   if (isControlMemory(opcode, row)) return controlMemory(cpu, opcode, row, linear, segment, bytes);
-  if ((opcode == 0xd9 && row == 1) || (opcode == 0xdb && (row == 4 || row == 6)) || (opcode == 0xdd && row == 5)) {
+  if (
+    (opcode == 0xd9 && row == 1) ||
+    (opcode == 0xdb && (row == 4 || row == 6)) ||
+    (opcode == 0xdd && row == 5)
+  ) {
     return raise(cpu, EXCEPTION_UD, 0);
   }
   const waiting = checkWaiting(cpu);
@@ -791,9 +819,23 @@ export function x87Memory(cpu: i32, code: i32, linear: i64, segment: i32, bytes:
   }
 }
 
+/** Size of a memory operand that is stored. */
+function storeSize(opcode: u32, row: u32): i32 {
+  switch (opcode) {
+    case 0xd9:
+      return 4;
+    case 0xdb:
+      return row == 7 ? 10 : 4;
+    case 0xdd:
+      return 8;
+    default:
+      return row == 6 ? 10 : row == 7 ? 8 : 2;
+  }
+}
+
 /** The storing forms: the destination is probed before anything else changes. */
 function storeForm(cpu: i32, code: i32, opcode: u32, row: u32, linear: i64, segment: i32): i32 {
-  const size = opcode == 0xd9 ? 4 : opcode == 0xdd ? 8 : opcode == 0xdb ? (row == 7 ? 10 : 4) : row >= 6 ? (row == 6 ? 10 : 8) : 2;
+  const size = storeSize(opcode, row);
   const host = hostForWrite(cpu, linear, size, segment);
   if (host == 0) return 1;
   noteInstruction(cpu, code);

@@ -27,7 +27,7 @@ export function loadDecimal(low: u64, high: u32): void {
   packInteger((high >> 15) & 1, value);
 }
 
-/** FBSTP: the ten bytes into the result globals (high ones in `rSe`), or the packed-decimal indefinite with IE. */
+/** FBSTP: the ten bytes into the result globals (high ones in `rSe`), or the indefinite with IE. */
 export function storeDecimal(se: u32, sig: u64, cw: u32): void {
   clearFlags();
   const special = (se & 0x7fff) == 0x7fff || isUnsupported(se, sig);

@@ -1,6 +1,7 @@
 /**
  * The x87 environment and state images of FNSTENV, FLDENV, FNSAVE and FRSTOR: 16- and 32-bit formats,
- * each with selectors (protected mode) or linear addresses (real and virtual-8086 mode); APM volume 2, 11.4.4.
+ * each with selectors (protected mode) or linear addresses (real and virtual-8086 mode): APM volume 2,
+ * 11.4.4.
  */
 import { inProtectedMode } from './cpu';
 import {
@@ -9,7 +10,6 @@ import {
   VCPU_fpu,
   VCPU_fpuCodeOffset,
   VCPU_fpuCodeSelector,
-  VCPU_fpuControl,
   VCPU_fpuDataOffset,
   VCPU_fpuDataSelector,
   VCPU_fpuOpcode,
@@ -24,7 +24,6 @@ import {
   seOf,
   setControl,
   setPointers,
-  setStatus,
   sigOf,
   statusWord,
   tagsOf,

@@ -48,7 +48,7 @@ import {
 // @ts-ignore: decorator
 @inline const BIAS: i32 = 16383;
 
-/** pi with 68 bits of which the last two are 0: what the trigonometric instructions reduce by, in units of 2^-66. */
+/** The trigonometric instructions reduce by pi rounded to 66 bits; these are the first 64 of them. */
 // @ts-ignore: decorator
 @inline const PI_HIGH: u64 = 0xc90fdaa22168c234;
 /** pi / 2 in units of 2^-65 is the 66-bit number HALF_PI_TOP:HALF_PI_LOW. */
@@ -89,7 +89,7 @@ export function reductionRange(se: u32, sig: u64): bool {
   return exp < 0x403e || exp == 0x7fff || isUnsupported(se, sig);
 }
 
-/** The reduced argument, |r| <= pi/4: sign, normalised significand, exponent, and the quadrant that was taken off. */
+/** The reduced argument, |r| <= pi/4: sign, normalised significand, exponent, and the quadrant taken off. */
 let aSign: u32 = 0;
 let aH: u64 = 0;
 let aL: u64 = 0;
@@ -111,11 +111,11 @@ function reduce(se: u32, sig: u64): void {
   let xH: u64 = 0;
   let xL = uSig;
   if (shift >= 64) {
-    xH = uSig << <u64>(shift - 64);
+    xH = uSig << (<u64>(shift - 64));
     xL = 0;
   } else if (shift != 0) {
     xH = uSig >> <u64>(64 - shift);
-    xL = uSig << <u64>shift;
+    xL = uSig << (<u64>shift);
   }
   let n = divide128(xH >> 2, (xH << 62) | (xL >> 2), PI_HIGH);
   // x - n * pi/2; n is at most one too large.
@@ -313,9 +313,13 @@ export function exponentialMinusOne(se: u32, sig: u64, cw: u32): void {
   const negative = se >> 15 != 0;
   if (uExp >= 0) {
     // Defined for |x| <= 1 only; beyond, the operand comes back as an inexact result, as on AMD's CPUs.
-    if (uExp == 0 && uSig == INTEGER_BIT) {
-      if (negative) setResult(0xbffe, INTEGER_BIT);
-      else setResult(0x3fff, INTEGER_BIT);
+    if (uExp == 0 && uSig == INTEGER_BIT && !negative) {
+      // The CPU finds a number just below 1.
+      setWide(~(<u64>0), ~(<u64>0));
+      finish(0, -1, cw);
+    } else if (uExp == 0 && uSig == INTEGER_BIT) {
+      addFlags(PE);
+      setResult(0xbffe, INTEGER_BIT);
     } else {
       addFlags(PE);
       setResult(se, sig);
@@ -357,30 +361,26 @@ function logFromRatio(sH: u64, sL: u64, exp: i32): void {
   logExp = exp + 3 + wExp;
 }
 
-/** log2 of a positive finite number that is not 1. */
-function logOf(exp: i32, sig: u64): void {
+/** log2 of a positive finite number that is not 1, with significand sig:sigLow. */
+function logOf(exp: i32, sig: u64, sigLow: u64): void {
   let k = exp;
-  let numH: u64;
-  let denL: u64 = 0;
-  let denH: u64;
   let below: bool;
   if (sig > 0xb504f333f9de6484) {
     // m = sig / 2^64 in (0.707, 1): s = (1 - m) / (1 + m)
     k++;
     below = true;
-    numH = -sig;
-    // den = 2^64 + sig, 65 bits, normalised.
-    denH = INTEGER_BIT | (sig >> 1);
-    denL = sig << 63;
+    setWide(0, 0);
+    subtractWide(sig, sigLow);
   } else {
     // m = sig / 2^63 in [1, 1.414]: s = (m - 1) / (m + 1)
     below = false;
-    numH = sig - INTEGER_BIT;
-    const sum = sig + INTEGER_BIT; // without the carry
-    denH = INTEGER_BIT | (sum >> 1);
-    denL = sum << 63;
+    setWide(sig - INTEGER_BIT, sigLow);
   }
-  if (numH == 0) {
+  // m + 1 in the same units carries out of 128 bits: halved, which costs at most its last bit.
+  const sum = below ? sig : sig + INTEGER_BIT;
+  const denH = INTEGER_BIT | (sum >> 1);
+  const denL = (sum << 63) | (sigLow >> 1);
+  if ((wH | wL) == 0) {
     // An exact power of two.
     logSign = u32(k < 0);
     setWide(<u64>(k < 0 ? -k : k), 0);
@@ -388,18 +388,18 @@ function logOf(exp: i32, sig: u64): void {
     logExp = 63 + wExp;
     return;
   }
-  const shift = clz<u64>(numH);
-  divideWide(numH << shift, 0, denH, denL);
-  // num / den with num = w / 2^(64 + shift), den = w / 2^63 in units where sig has 64 bits.
-  logFromRatio(wH, wL, wExp - <i32>shift - 1);
+  normalizeWide();
+  const numExp = wExp;
+  divideWide(wH, wL, denH, denL);
+  logFromRatio(wH, wL, wExp + numExp - 1);
   if (k == 0) {
     logSign = u32(below);
     return;
   }
   // |k| +- f with 112 fraction bits; f = w / 2^127 * 2^logExp.
   shiftRightWide(15 - logExp);
-  const whole = <u64>(k < 0 ? -k : k) << 48;
-  if ((k < 0) == below) addWide(whole, 0);
+  const whole = (<u64>(k < 0 ? -k : k)) << 48;
+  if (k < 0 == below) addWide(whole, 0);
   else subtractFromWide(whole, 0);
   normalizeWide();
   logSign = u32(k < 0);
@@ -461,7 +461,7 @@ export function logarithm(ySe: u32, ySig: u64, xSe: u32, xSig: u64, cw: u32): vo
   }
   unpack(xSe, xSig);
   const power = uSig == INTEGER_BIT;
-  logOf(uExp, uSig);
+  logOf(uExp, uSig, 0);
   timesLog(ySe, ySig, power, cw);
 }
 
@@ -532,27 +532,28 @@ export function logarithmPlusOne(ySe: u32, ySig: u64, xSe: u32, xSig: u64, cw: u
   timesLog(ySe, ySig, false, cw);
 }
 
-/** log2(1 + x) for |x| >= 1/2 in uSig and uExp. The sum is rounded to 64 bits: no cancellation is left to protect. */
+/** log2(1 + x) for |x| >= 1/2 in uSig and uExp, beyond the range for which FYL2XP1 is defined. */
 function logOfSum(negative: bool): void {
   if (negative) {
     // 1 - x, x in [1/2, 1): exact.
     const difference = -uSig;
     const shift = clz<u64>(difference);
-    logOf(-1 - <i32>shift, difference << shift);
+    logOf(-1 - <i32>shift, difference << shift, 0);
     return;
   }
-  if (uExp > 63) {
-    logOf(uExp, uSig);
+  if (uExp > 126) {
+    logOf(uExp, uSig, 0);
     return;
   }
   if (uExp < 0) {
-    logOf(0, INTEGER_BIT | (uSig >> 1));
+    logOf(0, INTEGER_BIT | (uSig >> 1), uSig << 63);
     return;
   }
-  const one = INTEGER_BIT >> <u64>uExp;
-  const sum = uSig + one;
-  if (sum < uSig) logOf(uExp + 1, INTEGER_BIT | (sum >> 1));
-  else logOf(uExp, sum);
+  setWide(INTEGER_BIT, 0);
+  shiftRightWide(uExp);
+  addWide(uSig, 0);
+  if (wH < uSig) logOf(uExp + 1, INTEGER_BIT | (wH >> 1), (wH << 63) | (wL >> 1));
+  else logOf(uExp, wH, wL);
 }
 
 /** atan(i / 8) as a Q number, i = 1 to 8. */
@@ -641,7 +642,7 @@ export function arctangent(ySe: u32, ySig: u64, xSe: u32, xSig: u64, cw: u32): v
   // t = num / den <= 1; i = the nearest eighth.
   let i: u32 = 0;
   if (difference <= 4) {
-    const t = <f64>num / (<f64>den * <f64>(<u64>1 << <u64>difference));
+    const t = <f64>num / (<f64>den * <f64>((<u64>1) << (<u64>difference)));
     i = <u32>(t * 8.0 + 0.5);
   }
   let angleExp: i32 = 0;

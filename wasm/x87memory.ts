@@ -1,18 +1,40 @@
 /** Guest memory as the x87 and the state-saving instructions use it: TLB first, the slow path behind it. */
 import { commitWrite, readSlow, writeSlow } from './mmu';
+import { segmentLinear } from './segments';
 import {
+  MODE_CODE64,
+  MODE_CODE_MASK,
+  MODE_FLAT,
+  SEG_FS,
   TLB_ENTRY_SIZE,
   TLB_ENTRY_addend,
   TLB_ENTRY_readTag,
   TLB_ENTRY_writeTag,
   TLB_ENTRIES,
+  VCPU_mode,
   VCPU_scratch,
+  VCPU_segEffective,
   VCPU_tlb,
 } from './generated/layout';
 
+// @ts-ignore: decorator
+@inline function tlbEntry(cpu: i32, linear: i64): u32 {
+  return load<u32>(cpu, VCPU_tlb) + (<u32>(linear >> 12) & (TLB_ENTRIES - 1)) * TLB_ENTRY_SIZE;
+}
+
+/** The caller has checked one byte at most: whether all of the operand is inside its segment. */
+function insideSegment(cpu: i32, linear: i64, size: i32, segment: i32, write: i32): bool {
+  const mode = load<i32>(cpu, VCPU_mode);
+  if ((mode & MODE_CODE_MASK) == MODE_CODE64) return true;
+  if ((mode & MODE_FLAT) != 0 && segment < SEG_FS) return true;
+  const offset = linear - load<i64>(cpu + (segment << 3), VCPU_segEffective);
+  return segmentLinear(cpu, segment, offset, size, write) != -1;
+}
+
 /** Where `size` bytes (at most 64) can be read, or 0 after a fault. */
 export function hostForRead(cpu: i32, linear: i64, size: i32, segment: i32): i32 {
-  const entry = load<u32>(cpu, VCPU_tlb) + ((<u32>(linear >> 12)) & (TLB_ENTRIES - 1)) * TLB_ENTRY_SIZE;
+  if (!insideSegment(cpu, linear, size, segment, 0)) return 0;
+  const entry = tlbEntry(cpu, linear);
   if (((linear + size - 1) & ~0xfff) == load<i64>(entry, TLB_ENTRY_readTag)) {
     return <i32>linear + load<i32>(entry, TLB_ENTRY_addend);
   }
@@ -21,7 +43,8 @@ export function hostForRead(cpu: i32, linear: i64, size: i32, segment: i32): i32
 
 /** Where `size` bytes can be put, or 0 after a fault; `stored` must follow. */
 export function hostForWrite(cpu: i32, linear: i64, size: i32, segment: i32): i32 {
-  const entry = load<u32>(cpu, VCPU_tlb) + ((<u32>(linear >> 12)) & (TLB_ENTRIES - 1)) * TLB_ENTRY_SIZE;
+  if (!insideSegment(cpu, linear, size, segment, 1)) return 0;
+  const entry = tlbEntry(cpu, linear);
   if (((linear + size - 1) & ~0xfff) == load<i64>(entry, TLB_ENTRY_writeTag)) {
     return <i32>linear + load<i32>(entry, TLB_ENTRY_addend);
   }
@@ -33,7 +56,7 @@ export function stored(cpu: i32, host: i32): void {
   if (host == cpu + <i32>VCPU_scratch) commitWrite(cpu);
 }
 
-/** Whether [linear, linear + size) with size <= 4096 can be written (or read), before anything is changed. */
+/** Whether [linear, linear + size) with size <= 4096 can be written, before anything is changed. */
 export function canWrite(cpu: i32, linear: i64, size: i32, segment: i32): bool {
   if (hostForWrite(cpu, linear, 1, segment) == 0) return false;
   return hostForWrite(cpu, linear + size - 1, 1, segment) != 0;

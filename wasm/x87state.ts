@@ -22,8 +22,6 @@ import {
 } from './generated/layout';
 import { DE, IE, INDEFINITE_SE, INDEFINITE_SIG, ROUNDED_UP, rSe, rSig, ZE } from './softfloat80';
 
-
-
 // @ts-ignore: decorator
 @inline export const STATUS_SF: u32 = 0x40;
 // @ts-ignore: decorator

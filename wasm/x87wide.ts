@@ -1,6 +1,6 @@
 /**
  * 128-bit fractions for the transcendental functions, in the globals `wH` and `wL`. "Q" numbers have
- * one integer bit: value = w / 2^127, below 2. Products are truncated: each loses less than 4 units of 2^-127.
+ * one integer bit: value = w / 2^127, below 2. Products are truncated: each loses under 4 units of 2^-127.
  */
 import { divide128, lastRemainder, low, multiply64 } from './softfloat80';
 
@@ -62,7 +62,7 @@ export function shiftRightWide(count: i32): void {
     wL = wH >> <u64>(count - 64);
     wH = 0;
   } else {
-    wL = (wL >> <u64>count) | (wH << <u64>(64 - count));
+    wL = (wL >> <u64>count) | (wH << (<u64>(64 - count)));
     wH >>= <u64>count;
   }
 }

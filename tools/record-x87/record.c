@@ -1,6 +1,11 @@
 /*
  * record OUT SEED COUNT: records x87 instructions on this machine's CPU.
  *
+ * The committed data (AMD family 1Ah, Zen 5) was made with
+ *   gcc -O1 -o record record.c && ./record x87.bin 20240607 62 && gzip -9 -n x87.bin
+ * Intel's CPUs give other C1, PE and last places in the transcendental instructions, and do not push a
+ * denormal that FLD loads with DE unmasked.
+ *
  * COUNT cases per unit of weight below. Each case is one record of 78 bytes, little endian:
  *
  *    0  u8   opcode (D8-DF)       1  u8   ModRM; below C0h: memory operand

@@ -1,13 +1,16 @@
 /** Runs recorded x87 cases through the functions of the wasm core and says where they differ. */
-import { VCPU_BASE, VCPU_STRIDE, TLB_BYTES, TLB_OFFSET } from '../../src/layout/map.ts';
+import { readFileSync } from 'node:fs';
+import { RAM_BASE, VCPU_BASE, VCPU_STRIDE, TLB_BYTES, TLB_OFFSET } from '../../src/layout/map.ts';
 import { HOST_IMPORTS } from '../../src/layout/core-abi.ts';
 import { STATUS_NEXT } from '../../src/layout/exits.ts';
-import { FLAGS_EXPLICIT, SEG_DS, TLB_ENTRY, VCPU } from '../../src/layout/vcpu.ts';
+import { FLAGS_EXPLICIT, MODE_CODE32, MODE_FLAT, SEG_DS, TLB_ENTRY, VCPU } from '../../src/layout/vcpu.ts';
 import type { Extended, FpuState, Recorded } from './recording.ts';
 
 /** Linear (and, identity-mapped, host) address of the operands: one page behind the vCPU's area. */
 export const DATA = VCPU_BASE + VCPU_STRIDE;
-const MEMORY_PAGES = (DATA + 0x10000) >>> 16;
+/** A little guest RAM, all zeros: page directories without an entry. */
+const RAM_BYTES = 0x10000;
+const MEMORY_PAGES = (RAM_BASE + RAM_BYTES) >>> 16;
 const CR0_PE_ET_NE = 0x31;
 const CR4_OSFXSR_OSXSAVE = 0x40200;
 
@@ -30,6 +33,11 @@ export interface Bench {
 const unreachableHost = (): never => {
   throw new Error('an x87 test reached the host');
 };
+
+/** The core as tools/build-core.ts leaves it. */
+export function readCore(): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(readFileSync(new URL('../../build/core.wasm', import.meta.url)));
+}
 
 /** A core with one vCPU whose page at DATA is in its TLB; everything else that it touches would fault. */
 export function openBench(wasm: Uint8Array<ArrayBuffer>): Bench {
@@ -54,7 +62,9 @@ export function resetBench({ view, bytes }: Bench): void {
   view.setBigUint64(VCPU_BASE + VCPU.at.cr4, BigInt(CR4_OSFXSR_OSXSAVE), true);
   view.setBigUint64(VCPU_BASE + VCPU.at.xcr0, 3n, true);
   view.setBigUint64(VCPU_BASE + VCPU.at.ripMask, 0xffff_ffff_ffff_ffffn, true);
-  view.setUint32(VCPU_BASE + VCPU.at.ramBytes, 0, true);
+  view.setUint32(VCPU_BASE + VCPU.at.ramBytes, RAM_BYTES, true);
+  view.setUint32(VCPU_BASE + VCPU.at.a20Mask, 0xffff_ffff, true);
+  view.setUint32(VCPU_BASE + VCPU.at.mode, MODE_CODE32 | MODE_FLAT, true);
 }
 
 /** Lets the page at `linear` be read and written at the same host address. */
@@ -152,7 +162,8 @@ export function show(state: FpuState): string {
 function ulps(a: Extended, b: Extended): number {
   if (a.se === b.se && a.sig === b.sig) return 0;
   if ((a.se ^ b.se) & 0x8000) return Infinity;
-  const order = ({ se, sig }: Extended): bigint => (BigInt(se & 0x7fff) << 63n) + (sig & 0x7fff_ffff_ffff_ffffn);
+  const order = ({ se, sig }: Extended): bigint =>
+    (BigInt(se & 0x7fff) << 63n) + (sig & 0x7fff_ffff_ffff_ffffn);
   const distance = order(a) - order(b);
   return Math.abs(Number(distance));
 }
@@ -185,7 +196,9 @@ export function mismatches(bench: Bench, records: readonly Recorded[]): string[]
   for (const recorded of records) {
     const actual = execute(bench, recorded);
     if (differs(actual, recorded.after, toleranceOf(recorded))) {
-      found.push(`before   ${show(recorded.before)}\n  actual   ${show(actual)}\n  expected ${show(recorded.after)}`);
+      found.push(
+        `before   ${show(recorded.before)}\n  actual   ${show(actual)}\n  expected ${show(recorded.after)}`,
+      );
     }
   }
   return found;

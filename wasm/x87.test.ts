@@ -1,0 +1,21 @@
+/**
+ * Every x87 instruction against what a real CPU did (tools/record-x87): registers, tags, status, control
+ * word, memory and flags, bit for bit. The transcendental instructions may be off by one unit in the
+ * last place, and differ in PE and C1.
+ */
+import { readFileSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import { readCompressedRecording } from '../tools/record-x87/recording.ts';
+import { byInstruction, mismatches, openBench, readCore } from '../tools/record-x87/replay.ts';
+
+const recording = readFileSync(new URL('../tools/record-x87/x87.bin.gz', import.meta.url));
+const instructions = byInstruction(readCompressedRecording(recording));
+const bench = openBench(readCore());
+
+it('has a recording of 143 opcodes', () => {
+  expect(instructions.size).toBe(143);
+});
+
+it.each([...instructions])('%s does what the CPU did', (_name, records) => {
+  expect(mismatches(bench, records)).toEqual([]);
+});

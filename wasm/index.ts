@@ -1,20 +1,35 @@
 /** The exports of core.wasm: CORE_FUNCTIONS and CORE_CONTROL of src/layout/core-abi.ts. */
 export { divide64, divideSigned64, mulHighSigned, mulHighUnsigned } from './arith';
 export { flushBlocks, insertBlock, invalidateCode, markCode } from './blocks';
+export {
+  checkCpl0,
+  checkFpu,
+  cpuid,
+  hlt,
+  invlpg,
+  invpcid,
+  pause,
+  rdmsr,
+  rdpmc,
+  rdtsc,
+  rdtscp,
+  readControl,
+  readDebug,
+  writeControl,
+  writeDebug,
+  wrmsr,
+  xgetbv,
+  xsetbv,
+} from './control';
+export { enter } from './enter';
+export { deliverException, interruptVector, nonMaskableInterrupt, softwareInterrupt } from './events';
 export { materializeFlags } from './flags';
+export { fxrstor, fxsave, loadMxcsr, xrstor, xsave } from './fxstate';
 export { commitWrite, fetchSlow, readSlow, rmwSlow, translateDebug, writeSlow } from './mmu';
 export { reset, updateMode } from './mode';
-export {
-  checkCodeOffset,
-  lar,
-  loadLdt,
-  loadSegment,
-  loadTask,
-  lsl,
-  segmentLinear,
-  verify,
-} from './segments';
+export { cli, portIn, portOut, readFlags, sti, writeAc, writeFlags } from './privilege';
+export { checkCodeOffset, lar, loadLdt, loadSegment, loadTask, lsl, segmentLinear, verify } from './segments';
+export { cmps, ins, lods, movs, outs, scas, stos } from './strings';
 export { flushTlb } from './tlb';
+export { callFar, iret, jumpFar, returnFar, swapgs, syscall, sysenter, sysexit, sysret } from './transfer';
 export { x87Memory, x87Register } from './x87';
-export { fxrstor, fxsave, loadMxcsr, xrstor, xsave } from './fxstate';
-export * from './stubs';

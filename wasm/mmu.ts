@@ -90,7 +90,7 @@ function checkCanonical(cpu: usize, linear: u64, size: i32, segment: i32): bool 
   return left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
 }
 
-function storeChunk(at: usize, size: i32, value: u64): void {
+export function storeChunk(at: usize, size: i32, value: u64): void {
   if (size == 8) store<u64>(at, value);
   else if (size == 4) store<u32>(at, <u32>value);
   else if (size == 2) store<u16>(at, <u16>value);
@@ -214,6 +214,24 @@ export function prepareWrite(
   const secondKind = size > split ? partKind(cpu, second) : PART_NONE;
   store<u32>(cpu, partKind(cpu, first) | (secondKind << 2), VCPU_scratchKind);
   return scratchAddress(cpu);
+}
+
+/** `prepareRun`: a device is there. */
+// @ts-ignore: decorator
+@inline export const NOT_RAM: usize = 1;
+
+/**
+ * Where a string instruction can put `size` bytes (inside one page) that it is about to write; code
+ * that they replace is dropped beforehand. 0 = fault.
+ */
+export function prepareRun(cpu: usize, linear: u64, size: i32, segment: i32, access: u32): usize {
+  linear = wrap(linear, access);
+  if ((access & ACCESS_WRAP32) == 0 && !checkCanonical(cpu, linear, size, segment)) return 0;
+  const gpa = translate(cpu, linear, access | ACCESS_WRITE);
+  if (gpa == WALK_FAULT) return 0;
+  if (!inRam(cpu, gpa)) return NOT_RAM;
+  wrote(cpu, <u32>gpa, size);
+  return ramHost(gpa);
 }
 
 function writePart(cpu: usize, kind: u32, address: u32, size: i32, at: i32): void {

@@ -20,6 +20,7 @@ import {
   VCPU_attention,
   VCPU_cpl,
   VCPU_cr0,
+  VCPU_cr4,
   VCPU_dr,
   VCPU_eflags,
   VCPU_fpuControl,

@@ -135,23 +135,23 @@ export function loadNullSegment(cpu: usize, segment: i32, selector: u32, dpl: u3
   setSegAttr(cpu, segment, dpl << 5);
 }
 
-/** Checks and loads SS for privilege level `level`; false after a fault of kind `vector` (or #SS). */
-export function loadStackSegment(cpu: usize, selector: u32, level: i32, vector: i32, external: u32): bool {
+/**
+ * The descriptor of a selector that SS is to get at privilege level `level`, checked and marked
+ * accessed: faults are of kind `vector`, or #SS if it is not present. Test `faulted` after it.
+ */
+export function stackDescriptor(cpu: usize, selector: u32, level: i32, vector: i32, external: u32): u64 {
   const error = (selector & 0xfffc) | external;
   const descriptor = fetchDescriptor(cpu, selector, vector, external);
-  if (faulted(cpu)) return false;
+  if (faulted(cpu)) return 0;
   const attr = descriptorAttr(descriptor);
   if (<i32>(selector & 3) != level || !isWritableData(attr) || <i32>attrDpl(attr) != level) {
     raise(cpu, vector, error);
-    return false;
-  }
-  if ((attr & ATTR_P) == 0) {
+  } else if ((attr & ATTR_P) == 0) {
     raise(cpu, EXCEPTION_SS, error);
-    return false;
+  } else {
+    setAccessed(cpu, selector, descriptor);
   }
-  if (!setAccessed(cpu, selector, descriptor)) return false;
-  setFromDescriptor(cpu, SEG_SS, selector, descriptor);
-  return true;
+  return descriptor;
 }
 
 /** Checks and loads ES, DS, FS or GS with a selector that is not null; false after a fault. */
@@ -192,8 +192,10 @@ export function loadSegment(cpu: usize, segment: i32, selector: u32): i32 {
         return raise(cpu, EXCEPTION_GP, 0);
       }
       loadNullSegment(cpu, SEG_SS, selector, level);
-    } else if (!loadStackSegment(cpu, selector, cpl(cpu), EXCEPTION_GP, 0)) {
-      return STATUS_FAULT;
+    } else {
+      const descriptor = stackDescriptor(cpu, selector, cpl(cpu), EXCEPTION_GP, 0);
+      if (faulted(cpu)) return STATUS_FAULT;
+      setFromDescriptor(cpu, SEG_SS, selector, descriptor);
     }
   } else if (isNull(selector)) {
     loadNullSegment(cpu, segment, selector, 0);

@@ -76,6 +76,10 @@ export function addFlags(flags: u32): void {
   rFlags |= flags;
 }
 
+export function dropFlags(flags: u32): void {
+  rFlags &= ~flags;
+}
+
 export function invalid(): void {
   rSe = INDEFINITE_SE;
   rSig = INDEFINITE_SIG;

@@ -8,6 +8,7 @@ import {
   DE,
   decideByNaN,
   divide128,
+  dropFlags,
   INTEGER_BIT,
   invalid,
   isDenormal,
@@ -19,6 +20,7 @@ import {
   multiply64,
   PE,
   propagateOne,
+  ROUNDED_UP,
   roundPack,
   rSe,
   rSig,
@@ -250,6 +252,8 @@ export function sineAndCosine(se: u32, sig: u64, cw: u32): void {
   cosineOfFinite(se, sig, cw);
   secondSe = rSe;
   secondSig = rSig;
+  // C1 tells how the sine was rounded.
+  dropFlags(ROUNDED_UP);
   sineOfFinite(se, sig, cw);
 }
 

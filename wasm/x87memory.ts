@@ -38,7 +38,7 @@ export function hostForRead(cpu: i32, linear: i64, size: i32, segment: i32): i32
   if (((linear + size - 1) & ~0xfff) == load<i64>(entry, TLB_ENTRY_readTag)) {
     return <i32>linear + load<i32>(entry, TLB_ENTRY_addend);
   }
-  return readSlow(cpu, linear, size, segment);
+  return <i32>readSlow(cpu, linear, size, segment);
 }
 
 /** Where `size` bytes can be put, or 0 after a fault; `stored` must follow. */
@@ -48,7 +48,7 @@ export function hostForWrite(cpu: i32, linear: i64, size: i32, segment: i32): i3
   if (((linear + size - 1) & ~0xfff) == load<i64>(entry, TLB_ENTRY_writeTag)) {
     return <i32>linear + load<i32>(entry, TLB_ENTRY_addend);
   }
-  return writeSlow(cpu, linear, size, segment);
+  return <i32>writeSlow(cpu, linear, size, segment);
 }
 
 /** Completes a write whose bytes are at `host`. */

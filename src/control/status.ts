@@ -14,14 +14,14 @@ export interface LoadProgress {
  * Why a machine that ran does not run any more.
  * - `power-off`: the guest entered ACPI S5. `unplugged`: the user turned the machine off.
  * - `reset-refused`: the guest asked for a reset and the configuration says not to (`-no-reboot`).
- * - `debug-exit`: the guest wrote to isa-debug-exit.
+ * - `debug-exit`: the guest wrote to isa-debug-exit; `status` is QEMU's exit status, (value << 1) | 1.
  * - `triple-fault`: an exception while a double fault was delivered; the CPU entered shutdown.
  */
 export type ShutdownReason =
   | { readonly kind: 'power-off' }
   | { readonly kind: 'unplugged' }
   | { readonly kind: 'reset-refused' }
-  | { readonly kind: 'debug-exit'; readonly value: number }
+  | { readonly kind: 'debug-exit'; readonly status: number }
   | { readonly kind: 'triple-fault'; readonly rip: string };
 
 /** A failure in a person's words: what happened, and what to do about it. */

@@ -1,4 +1,5 @@
 /** What a vCPU's thread offers to the page, carried by comlink. While the guest runs, only the shared words reach it. */
+import type { DebugExitConfig } from '../config/vm-config.ts';
 
 /** How a stay of the vCPU ended. */
 export type VcpuStop =
@@ -6,7 +7,7 @@ export type VcpuStop =
   | { readonly kind: 'stopped' }
   | { readonly kind: 'power-off' }
   | { readonly kind: 'reset' }
-  | { readonly kind: 'debug-exit'; readonly value: number }
+  | { readonly kind: 'debug-exit'; readonly status: number }
   | { readonly kind: 'triple-fault' }
   /** A broken invariant of ours; the text goes into the report. */
   | { readonly kind: 'defect'; readonly message: string };
@@ -28,8 +29,8 @@ export interface VcpuSetup {
   readonly timeOrigin: number;
   readonly coreModule: WebAssembly.Module;
   readonly interpreterModule: WebAssembly.Module;
-  /** isa-debug-exit's port, if the machine has one. */
-  readonly debugExitPort?: number;
+  readonly serialPorts: number;
+  readonly debugExit?: DebugExitConfig;
 }
 
 /** `Entry` is the boot protocol's start state of the CPU; this folder only passes it on. */

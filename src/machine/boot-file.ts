@@ -52,7 +52,8 @@ export function fileFromUrl(name: string, url: string): BootFile {
     read: async (progress, signal) => {
       try {
         const response = await fetch(url, { signal });
-        if (!response.ok) return notFound(name, `the server answered ${response.status} ${response.statusText}`.trim());
+        if (!response.ok)
+          return notFound(name, `the server answered ${response.status} ${response.statusText}`.trim());
         // Vite's and many static hosts' answer for a missing file: the page itself.
         if (response.headers.get('Content-Type')?.startsWith('text/html') === true) {
           return notFound(name, 'the server sent a web page instead');
@@ -61,7 +62,10 @@ export function fileFromUrl(name: string, url: string): BootFile {
         const length = Number(response.headers.get('Content-Length') ?? Number.NaN);
         // With a content encoding the length is that of the encoded bytes: no measure of progress.
         const known = Number.isSafeInteger(length) && response.headers.get('Content-Encoding') === null;
-        return { ok: true, value: await collect(response.body, known ? length : undefined, progress, signal) };
+        return {
+          ok: true,
+          value: await collect(response.body, known ? length : undefined, progress, signal),
+        };
       } catch {
         signal.throwIfAborted();
         return notFound(name, 'the server did not answer');

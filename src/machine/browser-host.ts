@@ -9,11 +9,18 @@ import type { MachineHost, ModuleName, VcpuThread } from './host.ts';
 const MODULE_URLS: { readonly [K in ModuleName]: string } = { core: coreUrl, interpreter: interpreterUrl };
 
 function startVcpu(): VcpuThread {
-  const worker = new Worker(new URL('../workers/vcpu.ts', import.meta.url), { type: 'module', name: 'vcpu 0' });
+  const worker = new Worker(new URL('../workers/vcpu.ts', import.meta.url), {
+    type: 'module',
+    name: 'vcpu 0',
+  });
   const lost = new Promise<string>((resolve) => {
     worker.addEventListener('error', (event) => {
       event.preventDefault();
-      resolve(event.message === '' || event.message === undefined ? 'its script could not be loaded' : event.message);
+      resolve(
+        event.message === '' || event.message === undefined
+          ? 'its script could not be loaded'
+          : event.message,
+      );
     });
     worker.addEventListener('messageerror', () => resolve('a message to it could not be read'));
   });

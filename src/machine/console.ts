@@ -1,6 +1,12 @@
 /** COM1 seen from the page: drains the guest's output ring, fills its input ring, and loses no byte. */
 import type { Views } from '../base/views.ts';
-import { CAUSE_DOORBELL, SERIAL_IN_BASE, SERIAL_OUT_BASE, THREAD_PAGE, THREAD_VCPU0 } from '../layout/machine.ts';
+import {
+  CAUSE_DOORBELL,
+  SERIAL_IN_BASE,
+  SERIAL_OUT_BASE,
+  THREAD_PAGE,
+  THREAD_VCPU0,
+} from '../layout/machine.ts';
 import { ByteRing } from '../sync/ring.ts';
 import { WakeWord, wakeThread } from '../sync/wake.ts';
 

@@ -26,7 +26,9 @@ export function loadGuest(views: Views, config: VmConfig, images: GuestImages): 
     ...(images.initrd === undefined ? {} : { initrd: images.initrd.bytes }),
     commandLine: config.commandLine ?? '',
     cpus: config.cpus,
+    serialPorts: config.serial.filter((backend) => backend !== 'none').length,
   });
-  if (!plan.ok) return { ok: false, error: { ...plan.error, message: `${images.kernel.name}: ${plan.error.message}` } };
+  if (!plan.ok)
+    return { ok: false, error: { ...plan.error, message: `${images.kernel.name}: ${plan.error.message}` } };
   return { ok: true, value: plan.value.start };
 }

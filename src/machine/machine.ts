@@ -97,7 +97,10 @@ export class Machine {
   async execute(command: Command): Promise<Result<void>> {
     const { state } = this.#status;
     if (this.#disposed || !isLegal(command.kind, state)) {
-      return { ok: false, error: `${command.kind} is not possible while the machine is ${this.#disposed ? 'gone' : state}.` };
+      return {
+        ok: false,
+        error: `${command.kind} is not possible while the machine is ${this.#disposed ? 'gone' : state}.`,
+      };
     }
     switch (command.kind) {
       case 'start':
@@ -207,7 +210,8 @@ export class Machine {
         timeOrigin: performance.timeOrigin,
         coreModule,
         interpreterModule,
-        ...(config.debugExit === undefined ? {} : { debugExitPort: config.debugExit.port }),
+        serialPorts: config.serial.filter((backend) => backend !== 'none').length,
+        ...(config.debugExit === undefined ? {} : { debugExit: config.debugExit }),
       })) ?? (await vcpu.reset(entry.value));
     if (signal.aborted) throw new Aborted();
     if (prepared !== undefined) return { ok: false, error: threadFailed(prepared) };
@@ -293,13 +297,16 @@ export class Machine {
           break;
         case 'triple-fault':
           if (this.config.noReboot || this.#parts.tripleFault === 'stop') {
-            return await this.#finish({ kind: 'triple-fault', rip: readRip(powered.views) }, describeVcpu(powered.views));
+            return await this.#finish(
+              { kind: 'triple-fault', rip: readRip(powered.views) },
+              describeVcpu(powered.views),
+            );
           }
           break;
         case 'power-off':
           return await this.#finish({ kind: 'power-off' });
         case 'debug-exit':
-          return await this.#finish({ kind: 'debug-exit', value: end.value });
+          return await this.#finish({ kind: 'debug-exit', status: end.status });
         case 'defect':
         case 'lost':
           return this.#crash(powered, end.message);
@@ -348,8 +355,10 @@ export class Machine {
       state: 'crashed',
       problem: {
         kind: 'worker-lost',
-        message: 'The processor of the machine stopped working. This is a fault of Virtab, not of your guest.',
-        advice: 'Start the machine again; what it had not written to a disk is lost. Please attach the report to an issue.',
+        message:
+          'The processor of the machine stopped working. This is a fault of Virtab, not of your guest.',
+        advice:
+          'Start the machine again; what it had not written to a disk is lost. Please attach the report to an issue.',
       },
       report,
     });

@@ -47,15 +47,21 @@ export function describeVcpu(views: Views, index = 0): string {
 
   const lines = [`vCPU ${index}: ${width}-bit code, CPL ${word(VCPU.at.cpl)}`];
   for (let row = 0; row < 16; row += 4) {
-    const cells = GENERAL.slice(row, row + 4).map((name, n) => `${name}=${quad(VCPU.at.regs + (row + n) * 8)}`);
+    const cells = GENERAL.slice(row, row + 4).map(
+      (name, n) => `${name}=${quad(VCPU.at.regs + (row + n) * 8)}`,
+    );
     lines.push(cells.join(' '));
   }
-  lines.push(`RIP=${quad(VCPU.at.rip)} EFLAGS=${hex(word(VCPU.at.eflags), 8)} (arithmetic flags not included)`);
+  lines.push(
+    `RIP=${quad(VCPU.at.rip)} EFLAGS=${hex(word(VCPU.at.eflags), 8)} (arithmetic flags not included)`,
+  );
   for (const [segment, name] of SEGMENTS.entries()) {
     const selector = hex(word(VCPU.at.segSelector + segment * 4), 4);
     const base = quad(VCPU.at.segBase + segment * 8);
     const limit = hex(word(VCPU.at.segLimit + segment * 4), 8);
-    lines.push(`${name.padEnd(3)}=${selector} base=${base} limit=${limit} attr=${hex(word(VCPU.at.segAttr + segment * 4), 4)}`);
+    lines.push(
+      `${name.padEnd(3)}=${selector} base=${base} limit=${limit} attr=${hex(word(VCPU.at.segAttr + segment * 4), 4)}`,
+    );
   }
   lines.push(
     `GDT=${quad(VCPU.at.gdtBase)} ${hex(word(VCPU.at.gdtLimit), 4)}  IDT=${quad(VCPU.at.idtBase)} ${hex(word(VCPU.at.idtLimit), 4)}`,

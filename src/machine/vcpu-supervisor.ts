@@ -52,7 +52,8 @@ export class VcpuSupervisor {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const timeout = new Promise<ThreadEnd>((resolve) => {
       timer = setTimeout(
-        () => resolve({ kind: 'lost', message: `the vCPU's thread did not stop within ${STOP_TIMEOUT_MS} ms` }),
+        () =>
+          resolve({ kind: 'lost', message: `the vCPU's thread did not stop within ${STOP_TIMEOUT_MS} ms` }),
         STOP_TIMEOUT_MS,
       );
     });

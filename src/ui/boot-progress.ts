@@ -16,7 +16,12 @@ export class BootProgress {
 
   constructor(host: HTMLElement) {
     const list = element('ol', { class: 'boot-steps' });
-    this.node = element('section', { class: 'boot', hidden: true, 'aria-label': 'Boot progress' }, list, this.#note);
+    this.node = element(
+      'section',
+      { class: 'boot', hidden: true, 'aria-label': 'Boot progress' },
+      list,
+      this.#note,
+    );
     this.#list = list;
     host.append(this.node);
   }
@@ -29,7 +34,12 @@ export class BootProgress {
     this.#list.replaceChildren();
     for (const [step, name] of names) {
       const detail = element('span', { class: 'boot-detail' });
-      const bar = element('progress', { class: 'boot-bar', max: '1', value: '0', 'aria-label': STEP_NAMES[step] });
+      const bar = element('progress', {
+        class: 'boot-bar',
+        max: '1',
+        value: '0',
+        'aria-label': STEP_NAMES[step],
+      });
       const node = element(
         'li',
         { class: 'boot-step' },
@@ -66,7 +76,10 @@ export class BootProgress {
       row.node.dataset['phase'] = 'done';
       row.bar.value = 1;
     }
-    setText(this.#note, `The guest is running and has not printed anything yet: ${formatCount(instructions)} instructions so far.`);
+    setText(
+      this.#note,
+      `The guest is running and has not printed anything yet: ${formatCount(instructions)} instructions so far.`,
+    );
   }
 
   hide(): void {
@@ -87,7 +100,9 @@ export class BootProgress {
     row.bar.value = receivedBytes / totalBytes;
     setText(
       row.detail,
-      receivedBytes < totalBytes ? `${formatBytes(receivedBytes)} of ${formatBytes(totalBytes)}` : formatBytes(totalBytes),
+      receivedBytes < totalBytes
+        ? `${formatBytes(receivedBytes)} of ${formatBytes(totalBytes)}`
+        : formatBytes(totalBytes),
     );
   }
 }

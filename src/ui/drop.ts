@@ -2,7 +2,11 @@
 import { element } from './dom.ts';
 
 export function acceptDrops(target: HTMLElement, receive: (files: readonly File[]) => void): void {
-  const veil = element('div', { class: 'drop-veil', hidden: true }, 'Drop a kernel and an initrd to start them');
+  const veil = element(
+    'div',
+    { class: 'drop-veil', hidden: true },
+    'Drop a kernel and an initrd to start them',
+  );
   target.append(veil);
   const hasFiles = (event: DragEvent): boolean => event.dataTransfer?.types.includes('Files') === true;
   // enter and leave fire for every element under the pointer: the count is 0 only outside.

@@ -41,13 +41,29 @@ export class GuestDialog {
   readonly #memory: HTMLInputElement;
   readonly #problem = element('p', { class: 'form-problem', role: 'alert' });
   readonly #warning = element('p', { class: 'form-warning' });
-  readonly #submit = element('button', { class: 'button button-primary', type: 'submit' }, 'Start this guest');
+  readonly #submit = element(
+    'button',
+    { class: 'button button-primary', type: 'submit' },
+    'Start this guest',
+  );
 
   constructor(host: HTMLElement, options: GuestDialogOptions) {
     this.#options = options;
     const { minimumMiB, maximumMiB } = options.memoryLimits;
-    this.#kernel = fileField('guest-kernel', 'Kernel', options.defaultKernel, 'bzImage or ELF vmlinux (QEMU: -kernel)', false);
-    this.#initrd = fileField('guest-initrd', 'Initial RAM disk', options.defaultInitrd, 'cpio, compressed or not (QEMU: -initrd)', true);
+    this.#kernel = fileField(
+      'guest-kernel',
+      'Kernel',
+      options.defaultKernel,
+      'bzImage or ELF vmlinux (QEMU: -kernel)',
+      false,
+    );
+    this.#initrd = fileField(
+      'guest-initrd',
+      'Initial RAM disk',
+      options.defaultInitrd,
+      'cpio, compressed or not (QEMU: -initrd)',
+      true,
+    );
     this.#memory = element('input', {
       id: 'guest-memory',
       class: 'field field-number',
@@ -131,7 +147,13 @@ function labelled(id: string, text: string, option: string, field: HTMLElement):
   );
 }
 
-function fileField(id: string, label: string, defaultLabel: string | undefined, hint: string, optional: boolean): FileField {
+function fileField(
+  id: string,
+  label: string,
+  defaultLabel: string | undefined,
+  hint: string,
+  optional: boolean,
+): FileField {
   const input = element('input', { id, type: 'file', class: 'visually-hidden' });
   const name = element('span', { class: 'file-name' });
   const choose = element('label', { class: 'button', for: id }, 'Choose a file');

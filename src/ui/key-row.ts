@@ -39,7 +39,12 @@ export class KeyRow {
       });
       return node;
     });
-    this.node = element('div', { class: 'keys', role: 'toolbar', 'aria-label': 'Keys' }, this.#control, ...keys);
+    this.node = element(
+      'div',
+      { class: 'keys', role: 'toolbar', 'aria-label': 'Keys' },
+      this.#control,
+      ...keys,
+    );
   }
 
   /** Applies a pending Ctrl to what was typed. */

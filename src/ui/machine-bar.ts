@@ -31,19 +31,34 @@ export class MachineBar {
     this.#power = button('Power off', ICON.power, () => actions.command({ kind: 'powerOff' })).node;
     const search = button('Search', ICON.search, () => actions.openSearch(), 'button button-quiet').node;
     const guest = button('Guest', ICON.guest, () => actions.openGuest(), 'button button-quiet').node;
-    const full = button('Full screen', ICON.fullscreen, () => actions.toggleFullScreen(), 'button button-quiet').node;
+    const full = button(
+      'Full screen',
+      ICON.fullscreen,
+      () => actions.toggleFullScreen(),
+      'button button-quiet',
+    ).node;
     full.hidden = !document.fullscreenEnabled;
     this.node = element(
       'header',
       { class: 'bar' },
-      element('h1', { class: 'brand' }, icon('M1 2.500h14v11H1zM4 5.500l2.800 2.500L4 10.500M8 10.500h4'), 'Virtab'),
+      element(
+        'h1',
+        { class: 'brand' },
+        icon('M1 2.500h14v11H1zM4 5.500l2.800 2.500L4 10.500M8 10.500h4'),
+        'Virtab',
+      ),
       element(
         'div',
         { class: 'status' },
         this.#light,
         element('span', { class: 'status-text', role: 'status' }, this.#word, this.#reason),
       ),
-      element('div', { class: 'mips', title: 'Millions of guest instructions per second' }, this.#mips, ' MIPS'),
+      element(
+        'div',
+        { class: 'mips', title: 'Millions of guest instructions per second' },
+        this.#mips,
+        ' MIPS',
+      ),
       element(
         'div',
         { class: 'buttons', role: 'toolbar', 'aria-label': 'Machine' },
@@ -51,7 +66,13 @@ export class MachineBar {
         this.#reset,
         this.#power,
       ),
-      element('div', { class: 'buttons', role: 'toolbar', 'aria-label': 'Console and guest' }, guest, search, full),
+      element(
+        'div',
+        { class: 'buttons', role: 'toolbar', 'aria-label': 'Console and guest' },
+        guest,
+        search,
+        full,
+      ),
     );
     this.setStatus(this.#status, '');
   }
@@ -72,7 +93,8 @@ export class MachineBar {
     if (state === 'running') this.#run.setLabel('Pause', ICON.pause);
     else if (state === 'paused') this.#run.setLabel('Resume', ICON.play);
     else this.#run.setLabel('Start', ICON.play);
-    this.#run.node.disabled = state === 'loading' || (state !== 'running' && state !== 'paused' && !this.#canStart);
+    this.#run.node.disabled =
+      state === 'loading' || (state !== 'running' && state !== 'paused' && !this.#canStart);
     this.#reset.disabled = !isLegal('reset', state);
     this.#power.disabled = !isLegal('powerOff', state);
     if (state !== 'running') this.setMips(0);

@@ -58,8 +58,13 @@ export class Page {
     const { config, defaultGuest } = options;
     this.#choice = {
       kernel: options.kernel !== undefined || defaultGuest !== undefined ? 'default' : undefined,
-      initrd: (options.kernel === undefined ? defaultGuest?.initrd : options.initrd) === undefined ? undefined : 'default',
-      commandLine: config.commandLine ?? (options.kernel === undefined ? (defaultGuest?.commandLine ?? 'console=ttyS0') : ''),
+      initrd:
+        (options.kernel === undefined ? defaultGuest?.initrd : options.initrd) === undefined
+          ? undefined
+          : 'default',
+      commandLine:
+        config.commandLine ??
+        (options.kernel === undefined ? (defaultGuest?.commandLine ?? 'console=ttyS0') : ''),
       memoryMiB: config.memoryBytes / MIB,
     };
     this.#bar = new MachineBar({
@@ -81,7 +86,9 @@ export class Page {
     const stage = element('main', { class: 'stage' }, consoleNode, this.#search.node);
     this.#boot = new BootProgress(stage);
     this.#notice = new Notice(stage);
-    root.replaceChildren(element('div', { class: 'page' }, this.#bar.node, stage, this.#keys.node, this.#strip.node));
+    root.replaceChildren(
+      element('div', { class: 'page' }, this.#bar.node, stage, this.#keys.node, this.#strip.node),
+    );
     this.#dialog = new GuestDialog(document.body, {
       ...this.#defaultLabels(),
       memoryLimits: options.memoryLimits,
@@ -249,7 +256,8 @@ export class Page {
             place: 'below',
             title: 'Triple fault',
             message: describeShutdown(status.reason),
-            advice: 'The guest could not handle an exception: mostly a bug in the guest, or a kernel for another CPU. The report has its registers.',
+            advice:
+              'The guest could not handle an exception: mostly a bug in the guest, or a kernel for another CPU. The report has its registers.',
             ...(status.report === undefined ? {} : { report: status.report }),
             actions: [this.#startAction(), this.#chooseAction(false)],
           });
@@ -310,7 +318,10 @@ export class Page {
 
   #showProblem(problem: Problem): void {
     this.#bar.setStatus({ state: 'off', problem }, PROBLEM_TITLES[problem.kind]);
-    const actions = problem.kind === 'no-isolation' || problem.kind === 'missing-features' ? [] : [this.#chooseAction(true)];
+    const actions =
+      problem.kind === 'no-isolation' || problem.kind === 'missing-features'
+        ? []
+        : [this.#chooseAction(true)];
     if (this.#machine !== undefined) actions.push(this.#startAction(false));
     this.#notice.show({
       kind: problem.kind,
@@ -344,7 +355,8 @@ export class Page {
       const kind = await sniffFile(file);
       if (kind.kind === 'kernel') kernel = file;
       else if (kind.kind === 'initrd') initrd = file;
-      else if (kind.kind === 'unsupported') refused.push(`${file.name} is ${kind.what}, which the machine cannot use yet.`);
+      else if (kind.kind === 'unsupported')
+        refused.push(`${file.name} is ${kind.what}, which the machine cannot use yet.`);
       else refused.push(`${file.name} is neither a Linux kernel nor an initial RAM disk.`);
     }
     // The initrd of another kernel would only confuse.
@@ -358,8 +370,12 @@ export class Page {
         place: state === 'running' || state === 'paused' || state === 'shutdown' ? 'below' : 'middle',
         title: refused.length === 1 ? 'This file was not used' : 'These files were not used',
         message: refused.join(' '),
-        advice: 'A kernel (bzImage or ELF vmlinux) and an initial RAM disk (cpio, compressed or not) can be started.',
-        actions: [{ label: 'Close', icon: ICON.close, run: () => this.#notice.hide() }, this.#chooseAction(false)],
+        advice:
+          'A kernel (bzImage or ELF vmlinux) and an initial RAM disk (cpio, compressed or not) can be started.',
+        actions: [
+          { label: 'Close', icon: ICON.close, run: () => this.#notice.hide() },
+          this.#chooseAction(false),
+        ],
       });
     }
     if (isAccepted) this.#openGuest({ ...this.#choice, kernel, initrd });
@@ -404,7 +420,10 @@ async function sniffFile(file: File): Promise<ReturnType<typeof sniff>> {
 }
 
 function toggleFullScreen(): void {
-  const done = document.fullscreenElement === null ? document.documentElement.requestFullscreen() : document.exitFullscreen();
+  const done =
+    document.fullscreenElement === null
+      ? document.documentElement.requestFullscreen()
+      : document.exitFullscreen();
   // The browser may refuse; the page then stays as it is.
   done.catch(() => undefined);
 }

@@ -3,8 +3,8 @@ import type { Problem } from '../control/status.ts';
 
 /** (module (func (result i32) (i8x16.extract_lane_s 0 (i8x16.splat (i32.const 0))))) */
 const SIMD_PROBE = [
-  0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 5, 1, 0x60, 0, 1, 0x7f, 3, 2, 1, 0, 10, 11, 1, 9, 0, 0x41, 0, 0xfd, 15, 0xfd,
-  21, 0, 11,
+  0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 5, 1, 0x60, 0, 1, 0x7f, 3, 2, 1, 0, 10, 11, 1, 9, 0, 0x41, 0, 0xfd,
+  15, 0xfd, 21, 0, 11,
 ];
 
 function validates(bytes: readonly number[]): boolean {

@@ -34,7 +34,10 @@ export class SearchBar {
       event.preventDefault();
     });
     target.onSearchResult(({ index, count }) => {
-      setText(this.#count, this.#input.value === '' ? '' : count === 0 ? 'No match' : `${index + 1} of ${count}`);
+      setText(
+        this.#count,
+        this.#input.value === '' ? '' : count === 0 ? 'No match' : `${index + 1} of ${count}`,
+      );
     });
   }
 

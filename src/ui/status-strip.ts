@@ -5,7 +5,12 @@ import { formatBytes, formatCount } from './text.ts';
 
 function item(label: string, extra = false): { readonly node: HTMLElement; readonly value: HTMLElement } {
   const value = element('b', {}, '-');
-  const node = element('span', { class: extra ? 'strip-item strip-extra' : 'strip-item' }, `${label} `, value);
+  const node = element(
+    'span',
+    { class: extra ? 'strip-item strip-extra' : 'strip-item' },
+    `${label} `,
+    value,
+  );
   return { node, value };
 }
 

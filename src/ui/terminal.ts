@@ -80,7 +80,8 @@ export class Console {
       allowProposedApi: true,
       convertEol: false,
       cursorBlink: !matchMedia('(prefers-reduced-motion: reduce)').matches,
-      fontFamily: 'ui-monospace, "SF Mono", "Cascadia Mono", "JetBrains Mono", "DejaVu Sans Mono", Menlo, Consolas, monospace',
+      fontFamily:
+        'ui-monospace, "SF Mono", "Cascadia Mono", "JetBrains Mono", "DejaVu Sans Mono", Menlo, Consolas, monospace',
       fontSize: matchMedia('(max-width: 640px)').matches ? 12 : 13,
       lineHeight: 1.15,
       macOptionIsMeta: true,

@@ -48,7 +48,7 @@ export function describeShutdown(reason: ShutdownReason): string {
     case 'reset-refused':
       return 'The guest asked for a reset; this machine is set to stop instead.';
     case 'debug-exit':
-      return `The guest ended the machine with debug exit value ${reason.value}.`;
+      return `The guest ended the machine with debug exit status ${reason.status}.`;
     case 'triple-fault':
       return `The guest's processor shut down after a triple fault at rip 0x${reason.rip}.`;
   }

@@ -2,17 +2,7 @@
 import { TWO_32 } from '../base/bits.ts';
 import type { Views } from '../base/views.ts';
 import type { SegmentState, StartState } from '../boot/start-state.ts';
-import {
-  SEG_CS,
-  SEG_DS,
-  SEG_ES,
-  SEG_FS,
-  SEG_GS,
-  SEG_LDTR,
-  SEG_SS,
-  SEG_TR,
-  VCPU,
-} from '../layout/vcpu.ts';
+import { SEG_CS, SEG_DS, SEG_ES, SEG_FS, SEG_GS, SEG_LDTR, SEG_SS, SEG_TR, VCPU } from '../layout/vcpu.ts';
 
 /** The core's `updateMode` must follow. */
 export function writeStartState(views: Views, cpu: number, state: StartState): void {

@@ -4,18 +4,23 @@ import type { Views } from '../base/views.ts';
 import type { StartState } from '../boot/start-state.ts';
 import type { VcpuControl, VcpuFigures, VcpuSetup, VcpuStop } from '../control/vcpu-control.ts';
 import { STOP_PAUSE, STOP_QUIT, THREAD_VCPU0 } from '../layout/machine.ts';
+import { VCPU } from '../layout/vcpu.ts';
 import { acknowledgeStop } from '../sync/stop.ts';
 import { createHostCalls } from './host-calls.ts';
+import { interimRegisters } from './interim-registers.ts';
 import { writeStartState } from './start-cpu.ts';
 import { Vcpu } from '../vcpu/vcpu.ts';
 import { buildParts } from './vcpu-parts.ts';
 import type { MachineRequest, VcpuParts } from './vcpu-parts.ts';
+
+const A20_BIT = 1 << 20;
 
 class VcpuThread {
   readonly #views: Views;
   readonly #setup: VcpuSetup;
   readonly #parts: VcpuParts;
   readonly #vcpu: Vcpu<MachineRequest>;
+  #isPowered = false;
 
   constructor(setup: VcpuSetup) {
     const { index } = setup;
@@ -26,10 +31,17 @@ class VcpuThread {
       views,
       index,
       vcpus: setup.vcpus,
+      ramBytes: setup.ramBytes,
       timeOrigin: setup.timeOrigin,
-      ...(setup.debugExitPort === undefined ? {} : { debugExitPort: setup.debugExitPort }),
+      serialPorts: setup.serialPorts,
+      ...(setup.debugExit === undefined ? {} : { debugExit: setup.debugExit }),
       ask: (request) => this.#vcpu.leave(request),
       onAttention: () => this.#vcpu.useUpBudget(),
+      onA20: (enabled) => {
+        const { cpu, core } = this.#vcpu;
+        views.u32[(cpu + VCPU.at.a20Mask) >>> 2] = enabled ? 0xffffffff : ~A20_BIT;
+        core.flushTlb(cpu, 0);
+      },
     });
     const { clock, irqchip, timers } = this.#parts;
     this.#vcpu = new Vcpu<MachineRequest>({
@@ -39,7 +51,7 @@ class VcpuThread {
       vcpuCount: setup.vcpus,
       coreModule: setup.coreModule,
       interpreterModule: setup.interpreterModule,
-      host: createHostCalls(views, index, this.#parts),
+      host: createHostCalls(views, index, this.#parts, interimRegisters(views, index, this.#parts)),
       environment: {
         pendingVector: () => irqchip.pendingVector(index),
         acknowledge: () => irqchip.acknowledge(index),
@@ -55,7 +67,10 @@ class VcpuThread {
   }
 
   reset(entry: StartState): void {
-    this.#parts.reset();
+    // The time line of the first reset is the machine's.
+    if (this.#isPowered) this.#parts.reset();
+    else this.#parts.powerOn();
+    this.#isPowered = true;
     this.#vcpu.reset(this.#setup.ramBytes);
     writeStartState(this.#views, this.#vcpu.cpu, entry);
     this.#vcpu.core.updateMode(this.#vcpu.cpu);
@@ -68,7 +83,11 @@ class VcpuThread {
     switch (end.kind) {
       case 'stop':
         // Registers and devices are in memory: whoever waits for the answer may read them.
-        acknowledgeStop(this.#views, THREAD_VCPU0 + this.#setup.index, end.request === STOP_QUIT ? STOP_QUIT : STOP_PAUSE);
+        acknowledgeStop(
+          this.#views,
+          THREAD_VCPU0 + this.#setup.index,
+          end.request === STOP_QUIT ? STOP_QUIT : STOP_PAUSE,
+        );
         return { kind: 'stopped' };
       case 'asked':
         return end.what;

@@ -1,8 +1,15 @@
 /** The parts list of a vCPU's thread: which devices answer its ports and addresses, and where their lines go. */
-import { COM_GSIS, COM_PORTS } from '../base/platform.ts';
+import { COM_GSIS, COM_PORTS, KEYBOARD_GSI, MOUSE_GSI, RTC_GSI, SCI_GSI } from '../base/platform.ts';
 import type { Views } from '../base/views.ts';
+import type { DebugExitConfig } from '../config/vm-config.ts';
+import { AcpiPm } from '../devices/acpi-pm.ts';
+import { A20Gate, BoardPorts } from '../devices/board-ports.ts';
+import { I8042Controller } from '../devices/i8042.ts';
 import { IoBus } from '../devices/io-bus.ts';
+import { PciBus } from '../devices/pci/bus.ts';
+import { addI440fx } from '../devices/pci/i440fx.ts';
 import { addIrqChip } from '../devices/platform-ports.ts';
+import { RealTimeClock } from '../devices/rtc.ts';
 import { Uart } from '../devices/uart.ts';
 import { IrqChip } from '../irqchip/irqchip.ts';
 import { CAUSE_DOORBELL, SERIAL_IN_BASE, SERIAL_OUT_BASE, THREAD_PAGE } from '../layout/machine.ts';
@@ -10,24 +17,29 @@ import { ByteRing } from '../sync/ring.ts';
 import { wakeThread } from '../sync/wake.ts';
 import { GuestClock } from '../time/clock.ts';
 import { TimerSet } from '../time/deadline.ts';
+import type { TimerSource } from '../time/deadline.ts';
 
 /** What a device may ask of the machine. */
 export type MachineRequest =
   | { readonly kind: 'power-off' }
   | { readonly kind: 'reset' }
-  | { readonly kind: 'debug-exit'; readonly value: number };
+  | { readonly kind: 'debug-exit'; readonly status: number };
 
 export interface PartsOptions {
   readonly views: Views;
   readonly index: number;
   readonly vcpus: number;
+  readonly ramBytes: number;
   /** `performance.timeOrigin` of the page. */
   readonly timeOrigin: number;
-  readonly debugExitPort?: number;
+  readonly serialPorts: number;
+  readonly debugExit?: DebugExitConfig;
   /** A device ends the stay of the vCPU. */
   readonly ask: (request: MachineRequest) => void;
   /** An interrupt was signalled to this thread's vCPU. */
   readonly onAttention: () => void;
+  /** Address line 20 is forced to 0, or not any more. */
+  readonly onA20: (enabled: boolean) => void;
 }
 
 export interface VcpuParts {
@@ -35,12 +47,14 @@ export interface VcpuParts {
   readonly clock: GuestClock;
   readonly irqchip: IrqChip;
   readonly timers: TimerSet;
-  /** Power-on state of every device. */
+  /** Every device as it is when the power comes on. */
+  powerOn(): void;
+  /** The RESET line: what only power clears (time of day, CMOS) stays. */
   reset(): void;
 }
 
 export function buildParts(options: PartsOptions): VcpuParts {
-  const { views, index } = options;
+  const { views, index, vcpus, ramBytes, ask } = options;
   // Every thread's performance.now() starts when the thread does. Milliseconds since the page's start stay small enough
   // to be exact to the nanosecond.
   const origin = performance.timeOrigin - options.timeOrigin;
@@ -48,7 +62,7 @@ export function buildParts(options: PartsOptions): VcpuParts {
   const irqchip = new IrqChip({
     views,
     clock,
-    vcpus: options.vcpus,
+    vcpus,
     onAttention: (cpu) => {
       if (cpu === index) options.onAttention();
     },
@@ -56,26 +70,98 @@ export function buildParts(options: PartsOptions): VcpuParts {
   const bus = new IoBus();
   addIrqChip(bus, irqchip, index);
 
-  const com1 = new Uart({
+  const a20 = new A20Gate(views, options.onA20);
+  const board = new BoardPorts({
+    views,
+    a20,
+    requests: {
+      reset: () => ask({ kind: 'reset' }),
+      powerOff: () => ask({ kind: 'power-off' }),
+      debugExit: (status) => ask({ kind: 'debug-exit', status }),
+      setA20: options.onA20,
+    },
+    ...debugExitOf(options.debugExit),
+  });
+  board.attach(bus);
+
+  const acpi = new AcpiPm({
     views,
     clock,
-    index: 0,
-    line: irqchip.line(COM_GSIS[0]),
-    output: new ByteRing(views, SERIAL_OUT_BASE),
-    input: new ByteRing(views, SERIAL_IN_BASE),
-    onOutput: () => wakeThread(views, THREAD_PAGE, CAUSE_DOORBELL),
+    line: irqchip.line(SCI_GSI),
+    powerOff: () => ask({ kind: 'power-off' }),
   });
-  bus.addPorts('com1', COM_PORTS[0], 8, [1], com1);
+  acpi.attach(bus);
 
+  const rtc = new RealTimeClock({
+    views,
+    clock,
+    wallClock: () => Date.now(),
+    line: irqchip.line(RTC_GSI),
+    ramBytes,
+    vcpus,
+  });
+  rtc.attach(bus);
+
+  const i8042 = new I8042Controller({
+    views,
+    keyboardLine: irqchip.line(KEYBOARD_GSI),
+    mouseLine: irqchip.line(MOUSE_GSI),
+    a20,
+    reset: () => ask({ kind: 'reset' }),
+  });
+  i8042.attach(bus);
+
+  const pci = new PciBus({ views, line: (gsi, input) => irqchip.line(gsi, input) });
+  const chipset = addI440fx(pci);
+  pci.attach(bus);
+
+  const uarts = Array.from({ length: Math.min(options.serialPorts, 1) }, (_, port) => {
+    const uart = new Uart({
+      views,
+      clock,
+      index: port,
+      line: irqchip.line(COM_GSIS[0]),
+      output: new ByteRing(views, SERIAL_OUT_BASE),
+      input: new ByteRing(views, SERIAL_IN_BASE),
+      onOutput: () => wakeThread(views, THREAD_PAGE, CAUSE_DOORBELL),
+    });
+    bus.addPorts('com1', COM_PORTS[0], 8, [1], uart);
+    return uart;
+  });
+
+  const timers: readonly TimerSource[] = [irqchip.pitTimer, acpi, rtc, ...uarts];
+  const resetAll = (): void => {
+    irqchip.reset();
+    board.reset();
+    acpi.reset();
+    i8042.reset();
+    pci.reset();
+    chipset.reset();
+    // There is no firmware that would do it.
+    pci.assignResources();
+    for (const uart of uarts) uart.reset();
+  };
   return {
     bus,
     clock,
     irqchip,
-    timers: new TimerSet([irqchip.pitTimer, com1]),
-    reset: () => {
+    timers: new TimerSet(timers),
+    powerOn: () => {
       clock.reset();
-      irqchip.reset();
-      com1.reset();
+      rtc.powerOn();
+      resetAll();
+    },
+    reset: () => {
+      rtc.reset();
+      resetAll();
     },
   };
+}
+
+function debugExitOf(config: DebugExitConfig | undefined): {
+  readonly debugExit?: { readonly port: number; readonly size: 1 | 2 | 4 };
+} {
+  if (config === undefined) return {};
+  const { port, bytes } = config;
+  return { debugExit: { port, size: bytes === 1 ? 1 : bytes === 2 ? 2 : 4 } };
 }

@@ -26,7 +26,11 @@ export function findChromium(): string | undefined {
 /** How Chromium is started here; without a system browser, Playwright's own is used if it is installed. */
 export function launchOptions(): LaunchOptions {
   const executablePath = findChromium();
-  const args = ['--disable-dev-shm-usage', '--disable-background-timer-throttling', '--disable-renderer-backgrounding'];
+  const args = [
+    '--disable-dev-shm-usage',
+    '--disable-background-timer-throttling',
+    '--disable-renderer-backgrounding',
+  ];
   // Chromium refuses to start its sandbox as root.
   if (process.getuid?.() === 0) args.push('--no-sandbox');
   return { headless: true, args, ...(executablePath === undefined ? {} : { executablePath }) };

@@ -19,12 +19,19 @@ async function loadModule(name: ModuleName): Promise<WebAssembly.Module> {
 }
 
 function startVcpu(): VcpuThread {
-  const worker = new Worker(workerSource(new URL('./node-vcpu.ts', import.meta.url)), { eval: true, name: 'vcpu0' });
+  const worker = new Worker(workerSource(new URL('./node-vcpu.ts', import.meta.url)), {
+    eval: true,
+    name: 'vcpu0',
+  });
   const lost = new Promise<string>((resolve) => {
-    worker.on('error', (error) => resolve(error instanceof Error ? (error.stack ?? error.message) : String(error)));
+    worker.on('error', (error) =>
+      resolve(error instanceof Error ? (error.stack ?? error.message) : String(error)),
+    );
     worker.on('exit', (code) => resolve(`the vCPU's thread ended with code ${code}`));
   });
-  const endpoint = nodeEndpoint(worker as unknown as Parameters<typeof nodeEndpoint>[0]) as unknown as Endpoint;
+  const endpoint = nodeEndpoint(
+    worker as unknown as Parameters<typeof nodeEndpoint>[0],
+  ) as unknown as Endpoint;
   return {
     control: wrap<VcpuControl<StartState>>(endpoint),
     lost,

@@ -10,8 +10,15 @@ import { createVcpuControl } from '../../src/workers/vcpu-control.ts';
 if (parentPort === null) throw new Error('node-vcpu.ts runs in a worker thread');
 
 // The console of a worker goes through its parent's event loop and needs ours: a busy vCPU would print nothing.
-console.log = console.info = console.warn = console.error = (...values: unknown[]): void => {
-  writeSync(2, `${format(...values)}\n`);
-};
+console.log =
+  console.info =
+  console.warn =
+  console.error =
+    (...values: unknown[]): void => {
+      writeSync(2, `${format(...values)}\n`);
+    };
 
-expose(createVcpuControl(), nodeEndpoint(parentPort as unknown as Parameters<typeof nodeEndpoint>[0]) as unknown as Endpoint);
+expose(
+  createVcpuControl(),
+  nodeEndpoint(parentPort as unknown as Parameters<typeof nodeEndpoint>[0]) as unknown as Endpoint,
+);

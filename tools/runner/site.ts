@@ -33,7 +33,7 @@ const INPUTS = [
 
 /** Builds the page into build/site if something that it is made of is newer; returns the folder. */
 export async function ensureSite(): Promise<string> {
-  await ensureWasm();
+  await ensureWasm(false);
   if (isStale('build/site/index.html', INPUTS)) {
     await build({ root, logLevel: 'warn', build: { outDir: siteFolder, emptyOutDir: true } });
   }
@@ -56,7 +56,12 @@ export interface SiteOptions {
 }
 
 /** Serves on a free port of 127.0.0.1. */
-export async function serveSite({ folder, files, guestFolder, isolated = true }: SiteOptions): Promise<SiteServer> {
+export async function serveSite({
+  folder,
+  files,
+  guestFolder,
+  isolated = true,
+}: SiteOptions): Promise<SiteServer> {
   const server = createServer((request, response) => {
     const path = decode(request.url ?? '/');
     const file = path === undefined ? undefined : resolve(path, folder, files, guestFolder);

@@ -67,7 +67,7 @@ export function connectTerminal(actions: TerminalActions): () => void {
 
 /** Writes all of it before it returns, so that nothing is lost when the process ends. */
 export function writeOut(bytes: Uint8Array): void {
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     try {
       at += writeSync(1, bytes, at);
     } catch (error) {

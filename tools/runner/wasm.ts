@@ -1,5 +1,7 @@
 /** Builds core.wasm and interpreter.wasm when their sources have changed. */
 import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { isStale, root } from './stale.ts';
 
 interface WasmBuild {
@@ -17,7 +19,15 @@ const BUILDS: readonly WasmBuild[] = [
   {
     output: 'build/interpreter.wasm',
     tool: 'tools/build-interpreter.ts',
-    inputs: ['src/base', 'src/layout', 'src/ir', 'src/isa', 'src/interp', 'src/wasmgen', 'tools/build-interpreter.ts'],
+    inputs: [
+      'src/base',
+      'src/layout',
+      'src/ir',
+      'src/isa',
+      'src/interp',
+      'src/wasmgen',
+      'tools/build-interpreter.ts',
+    ],
   },
 ];
 
@@ -30,6 +40,17 @@ function runTool(tool: string): Promise<void> {
   });
 }
 
-export async function ensureWasm(): Promise<void> {
-  for (const { output, tool, inputs } of BUILDS) if (isStale(output, inputs)) await runTool(tool);
+/**
+ * Builds what is missing, and with `rebuild` also what is older than its sources (which takes up to a minute and may
+ * meet sources in the middle of an edit, so that the runner only warns).
+ */
+export async function ensureWasm(rebuild: boolean): Promise<void> {
+  for (const { output, tool, inputs } of BUILDS) {
+    const isMissing = !existsSync(join(root, output));
+    if (!isMissing && !isStale(output, inputs)) continue;
+    if (isMissing || rebuild) {
+      process.stderr.write(`building ${output}\n`);
+      await runTool(tool);
+    } else process.stderr.write(`${output} is older than its sources: npx tsx ${tool} builds it\n`);
+  }
 }

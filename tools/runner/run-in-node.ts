@@ -1,0 +1,37 @@
+/** Runs a session in this process, without a browser. */
+import { readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
+import type { BootFile } from '../../src/machine/boot-file.ts';
+import { Session } from '../../src/machine/session.ts';
+import { nodeHost } from './node-host.ts';
+import type { Runner, RunnerOptions } from './runner.ts';
+
+function fileFromDisk(path: string): BootFile {
+  return {
+    name: basename(path),
+    read: async (progress) => {
+      const bytes = await readFile(path);
+      progress(bytes.length, bytes.length);
+      return { ok: true, value: Uint8Array.from(bytes) };
+    },
+  };
+}
+
+export function runInNode(options: RunnerOptions): Promise<Runner> {
+  const session = new Session({
+    parts: {
+      config: options.config,
+      kernel: fileFromDisk(options.kernel),
+      ...(options.initrd === undefined ? {} : { initrd: fileFromDisk(options.initrd) }),
+      host: nodeHost,
+    },
+    ...(options.until === undefined ? {} : { until: options.until }),
+    onOutput: options.onOutput,
+  });
+  return Promise.resolve({
+    finished: session.run(),
+    send: (bytes) => session.send(bytes),
+    end: () => session.end(),
+    close: () => Promise.resolve(),
+  });
+}

@@ -1,0 +1,154 @@
+/**
+ * `npm run vm -- [options]`: runs a machine as `qemu-system-x86_64` would, in a headless Chromium (or, with --node, in
+ * this process). The guest's COM1 is stdin and stdout.
+ *
+ * Exit codes: isa-debug-exit gives (value << 1) | 1; power-off and --until 0; --timeout 124; a wrong option 2; a guest
+ * that cannot be started, a triple fault that ends the machine, and our own failures 1.
+ */
+import { writeFileSync } from 'node:fs';
+import type { SessionResult } from '../src/machine/session.ts';
+import { helpText, parseQemuOptions } from '../src/config/qemu-options.ts';
+import { findGuestFiles } from './runner/guest-files.ts';
+import type { Runner, RunnerOptions } from './runner/runner.ts';
+import { connectTerminal, writeOut } from './runner/terminal.ts';
+import { ensureWasm } from './runner/wasm.ts';
+
+const EXIT_FAILURE = 1;
+const EXIT_USAGE = 2;
+const EXIT_TIMEOUT = 124;
+const EXIT_SIGNAL = 130;
+/** After the end was asked for, this long until the process gives up on a machine that does not answer. */
+const GRACE_MS = 10_000;
+
+type Told = 'timeout' | 'quit' | 'signal';
+
+function fail(code: number, message: string): never {
+  process.stderr.write(`vm: ${message}\n`);
+  process.exit(code);
+}
+
+function endMessage(result: SessionResult): { readonly code: number; readonly message?: string } {
+  const { status } = result;
+  switch (status.state) {
+    case 'off': {
+      const { problem } = status;
+      return {
+        code: EXIT_FAILURE,
+        message:
+          problem === undefined ? 'The machine did not start.' : `${problem.message}\n    ${problem.advice}`,
+      };
+    }
+    case 'crashed':
+      return { code: EXIT_FAILURE, message: `${status.problem.message}\n\n${status.report}` };
+    case 'shutdown':
+      break;
+    default:
+      return { code: 0 };
+  }
+  const { reason } = status;
+  switch (reason.kind) {
+    case 'power-off':
+    case 'unplugged':
+    // As QEMU with -no-reboot: a guest that resets itself ends the machine in good order.
+    case 'reset-refused':
+      return { code: 0 };
+    case 'debug-exit':
+      return { code: reason.status & 0xff };
+    case 'triple-fault':
+      return {
+        code: EXIT_FAILURE,
+        message: `The guest caused a triple fault at rip 0x${reason.rip} (-no-reboot ends the machine then).\n\n${status.report ?? ''}`,
+      };
+  }
+}
+
+function writeStats(file: string, result: SessionResult, runner: Runner): void {
+  const { stats, figures } = result;
+  const record = {
+    ended: result.ended,
+    status: result.status.state === 'shutdown' ? result.status.reason.kind : result.status.state,
+    instructions: stats?.instructions ?? 0,
+    exits: figures?.exits ?? {},
+    decodeMs: figures?.decodeMs,
+    interpretMs: figures?.interpretMs,
+    haltedMs: figures?.haltedMs,
+    resetToFirstOutputMs: result.resetToFirstOutputMs,
+    resetToUntilMs: result.resetToUntilMs,
+    runMs: result.runMs,
+    /** Not part of the machine: browser and page, then loading until reset. */
+    pageStartMs: runner.pageStartMs,
+    startToResetMs: result.startToResetMs,
+    counters: stats,
+  };
+  writeFileSync(file, `${JSON.stringify(record, undefined, 2)}\n`);
+}
+
+async function startRunner(inNode: boolean, options: RunnerOptions): Promise<Runner> {
+  // Either side is loaded only when it is used: Playwright and Vite take their time.
+  if (inNode) {
+    await ensureWasm(false);
+    return await (await import('./runner/run-in-node.ts')).runInNode(options);
+  }
+  return await (await import('./runner/run-in-chromium.ts')).runInChromium(options);
+}
+
+async function main(): Promise<number> {
+  const parsed = parseQemuOptions(process.argv.slice(2));
+  if (!parsed.ok) fail(EXIT_USAGE, `${parsed.error.message}\n    ${parsed.error.advice}`);
+  const { config, run } = parsed.value;
+  if (run.help) {
+    process.stdout.write(helpText());
+    return 0;
+  }
+  const files = await findGuestFiles(config);
+  if (!files.ok) fail(EXIT_USAGE, files.error);
+  const { kernel, initrd, commandLine } = files.value;
+
+  const runner = await startRunner(run.node, {
+    config: { ...config, commandLine },
+    kernel,
+    ...(initrd === undefined ? {} : { initrd }),
+    ...(run.until === undefined ? {} : { until: run.until }),
+    onOutput: writeOut,
+  });
+
+  let told: Told | undefined;
+  const tell = (why: Told): void => {
+    if (told !== undefined) return;
+    told = why;
+    runner.end();
+    setTimeout(() => fail(EXIT_FAILURE, 'the machine did not stop when it was told to.'), GRACE_MS).unref();
+  };
+  const disconnect = connectTerminal({ send: (bytes) => runner.send(bytes), quit: () => tell('quit') });
+  process.on('SIGINT', () => tell('signal'));
+  process.on('SIGTERM', () => tell('signal'));
+  if (run.timeoutSeconds !== undefined) setTimeout(() => tell('timeout'), run.timeoutSeconds * 1000).unref();
+
+  let result: SessionResult;
+  try {
+    result = await runner.finished;
+  } finally {
+    disconnect();
+    await runner.close();
+  }
+  if (run.statsFile !== undefined) writeStats(run.statsFile, result, runner);
+
+  if (result.ended === 'told') {
+    if (told === 'timeout') {
+      const registers = result.registers === undefined ? '' : `\n${result.registers}\n`;
+      process.stderr.write(`\nvm: the time of ${run.timeoutSeconds} s (--timeout) is over.${registers}\n`);
+      return EXIT_TIMEOUT;
+    }
+    return told === 'signal' ? EXIT_SIGNAL : 0;
+  }
+  if (result.ended === 'until') return 0;
+  const end = endMessage(result);
+  if (end.message !== undefined) process.stderr.write(`\nvm: ${end.message}\n`);
+  return end.code;
+}
+
+try {
+  process.exit(await main());
+} catch (error) {
+  fail(EXIT_FAILURE, error instanceof Error ? (error.stack ?? error.message) : String(error));
+}

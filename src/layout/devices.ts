@@ -129,3 +129,25 @@ const PCI_FUNCTIONS_ADDRESS = DEVICES_BASE + 0x4000;
 export function pciFunctionAddress(slot: number): number {
   return PCI_FUNCTIONS_ADDRESS + slot * 0x400;
 }
+
+/** Model-specific registers of a vCPU that the core does not need: vcpu/msr.ts. */
+export const MSR_STATE = struct({
+  mtrrDefault: 'u64',
+  /** 250h, 258h, 259h, 268h-26Fh. */
+  mtrrFixed: ['u64', 11],
+  /** 200h-20Fh: base and mask in turn. */
+  mtrrVariable: ['u64', 16],
+  hardwareConfiguration: 'u64',
+  systemConfiguration: 'u64',
+  decodeConfiguration: 'u64',
+  northbridgeConfiguration: 'u64',
+  debugControl: 'u64',
+  /** KVM's paravirtual clock: the addresses as written. */
+  kvmWallClock: 'u64',
+  kvmSystemTime: 'u64',
+});
+const MSR_STATES_ADDRESS = DEVICES_BASE + 0x18000;
+
+export function msrStateAddress(cpu: number): number {
+  return MSR_STATES_ADDRESS + cpu * 0x400;
+}

@@ -23,8 +23,12 @@ const ADDRESS = (PCI_ADDRESS + PCI.at.address) >>> 2;
 const GENERATION = (PCI_ADDRESS + PCI.at.generation) >>> 2;
 
 const ADDRESS_ENABLE = 0x80000000;
-/** Enable, bus, device, function, register: the rest reads as zero. */
-const ADDRESS_WRITABLE = 0x80fffffc;
+/**
+ * Enable, bus, device, function, register. Bits 27-24 are AMD's extended register number: without them kept, a guest
+ * that probes for extended space would find the ordinary one again.
+ */
+const ADDRESS_WRITABLE = 0x8ffffffc;
+const ADDRESS_EXTENDED = 0x0f000000;
 
 /** Ports for BARs, above what boards have used for themselves. */
 const IO_WINDOW_START = 0xc000;
@@ -148,8 +152,9 @@ export class PciBus implements MovableRanges {
 
   #selected(): PciFunction | undefined {
     const address = this.#views.u32[ADDRESS]!;
-    // Only bus 0 exists.
+    // Only bus 0 exists, and only 256 bytes of each function.
     if ((address & ADDRESS_ENABLE) === 0 || ((address >>> 16) & 0xff) !== 0) return undefined;
+    if ((address & ADDRESS_EXTENDED) !== 0) return undefined;
     return this.#functions.get((address >>> 8) & 0xff);
   }
 

@@ -1,5 +1,5 @@
 /** Debian packages by name, through apt: nothing here knows a mirror or a version. */
-import { mkdir, readdir } from 'node:fs/promises';
+import { mkdir, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Result } from '../../src/base/result.ts';
 import { failure, success } from '../../src/base/result.ts';
@@ -40,11 +40,12 @@ export async function fetchPackage(name: string, log: Log): Promise<Result<Packa
   const shown = await run('apt-cache', ['show', '--no-all-versions', name]);
   const version = /^Version: (.*)$/m.exec(shown.stdout)?.[1];
   if (version === undefined) return failure(unknownPackage(name));
+  const megabytes = (Number(/^Size: (\d+)$/m.exec(shown.stdout)?.[1] ?? 0) / 1e6).toFixed(1);
   const folder = join(cacheFolder(), 'debian');
   await mkdir(folder, { recursive: true });
   const cached = await findDeb(folder, name, version);
   if (cached !== undefined) return success({ name, version, file: cached });
-  log(`downloading ${name} ${version}`);
+  log(`downloading ${name} ${version} (${megabytes} MB)`);
   // apt verifies the signature chain of what it downloads. Its unprivileged user may not be able to write here.
   const download = await run(
     'apt-get',
@@ -77,13 +78,17 @@ async function findDeb(folder: string, name: string, version: string): Promise<s
   return found === undefined ? undefined : join(folder, found);
 }
 
-/** Package lists may be missing (a fresh container) or lack a foreign architecture; root can bring them. */
-export async function ensureKnown(name: string, log: Log): Promise<Result<true>> {
-  if (!(await hasApt())) return failure(NO_APT);
-  const isKnown = async (): Promise<boolean> =>
-    (await run('apt-cache', ['show', '--no-all-versions', name])).stdout.includes('Version:');
-  if (await isKnown()) return success(true);
-  if (process.getuid?.() !== 0) return failure(unknownPackage(name));
+/**
+ * Runs `attempt`; if that fails and we are root, brings the package lists up to date and tries once more: they may be
+ * missing (a fresh container), lack a foreign architecture, or name a version that the mirror has replaced.
+ */
+export async function withFreshLists<T>(
+  name: string,
+  attempt: () => Promise<Result<T>>,
+  log: Log,
+): Promise<Result<T>> {
+  const first = await attempt();
+  if (first.ok || process.getuid?.() !== 0 || !(await hasApt())) return first;
   const architecture = name.split(':')[1];
   if (architecture !== undefined) {
     const foreign = await run('dpkg', ['--print-foreign-architectures']);
@@ -94,7 +99,52 @@ export async function ensureKnown(name: string, log: Log): Promise<Result<true>>
   }
   log('updating the package lists');
   await run('apt-get', ['-q', 'update']);
-  return (await isKnown()) ? success(true) : failure(unknownPackage(name));
+  return attempt();
+}
+
+/** The newest download whose package name `pattern` matches: what is left when apt is not there or cannot help. */
+export async function newestCached(pattern: RegExp, architecture: string): Promise<Package | undefined> {
+  const folder = join(cacheFolder(), 'debian');
+  const names = await readdir(folder).catch(() => []);
+  const candidates = names
+    .map((file) => ({ file, parts: file.slice(0, -'.deb'.length).split('_') }))
+    .filter(
+      ({ file, parts }) => file.endsWith('.deb') && pattern.test(parts[0] ?? '') && parts[2] === architecture,
+    );
+  const dated = await Promise.all(
+    candidates.map(async (entry) => ({ ...entry, time: (await stat(join(folder, entry.file))).mtimeMs })),
+  );
+  const newest = dated.toSorted((a, b) => b.time - a.time)[0];
+  if (newest === undefined) return undefined;
+  const [name = '', version = ''] = newest.parts;
+  return { name, version: version.replaceAll('%3a', ':'), file: join(folder, newest.file) };
+}
+
+export interface Program {
+  /** The Debian package that has it. */
+  readonly package: string;
+  /** For messages: what it is needed for. */
+  readonly needed: string;
+  readonly isThere: () => Promise<boolean>;
+}
+
+/** Installs the packages of those programs that are missing; that takes root and apt. */
+export async function ensurePrograms(programs: readonly Program[], log: Log): Promise<Result<true>> {
+  const missing: Program[] = [];
+  for (const program of programs) if (!(await program.isThere())) missing.push(program);
+  if (missing.length === 0) return success(true);
+  const packages = missing.map((program) => program.package);
+  const why = missing.map((program) => `${program.package} (for ${program.needed})`).join(', ');
+  const byHand = `Missing: ${why}. On Debian, as root: apt-get install ${packages.join(' ')}`;
+  if (process.getuid?.() !== 0 || !(await hasApt())) return failure(byHand);
+  const install = async (): Promise<Result<true>> => {
+    log(`installing ${packages.join(' ')}`);
+    const result = await run('apt-get', ['-q', '-y', '--no-install-recommends', 'install', ...packages], {
+      env: { DEBIAN_FRONTEND: 'noninteractive' },
+    });
+    return result.code === 0 ? success(true) : failure(`${byHand}\n${result.stderr.trim()}`);
+  };
+  return withFreshLists('', install, log);
 }
 
 const NO_APT =

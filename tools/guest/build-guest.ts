@@ -10,12 +10,11 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Result } from '../../src/base/result.ts';
 import { failure, success } from '../../src/base/result.ts';
-import { ensureKnown, fetchPackage } from './apt.ts';
 import type { Log } from './apt.ts';
 import { readDeb } from './deb.ts';
 import { GUEST_FOLDER } from './folders.ts';
 import { makeInitramfs, selectModules } from './initramfs.ts';
-import { fetchKernelPackage, readKernel } from './kernels.ts';
+import { fetchBusybox, fetchKernelPackage, readKernel } from './kernels.ts';
 import type { GuestFile, GuestManifest } from './manifest.ts';
 
 const DEFAULT_COMMAND_LINE = 'console=ttyS0 cryptomgr.notests';
@@ -33,9 +32,7 @@ export async function buildGuest(log: Log, force = false): Promise<Result<GuestM
   log('default guest: building from Debian packages');
   const kernelPackage = await fetchKernelPackage('cloud-amd64', log);
   if (!kernelPackage.ok) return kernelPackage;
-  const known = await ensureKnown('busybox-static', log);
-  if (!known.ok) return known;
-  const busyboxPackage = await fetchPackage('busybox-static', log);
+  const busyboxPackage = await fetchBusybox(log);
   if (!busyboxPackage.ok) return busyboxPackage;
 
   log(`unpacking ${kernelPackage.value.name}`);

@@ -74,11 +74,11 @@ async function main(): Promise<number> {
   const isVerbose = process.argv.includes('--verbose');
   const folder = await mkdtemp(join(tmpdir(), 'virtab-qemu-'));
   const args = [
-    ...['-accel', 'tcg', '-m', String(RAM_MIB), '-nographic', '-no-reboot'],
-    ...(await bootArguments(manifest, folder)),
-    ...['-netdev', 'user,id=net0', '-device', 'virtio-net-pci,netdev=net0'],
-    ...more,
-  ];
+    ['-accel', 'tcg', '-m', String(RAM_MIB), '-nographic', '-no-reboot'],
+    await bootArguments(manifest, folder),
+    ['-netdev', 'user,id=net0', '-device', 'virtio-net-pci,netdev=net0'],
+    more,
+  ].flat();
   const qemu = spawn('qemu-system-x86_64', args, { stdio: ['pipe', 'pipe', 'inherit'] });
   const exited = new Promise<number>((resolve, reject) => {
     qemu.on('error', reject);

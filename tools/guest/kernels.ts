@@ -3,7 +3,7 @@ import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Result } from '../../src/base/result.ts';
 import { success } from '../../src/base/result.ts';
-import { ensureKnown, fetchPackage, resolveMetaPackage } from './apt.ts';
+import { fetchPackage, newestCached, resolveMetaPackage, withFreshLists } from './apt.ts';
 import type { Log, Package } from './apt.ts';
 import { readDeb } from './deb.ts';
 import { cacheFolder } from './folders.ts';
@@ -28,13 +28,37 @@ export interface Kernel {
   readonly builtin: string;
 }
 
-/** The package behind `linux-image-<flavour>`, downloaded. */
+/** The package behind `linux-image-<flavour>`, downloaded; without apt, the newest one in the cache. */
 export async function fetchKernelPackage(flavour: KernelFlavour, log: Log): Promise<Result<Package>> {
   const meta = await debianName(`linux-image-${flavour}`, ARCHITECTURE[flavour]);
-  const known = await ensureKnown(meta, log);
-  if (!known.ok) return known;
-  const name = await resolveMetaPackage(meta, /^linux-image-\d/);
-  return name.ok ? fetchPackage(name.value, log) : name;
+  const fetched = await withFreshLists(
+    meta,
+    async () => {
+      const name = await resolveMetaPackage(meta, /^linux-image-\d/);
+      return name.ok ? fetchPackage(name.value, log) : name;
+    },
+    log,
+  );
+  return orCached(fetched, new RegExp(`^linux-image-[\\d.-]+-${flavour}$`), ARCHITECTURE[flavour], log);
+}
+
+export async function fetchBusybox(log: Log): Promise<Result<Package>> {
+  const name = await debianName('busybox-static', 'amd64');
+  const fetched = await withFreshLists(name, () => fetchPackage(name, log), log);
+  return orCached(fetched, /^busybox-static$/, 'amd64', log);
+}
+
+async function orCached(
+  fetched: Result<Package>,
+  pattern: RegExp,
+  architecture: string,
+  log: Log,
+): Promise<Result<Package>> {
+  if (fetched.ok) return fetched;
+  const cached = await newestCached(pattern, architecture);
+  if (cached === undefined) return fetched;
+  log(`taking ${cached.name} ${cached.version} from the cache`);
+  return success(cached);
 }
 
 /** `name:architecture`, or the bare name where that is the host's own architecture. */

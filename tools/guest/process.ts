@@ -54,3 +54,8 @@ export async function* filter(
     await closed.catch(() => undefined);
   }
 }
+
+/** True if `name` is on the PATH and can be started. */
+export async function hasProgram(name: string): Promise<boolean> {
+  return (await run('sh', ['-c', `command -v ${name}`])).code === 0;
+}

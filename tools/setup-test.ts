@@ -1,0 +1,33 @@
+/** What the suite needs on a bare Debian machine, before it runs: programs through apt, the core, the default guest. */
+import { ensurePrograms } from './guest/apt.ts';
+import { buildGuest } from './guest/build-guest.ts';
+import { findChromium } from './runner/chromium.ts';
+import { hasProgram } from './guest/process.ts';
+import { ensureWasm } from './runner/wasm.ts';
+
+const log = (line: string): void => console.log(line);
+
+const programs = await ensurePrograms(
+  [
+    {
+      package: 'chromium',
+      needed: 'the tests in a browser',
+      isThere: () => Promise.resolve(findChromium() !== undefined),
+    },
+    {
+      package: 'qemu-system-x86',
+      needed: 'comparisons with QEMU',
+      isThere: () => hasProgram('qemu-system-x86_64'),
+    },
+    { package: 'acpica-tools', needed: 'the check of the ACPI tables', isThere: () => hasProgram('iasl') },
+  ],
+  log,
+);
+// Without them, the tests that need them say so themselves: skipped or failed, by name.
+if (!programs.ok) console.log(programs.error);
+await ensureWasm();
+const guest = await buildGuest(log);
+if (!guest.ok) {
+  console.error(guest.error);
+  process.exitCode = 1;
+}

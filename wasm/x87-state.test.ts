@@ -5,9 +5,9 @@
  */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { SEG_CS, SEG_DS, SEG_SS, VCPU } from '../src/layout/vcpu.ts';
-import { VCPU_BASE } from '../src/layout/map.ts';
+import { RAM_BASE, VCPU_BASE } from '../src/layout/map.ts';
 import { STATUS_FAULT, STATUS_NEXT } from '../src/layout/exits.ts';
-import { DATA, openBench, readCore, resetBench, setRegister } from '../tools/record-x87/replay.ts';
+import { DATA, openBench, readCore, resetBench, setRegister } from './testing/x87-replay.ts';
 
 const bench = openBench(readCore());
 const { core, view, bytes } = bench;
@@ -271,6 +271,47 @@ describe('environment and state', () => {
     expect([memory(FSTP_M64, 4, LINEAR + 0x10n), raised(), status()]).toEqual([STATUS_FAULT, GP, 0x3800]);
     view.setUint32(cpu + at.segLimit + SEG_DS * 4, 0x17, true);
     expect([memory(FSTP_M64, 4, LINEAR + 0x10n), status()]).toEqual([STATUS_NEXT, 0]);
+  });
+});
+
+describe('operands that cross a page', () => {
+  const ram = (from: number, length: number): string =>
+    [...bytes.slice(RAM_BASE + from, RAM_BASE + from + length)].map((byte) => byte.toString(16).padStart(2, '0')).join(' ');
+
+  beforeEach(() => bytes.fill(0, RAM_BASE, RAM_BASE + 0x3000));
+
+  it('FSTP m80 writes both parts and FLD m80 reads them', () => {
+    register(0xd9eb);
+    memory(0xdb3a, 4, 0xffbn);
+    memory(0xdb2a, 4, 0xffbn);
+    memory(0xdb3a, 4, 0x2000n);
+    expect([ram(0xffb, 10), ram(0x2000, 10)]).toEqual([
+      '35 c2 68 21 a2 da 0f c9 00 40',
+      '35 c2 68 21 a2 da 0f c9 00 40',
+    ]);
+  });
+
+  it('FNSAVE and FRSTOR keep the stack', () => {
+    register(0xd9eb);
+    memory(FNSAVE, 4, 0xfe0n);
+    memory(FRSTOR, 4, 0xfe0n);
+    memory(0xdb3a, 4, 0x2000n);
+    expect([ram(0xffc, 10), ram(0x2000, 10)]).toEqual([
+      '35 c2 68 21 a2 da 0f c9 00 40',
+      '35 c2 68 21 a2 da 0f c9 00 40',
+    ]);
+  });
+
+  it('FXSAVE and FXRSTOR keep the stack', () => {
+    register(0xd9eb);
+    core.fxsave(cpu, 0xfe0n, SEG_DS, 4);
+    register(FNINIT);
+    core.fxrstor(cpu, 0xfe0n, SEG_DS, 4);
+    memory(0xdb3a, 4, 0x2000n);
+    expect([ram(0x1000, 10), ram(0x2000, 10)]).toEqual([
+      '35 c2 68 21 a2 da 0f c9 00 40',
+      '35 c2 68 21 a2 da 0f c9 00 40',
+    ]);
   });
 });
 

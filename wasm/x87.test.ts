@@ -5,8 +5,8 @@
  */
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { readCompressedRecording } from '../tools/record-x87/recording.ts';
-import { byInstruction, mismatches, openBench, readCore } from '../tools/record-x87/replay.ts';
+import { readCompressedRecording } from './testing/x87-recording.ts';
+import { byInstruction, mismatches, openBench, readCore } from './testing/x87-replay.ts';
 
 const recording = readFileSync(new URL('../tools/record-x87/x87.bin.gz', import.meta.url));
 const instructions = byInstruction(readCompressedRecording(recording));

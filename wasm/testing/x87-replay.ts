@@ -1,16 +1,32 @@
 /** Runs recorded x87 cases through the functions of the wasm core and says where they differ. */
 import { readFileSync } from 'node:fs';
-import { RAM_BASE, VCPU_BASE, VCPU_STRIDE, TLB_BYTES, TLB_OFFSET } from '../../src/layout/map.ts';
+import {
+  RAM_BASE,
+  VCPU_BASE,
+  VCPU_STRIDE,
+  TLB_BYTES,
+  TLB_CONTEXTS,
+  TLB_OFFSET,
+} from '../../src/layout/map.ts';
 import { HOST_IMPORTS } from '../../src/layout/core-abi.ts';
 import { STATUS_NEXT } from '../../src/layout/exits.ts';
-import { FLAGS_EXPLICIT, MODE_CODE32, MODE_FLAT, SEG_DS, TLB_ENTRY, VCPU } from '../../src/layout/vcpu.ts';
-import type { Extended, FpuState, Recorded } from './recording.ts';
+import {
+  FLAGS_EXPLICIT,
+  MODE_CODE32,
+  MODE_FLAT,
+  SEG_DS,
+  TLB_CONTEXT_KERNEL,
+  TLB_ENTRY,
+  VCPU,
+} from '../../src/layout/vcpu.ts';
+import type { Extended, FpuState, Recorded } from './x87-recording.ts';
 
 /** Linear (and, identity-mapped, host) address of the operands: one page behind the vCPU's area. */
 export const DATA = VCPU_BASE + VCPU_STRIDE;
 /** A little guest RAM, all zeros: page directories without an entry. */
 const RAM_BYTES = 0x10000;
 const MEMORY_PAGES = (RAM_BASE + RAM_BYTES) >>> 16;
+const KERNEL_TLB = VCPU_BASE + TLB_OFFSET + TLB_CONTEXT_KERNEL * TLB_BYTES;
 const CR0_PE_ET_NE = 0x31;
 const CR4_OSFXSR_OSXSAVE = 0x40200;
 
@@ -30,8 +46,9 @@ export interface Bench {
   readonly bytes: Uint8Array;
 }
 
-const unreachableHost = (): never => {
-  throw new Error('an x87 test reached the host');
+/** No test has a device behind its operands. */
+const unreachableHost = (name: string) => (): never => {
+  throw new Error(`an x87 test called host.${name}`);
 };
 
 /** The core as tools/build-core.ts leaves it. */
@@ -42,7 +59,7 @@ export function readCore(): Uint8Array<ArrayBuffer> {
 /** A core with one vCPU whose page at DATA is in its TLB; everything else that it touches would fault. */
 export function openBench(wasm: Uint8Array<ArrayBuffer>): Bench {
   const memory = new WebAssembly.Memory({ initial: MEMORY_PAGES, maximum: 65536, shared: true });
-  const host = Object.fromEntries(HOST_IMPORTS.map((name) => [name, unreachableHost]));
+  const host = Object.fromEntries(HOST_IMPORTS.map((name) => [name, unreachableHost(name)]));
   const instance = new WebAssembly.Instance(new WebAssembly.Module(wasm), { env: { memory }, host });
   const bench = {
     core: instance.exports as unknown as X87Core,
@@ -55,8 +72,8 @@ export function openBench(wasm: Uint8Array<ArrayBuffer>): Bench {
 
 export function resetBench({ view, bytes }: Bench): void {
   bytes.fill(0, VCPU_BASE, DATA + 0x10000);
-  bytes.fill(0xff, VCPU_BASE + TLB_OFFSET, VCPU_BASE + TLB_OFFSET + TLB_BYTES);
-  view.setUint32(VCPU_BASE + VCPU.at.tlb, VCPU_BASE + TLB_OFFSET, true);
+  bytes.fill(0xff, VCPU_BASE + TLB_OFFSET, VCPU_BASE + TLB_OFFSET + TLB_CONTEXTS * TLB_BYTES);
+  view.setUint32(VCPU_BASE + VCPU.at.tlb, KERNEL_TLB, true);
   mapPage({ view }, DATA);
   view.setBigUint64(VCPU_BASE + VCPU.at.cr0, BigInt(CR0_PE_ET_NE), true);
   view.setBigUint64(VCPU_BASE + VCPU.at.cr4, BigInt(CR4_OSFXSR_OSXSAVE), true);
@@ -69,7 +86,7 @@ export function resetBench({ view, bytes }: Bench): void {
 
 /** Lets the page at `linear` be read and written at the same host address. */
 export function mapPage({ view }: Pick<Bench, 'view'>, linear: number): void {
-  const entry = VCPU_BASE + TLB_OFFSET + ((linear >>> 12) & 4095) * TLB_ENTRY.size;
+  const entry = KERNEL_TLB + ((linear >>> 12) & 4095) * TLB_ENTRY.size;
   view.setBigUint64(entry + TLB_ENTRY.at.readTag, BigInt(linear), true);
   view.setBigUint64(entry + TLB_ENTRY.at.writeTag, BigInt(linear), true);
   view.setUint32(entry + TLB_ENTRY.at.addend, 0, true);

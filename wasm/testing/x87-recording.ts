@@ -1,4 +1,4 @@
-/** Reads what record.c wrote; the layout of a record is described there. */
+/** Reads what record.c wrote; the layout of a record is described in tools/record-x87/record.c. */
 import { gunzipSync } from 'node:zlib';
 
 export const RECORD_BYTES = 78;

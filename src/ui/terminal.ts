@@ -63,8 +63,8 @@ export interface SearchResult {
 
 export interface ConsoleActions {
   /** What was typed or pasted, for the guest. */
-  send(bytes: Uint8Array): void;
-  search(): void;
+  readonly send: (bytes: Uint8Array) => void;
+  readonly search: () => void;
 }
 
 export class Console {

@@ -1,31 +1,62 @@
-/** What the core asks of its vCPU's thread (`HOST_IMPORTS`): ports and MMIO from the bus, time, task priority. */
+/** What the core asks of its vCPU's thread (`HOST_IMPORTS`): ports and MMIO, CPUID, MSRs, time, task priority. */
 import type { Views } from '../base/views.ts';
 import type { AccessBytes } from '../devices/io-bus.ts';
-import { VCPU } from '../layout/vcpu.ts';
+import { cpuid } from '../isa/cpuid.ts';
+import type { CpuModel } from '../isa/cpuid.ts';
+import { vcpuAddress } from '../layout/map.ts';
+import { REG_RAX, REG_RBX, REG_RCX, REG_RDX, VCPU } from '../layout/vcpu.ts';
 import { readTsc } from '../time/tsc.ts';
 import type { HostCalls } from '../vcpu/link.ts';
+import type { ModelSpecificRegisters } from '../vcpu/msr.ts';
 import type { VcpuParts } from './vcpu-parts.ts';
 
-export function createHostCalls(
-  views: Views,
-  index: number,
-  { bus, clock, irqchip }: VcpuParts,
-  registers: Pick<HostCalls, 'cpuid' | 'readMsr' | 'writeMsr'>,
-): HostCalls {
+const CR4_OSXSAVE = 1 << 18;
+const APIC_BASE_ENABLE = 1 << 11;
+
+export interface HostCallsOptions {
+  readonly views: Views;
+  readonly index: number;
+  readonly parts: VcpuParts;
+  readonly model: CpuModel;
+  readonly msrs: ModelSpecificRegisters;
+}
+
+export function createHostCalls(options: HostCallsOptions): HostCalls {
+  const { views, index, model, msrs } = options;
+  const { bus, clock, irqchip } = options.parts;
+  const { u32, data } = views;
+  const cpu = vcpuAddress(index);
+  const general = (register: number): number => (cpu + VCPU.at.regs + register * 8) >>> 2;
+
+  /** CPUID clears the upper halves of its four registers. */
+  const setGeneral = (register: number, value: number): void => {
+    u32[general(register)] = value;
+    u32[general(register) + 1] = 0;
+  };
+
   return {
-    ...registers,
     // wasm passes i32: addresses above 2 GiB arrive negative.
-    mmioRead: (cpu, gpa, size) => bus.loadMmio(gpa >>> 0, size, views.data, cpu + VCPU.at.scratch),
-    mmioWrite: (cpu, gpa, size) => bus.storeMmio(gpa >>> 0, size, views.data, cpu + VCPU.at.scratch),
+    mmioRead: (_, gpa, size) => bus.loadMmio(gpa >>> 0, size, data, cpu + VCPU.at.scratch),
+    mmioWrite: (_, gpa, size) => bus.storeMmio(gpa >>> 0, size, data, cpu + VCPU.at.scratch),
     portRead: (_, port, size) => bus.readPort(port & 0xffff, size as AccessBytes),
     portWrite: (_, port, size, value) => {
-      bus.writePort(
-        port & 0xffff,
-        size === 4 ? value >>> 0 : value & ((1 << (size * 8)) - 1),
-        size as AccessBytes,
-      );
+      const bytes = size as AccessBytes;
+      bus.writePort(port & 0xffff, bytes === 4 ? value >>> 0 : value & ((1 << (bytes * 8)) - 1), bytes);
     },
-    tsc: (cpu) => readTsc(views, cpu, clock.now()),
+    cpuid: () => {
+      const result = cpuid(model, u32[general(REG_RAX)]!, u32[general(REG_RCX)]!, {
+        apicId: index,
+        apicEnabled: (irqchip.readApicBase(index)[1] & APIC_BASE_ENABLE) !== 0,
+        osxsave: (u32[(cpu + VCPU.at.cr4) >>> 2]! & CR4_OSXSAVE) !== 0,
+      });
+      setGeneral(REG_RAX, result.eax);
+      setGeneral(REG_RBX, result.ebx);
+      setGeneral(REG_RCX, result.ecx);
+      setGeneral(REG_RDX, result.edx);
+    },
+    readMsr: () => msrs.read(),
+    writeMsr: () => msrs.write(),
+    tsc: () => readTsc(views, cpu, clock.now()),
     taskPriority: () => irqchip.taskPriority(index),
     setTaskPriority: (_, value) => irqchip.setTaskPriority(index, value),
   };

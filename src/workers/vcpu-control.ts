@@ -3,13 +3,15 @@ import { viewsOf } from '../base/views.ts';
 import type { Views } from '../base/views.ts';
 import type { StartState } from '../boot/start-state.ts';
 import type { VcpuControl, VcpuFigures, VcpuSetup, VcpuStop } from '../control/vcpu-control.ts';
+import { defaultModel } from '../isa/cpuid.ts';
 import { STOP_PAUSE, STOP_QUIT, THREAD_VCPU0 } from '../layout/machine.ts';
 import { VCPU } from '../layout/vcpu.ts';
+import { GuestMemory } from '../memory/guest-memory.ts';
 import { acknowledgeStop } from '../sync/stop.ts';
-import { createHostCalls } from './host-calls.ts';
-import { interimRegisters } from './interim-registers.ts';
-import { writeStartState } from './start-cpu.ts';
+import { ModelSpecificRegisters } from '../vcpu/msr.ts';
 import { Vcpu } from '../vcpu/vcpu.ts';
+import { createHostCalls } from './host-calls.ts';
+import { writeStartState } from './start-cpu.ts';
 import { buildParts } from './vcpu-parts.ts';
 import type { MachineRequest, VcpuParts } from './vcpu-parts.ts';
 
@@ -19,6 +21,7 @@ class VcpuThread {
   readonly #views: Views;
   readonly #setup: VcpuSetup;
   readonly #parts: VcpuParts;
+  readonly #msrs: ModelSpecificRegisters;
   readonly #vcpu: Vcpu<MachineRequest>;
   #isPowered = false;
 
@@ -44,6 +47,21 @@ class VcpuThread {
       },
     });
     const { clock, irqchip, timers } = this.#parts;
+    const model = defaultModel(setup.vcpus);
+    this.#msrs = new ModelSpecificRegisters({
+      views,
+      index,
+      features: model.features,
+      irqchip,
+      clock,
+      memory: new GuestMemory(views, setup.ramBytes, (gpa, bytes) => {
+        const { cpu, core } = this.#vcpu;
+        core.invalidateCode(cpu, gpa, bytes);
+      }),
+      wallClock: () => Date.now(),
+      updateMode: () => this.#vcpu.core.updateMode(this.#vcpu.cpu),
+      flushTlb: () => this.#vcpu.core.flushTlb(this.#vcpu.cpu, 0),
+    });
     this.#vcpu = new Vcpu<MachineRequest>({
       views,
       memory: setup.memory,
@@ -51,7 +69,7 @@ class VcpuThread {
       vcpuCount: setup.vcpus,
       coreModule: setup.coreModule,
       interpreterModule: setup.interpreterModule,
-      host: createHostCalls(views, index, this.#parts, interimRegisters(views, index, this.#parts)),
+      host: createHostCalls({ views, index, parts: this.#parts, model, msrs: this.#msrs }),
       environment: {
         pendingVector: () => irqchip.pendingVector(index),
         acknowledge: () => irqchip.acknowledge(index),
@@ -71,15 +89,19 @@ class VcpuThread {
     if (this.#isPowered) this.#parts.reset();
     else this.#parts.powerOn();
     this.#isPowered = true;
+    this.#msrs.reset();
     this.#vcpu.reset(this.#setup.ramBytes);
     writeStartState(this.#views, this.#vcpu.cpu, entry);
     this.#vcpu.core.updateMode(this.#vcpu.cpu);
   }
 
   run(): VcpuStop {
-    this.#parts.clock.resume();
+    const { clock } = this.#parts;
+    const wasPaused = clock.paused;
+    clock.resume();
+    if (wasPaused) this.#msrs.guestWasStopped();
     const end = this.#vcpu.run();
-    this.#parts.clock.pause();
+    clock.pause();
     switch (end.kind) {
       case 'stop':
         // Registers and devices are in memory: whoever waits for the answer may read them.

@@ -2,7 +2,6 @@
 import { readFile } from 'node:fs/promises';
 import { Worker } from 'node:worker_threads';
 import { wrap } from 'comlink';
-import type { Endpoint } from 'comlink';
 import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs';
 import type { StartState } from '../../src/boot/start-state.ts';
 import type { VcpuControl } from '../../src/control/vcpu-control.ts';
@@ -29,9 +28,7 @@ function startVcpu(): VcpuThread {
     );
     worker.on('exit', (code) => resolve(`the vCPU's thread ended with code ${code}`));
   });
-  const endpoint = nodeEndpoint(
-    worker as unknown as Parameters<typeof nodeEndpoint>[0],
-  ) as unknown as Endpoint;
+  const endpoint = nodeEndpoint(worker as unknown as Parameters<typeof nodeEndpoint>[0]);
   return {
     control: wrap<VcpuControl<StartState>>(endpoint),
     lost,

@@ -3,7 +3,6 @@ import { writeSync } from 'node:fs';
 import { format } from 'node:util';
 import { parentPort } from 'node:worker_threads';
 import { expose } from 'comlink';
-import type { Endpoint } from 'comlink';
 import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs';
 import { createVcpuControl } from '../../src/workers/vcpu-control.ts';
 
@@ -18,7 +17,4 @@ console.log =
       writeSync(2, `${format(...values)}\n`);
     };
 
-expose(
-  createVcpuControl(),
-  nodeEndpoint(parentPort as unknown as Parameters<typeof nodeEndpoint>[0]) as unknown as Endpoint,
-);
+expose(createVcpuControl(), nodeEndpoint(parentPort as unknown as Parameters<typeof nodeEndpoint>[0]));

@@ -1,6 +1,6 @@
 /** Runs a session in a page of a headless Chromium of its own. */
 import { basename } from 'node:path';
-import type {} from '../../src/runner.ts';
+import type { RunnerBridge } from '../../src/runner.ts';
 import { launchChromium } from './chromium.ts';
 import type { Runner, RunnerOptions } from './runner.ts';
 import { ensureSite, serveSite } from './site.ts';

@@ -44,7 +44,9 @@ const raised = (): number => view.getUint32(cpu + at.exception, true);
 const status = (): number => view.getUint16(cpu + at.fpuStatus, true);
 const control = (): number => view.getUint16(cpu + at.fpuControl, true);
 const hex = (from: number, length: number): string =>
-  [...bytes.slice(DATA + from, DATA + from + length)].map((byte) => byte.toString(16).padStart(2, '0')).join(' ');
+  [...bytes.slice(DATA + from, DATA + from + length)]
+    .map((byte) => byte.toString(16).padStart(2, '0'))
+    .join(' ');
 const put = (from: number, text: string): void =>
   bytes.set(
     text.split(' ').map((byte) => Number.parseInt(byte, 16)),
@@ -79,8 +81,8 @@ describe('availability', () => {
   });
 
   it.each([
-    0xd9d1, 0xd9d7, 0xd9e2, 0xd9e3, 0xd9e6, 0xd9e7, 0xd9ef, 0xdae0, 0xdae8, 0xdaea, 0xdaff, 0xdbe5, 0xdbe7, 0xdbf8, 0xddf0,
-    0xddff, 0xded8, 0xdeda, 0xdedf, 0xdfe1, 0xdfe7, 0xdff8, 0xdfff,
+    0xd9d1, 0xd9d7, 0xd9e2, 0xd9e3, 0xd9e6, 0xd9e7, 0xd9ef, 0xdae0, 0xdae8, 0xdaea, 0xdaff, 0xdbe5, 0xdbe7,
+    0xdbf8, 0xddf0, 0xddff, 0xded8, 0xdeda, 0xdedf, 0xdfe1, 0xdfe7, 0xdff8, 0xdfff,
   ])('%x is undefined', (code) => {
     expect([register(code), raised()]).toEqual([STATUS_FAULT, UD]);
   });
@@ -188,7 +190,9 @@ describe('the last instruction', () => {
     memory(FLD_WITH_LENGTH_6);
     view.setBigUint64(cpu + at.cr0, 0x30n, true);
     memory(FNSTENV);
-    expect(hex(0, 28)).toBe('7f 03 ff ff 00 38 ff ff ff 3f ff ff a2 59 ff ff 02 41 23 01 b0 02 ff ff 00 00 02 00');
+    expect(hex(0, 28)).toBe(
+      '7f 03 ff ff 00 38 ff ff ff 3f ff ff a2 59 ff ff 02 41 23 01 b0 02 ff ff 00 00 02 00',
+    );
   });
 
   it('is a 20-bit address in the 16-bit real-mode environment', () => {
@@ -276,7 +280,9 @@ describe('environment and state', () => {
 
 describe('operands that cross a page', () => {
   const ram = (from: number, length: number): string =>
-    [...bytes.slice(RAM_BASE + from, RAM_BASE + from + length)].map((byte) => byte.toString(16).padStart(2, '0')).join(' ');
+    [...bytes.slice(RAM_BASE + from, RAM_BASE + from + length)]
+      .map((byte) => byte.toString(16).padStart(2, '0'))
+      .join(' ');
 
   beforeEach(() => bytes.fill(0, RAM_BASE, RAM_BASE + 0x3000));
 
@@ -350,7 +356,10 @@ describe('FXSAVE and FXRSTOR', () => {
     save();
     view.setUint32(cpu + at.xmm + 15 * 16, 0, true);
     restore();
-    expect([hex(160 + 240, 4), view.getUint32(cpu + at.xmm + 15 * 16, true)]).toEqual(['44 33 22 11', 0x11223344]);
+    expect([hex(160 + 240, 4), view.getUint32(cpu + at.xmm + 15 * 16, true)]).toEqual([
+      '44 33 22 11',
+      0x11223344,
+    ]);
   });
 
   it('restores the stack, and ES from flags and masks', () => {

@@ -187,7 +187,7 @@ function ulps(a: Extended, b: Extended): number {
 
 const C1_PE = 0x220;
 
-/** What the recorded result permits: nothing, or for the transcendental instructions one unit and other PE and C1. */
+/** Transcendental instructions (tolerance 1) may be off by one unit and differ in PE and C1; others not at all. */
 export function differs(actual: FpuState, expected: FpuState, tolerance: number): boolean {
   const mask = tolerance > 0 ? ~C1_PE : ~0;
   return (

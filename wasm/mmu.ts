@@ -216,15 +216,24 @@ export function prepareWrite(
   return scratchAddress(cpu);
 }
 
-/** `prepareRun`: a device is there. */
+/** Instead of a run's host address: a device is there. */
 // @ts-ignore: decorator
 @inline export const NOT_RAM: usize = 1;
+
+/** Where a string instruction can read `size` bytes (inside one page), without asking a device. 0 = fault. */
+export function readableRun(cpu: usize, linear: u64, size: i32, segment: i32, access: u32): usize {
+  linear = wrap(linear, access);
+  if ((access & ACCESS_WRAP32) == 0 && !checkCanonical(cpu, linear, size, segment)) return 0;
+  const gpa = translate(cpu, linear, access);
+  if (gpa == WALK_FAULT) return 0;
+  return inRam(cpu, gpa) ? ramHost(gpa) : NOT_RAM;
+}
 
 /**
  * Where a string instruction can put `size` bytes (inside one page) that it is about to write; code
  * that they replace is dropped beforehand. 0 = fault.
  */
-export function prepareRun(cpu: usize, linear: u64, size: i32, segment: i32, access: u32): usize {
+export function writableRun(cpu: usize, linear: u64, size: i32, segment: i32, access: u32): usize {
   linear = wrap(linear, access);
   if ((access & ACCESS_WRAP32) == 0 && !checkCanonical(cpu, linear, size, segment)) return 0;
   const gpa = translate(cpu, linear, access | ACCESS_WRITE);

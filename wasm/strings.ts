@@ -40,10 +40,11 @@ import {
   NOT_RAM,
   ownAccess,
   prepareRead,
-  prepareRun,
   prepareWrite,
+  readableRun,
   scratchAddress,
   storeChunk,
+  writableRun,
 } from './mmu';
 import { checkPort } from './privilege';
 import { segmentLinear } from './segments';
@@ -184,11 +185,11 @@ export function movs(cpu: usize, bytes: i32, rep: i32, addressSize: i32, segment
     if (n > 1) {
       const span = <i32>n * bytes;
       const back = down ? span - bytes : 0;
-      const from = prepareRead(cpu, source - back, bytes, segment, access);
+      const from = readableRun(cpu, source - back, span, segment, access);
       if (from == 0) return STATUS_FAULT;
       let to = NOT_RAM;
-      if (from != scratchAddress(cpu)) {
-        to = prepareRun(cpu, target - back, span, SEG_ES, access);
+      if (from != NOT_RAM) {
+        to = writableRun(cpu, target - back, span, SEG_ES, access);
         if (to == 0) return STATUS_FAULT;
       }
       if (to != NOT_RAM) {
@@ -256,7 +257,7 @@ export function stos(cpu: usize, bytes: i32, rep: i32, addressSize: i32, segment
     }
     if (n > 1) {
       const span = <i32>n * bytes;
-      const to = prepareRun(cpu, target - (down ? span - bytes : 0), span, SEG_ES, access);
+      const to = writableRun(cpu, target - (down ? span - bytes : 0), span, SEG_ES, access);
       if (to == 0) return STATUS_FAULT;
       if (to != NOT_RAM) {
         fillRun(to, bytes, <i32>n, value);

@@ -30,7 +30,8 @@ const isFresh = !existsSync(installed);
 if (isFresh || statSync(lock).mtimeMs > statSync(installed).mtimeMs) {
   // stdout belongs to the tool.
   console.error(isFresh ? 'installing the npm packages' : 'updating the npm packages');
-  const args = [isFresh ? 'ci' : 'install', '--no-audit', '--no-fund', '--loglevel=error'];
+  // Not `npm ci`: it refuses a lock file that lacks some other platform's optional binaries. --no-save leaves it as it is.
+  const args = ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'];
   const npm = process.env['npm_execpath'];
   const options = { cwd: root, stdio: ['ignore', 2, 2] };
   const result =

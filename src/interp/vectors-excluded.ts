@@ -5,6 +5,7 @@
 export const NOT_RECORDED: Readonly<Record<string, string>> = {
   syscall: 'enters the kernel of the recording machine',
   sysenter: 'enters the kernel of the recording machine',
+  sysexit: 'the hypervisor of the recording machine emulates it',
   cpuid: 'answers for the recording machine',
   rdtsc: 'not deterministic',
   rdtscp: 'not deterministic',

@@ -128,3 +128,36 @@ export function undefinedAfter(mnemonic: string, facts: OperandFacts): { flags: 
   }
   return { flags, result };
 }
+
+/**
+ * What differs between implementations when an instruction of several accesses faults; the manuals promise none of it.
+ * - memory: bytes written before the fault
+ * - registers: those loaded before the fault
+ * - address: which of the accesses faults first: CR2 within the operand, R/W bit of the error code
+ * - order: several faults apply; which one wins
+ */
+export type Tolerance = 'memory' | 'registers' | 'address' | 'order';
+
+export const TOLERATED_ON_FAULT: Readonly<Record<string, readonly Tolerance[]>> = {
+  // Zen pushes CS and rIP before it checks the target.
+  callFar: ['memory', 'address'],
+  callFarTo: ['memory', 'address'],
+  jmpFarTo: ['address'],
+  loadFar: ['address'],
+  // Zen reads CS before rIP, more bytes of it than it uses, and checks what it read later.
+  retFar: ['address', 'order'],
+  iret: ['address', 'order'],
+  pusha: ['memory', 'address'],
+  popa: ['registers', 'address'],
+  enter: ['memory', 'address'],
+  bound: ['address'],
+  cmpxchg8b: ['address'],
+  fxsave: ['memory', 'address'],
+  fxrstor: ['address'],
+  x87mem: ['memory', 'address'],
+  // Zen reads for reading and then writes; a read-modify-write here faults as a write at once.
+  arpl: ['address', 'order'],
+  // Zen pushes before it checks the target against the limit.
+  call: ['memory', 'order'],
+  callTo: ['memory', 'order'],
+};

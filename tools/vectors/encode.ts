@@ -176,6 +176,11 @@ export class CaseBuilder {
   #codeAddress(): number {
     const r = this.#random.below(100);
     const length = this.#prefixes.length + 1 + this.#body.length;
+    const { row } = this.#variant.form;
+    // Loading SS holds the single step back for one instruction: the INT3 behind must exist.
+    const loadsStack = row.semantics === 'movToSegment' || row.operands.some(({ size }) => size === 'SS');
+    // So must that which ends a repetition.
+    if (loadsStack || this.#variant.repeat) return CODE_BASE + 0x100 + this.#random.below(0xe00);
     if (this.#profile.cs === 0x67 && r < 8) return CODE_BASE + 0x1800 - this.#random.below(length + 2);
     if (r < 5) return CODE_BASE + 4096 - this.#random.below(length);
     if (r < 7) return CODE_BASE + CODE_BYTES - this.#random.below(length);

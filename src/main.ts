@@ -1,25 +1,53 @@
-/** The page's entry: checks the browser, finds the guest, hands over to the page. */
+/** The page's entry: checks the browser, reads the address, finds the guest, hands over to the page. */
 import './ui/style.css';
 import '@xterm/xterm/css/xterm.css';
+import { MIB } from './base/units.ts';
+import { parseUrl } from './config/url-options.ts';
+import { DEFAULT_CONFIG, MEMORY_MAX_BYTES, MEMORY_MIN_BYTES } from './config/vm-config.ts';
+import { fileFromUrl } from './machine/boot-file.ts';
+import type { BootFile } from './machine/boot-file.ts';
 import { browserHost } from './machine/browser-host.ts';
 import { findDefaultGuest } from './machine/default-guest.ts';
 import { Page, showProblemPage } from './ui/page.ts';
 import { checkRequirements } from './ui/requirements.ts';
 
-const root = document.getElementById('virtab');
-if (root === null) throw new Error('index.html has no element #virtab');
+declare global {
+  interface Window {
+    /** For the suite and for the curious: `virtab.machine.execute({ kind: 'pause' })`. */
+    virtab?: Page;
+  }
+}
 
-const problem = checkRequirements();
-if (problem !== undefined) {
-  showProblemPage(root, problem);
-} else {
-  const config = { memoryBytes: 512 * 1024 * 1024, cpus: 1, noReboot: false };
+/** A file that the address names, relative to the page. */
+function namedFile(url: string | undefined): BootFile | undefined {
+  if (url === undefined) return undefined;
+  return fileFromUrl(url.split('/').at(-1) ?? url, url);
+}
+
+async function openPage(root: HTMLElement): Promise<void> {
+  const problem = checkRequirements();
+  if (problem !== undefined) {
+    showProblemPage(root, problem);
+    return;
+  }
+  const parsed = parseUrl(new URLSearchParams(location.search));
+  const config = parsed.ok ? parsed.value : DEFAULT_CONFIG;
+  const kernel = namedFile(config.kernel);
+  const initrd = namedFile(config.initrd);
+  const defaultGuest = kernel === undefined ? await findDefaultGuest('./guest/') : undefined;
   const page = new Page(root, {
-    config: config as never,
+    config,
     host: browserHost,
-    memoryLimits: { minimumMiB: 32, maximumMiB: 3008 },
-    defaultGuest: await findDefaultGuest('./guest/'),
+    memoryLimits: { minimumMiB: MEMORY_MIN_BYTES / MIB, maximumMiB: MEMORY_MAX_BYTES / MIB },
+    defaultGuest,
+    ...(kernel === undefined ? {} : { kernel }),
+    ...(initrd === undefined ? {} : { initrd }),
+    ...(parsed.ok ? {} : { configProblem: { kind: 'bad-address' as const, ...parsed.error } }),
   });
-  Object.assign(window, { virtab: page });
+  window.virtab = page;
   await page.begin();
 }
+
+const root = document.getElementById('virtab');
+if (root === null) throw new Error('index.html has no element #virtab');
+await openPage(root);

@@ -36,6 +36,7 @@ export type ProblemKind =
   | 'no-isolation'
   | 'missing-features'
   | 'no-guest'
+  | 'bad-address'
   | 'bad-kernel'
   | 'bad-initrd'
   | 'not-found'

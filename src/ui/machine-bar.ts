@@ -86,7 +86,10 @@ export class MachineBar {
   setStatus(status: MachineStatus, reason: string): void {
     this.#status = status;
     const { state } = status;
-    this.node.dataset['state'] = state === 'off' && status.problem !== undefined ? 'problem' : state;
+    const isBad =
+      (state === 'off' && status.problem !== undefined) ||
+      (state === 'shutdown' && status.reason.kind === 'triple-fault');
+    this.node.dataset['state'] = isBad ? 'problem' : state;
     setText(this.#word, statusWord(status));
     setText(this.#reason, reason);
     this.#reason.title = reason;

@@ -5,6 +5,7 @@ export const PROBLEM_TITLES: { readonly [K in ProblemKind]: string } = {
   'no-isolation': 'This page cannot share memory between threads',
   'missing-features': 'This browser is too old',
   'no-guest': 'There is no guest here yet',
+  'bad-address': 'The address of this page asks for something impossible',
   'bad-kernel': 'This kernel cannot be started',
   'bad-initrd': 'This initial RAM disk cannot be used',
   'not-found': 'A file is missing',

@@ -3,14 +3,14 @@ import { basename } from 'node:path';
 import type { RunnerBridge } from '../../src/runner.ts';
 import { launchChromium } from './chromium.ts';
 import type { Runner, RunnerOptions } from './runner.ts';
-import { ensureSite, serveSite } from './site.ts';
+import { ensureSite, serveSite, SITE_FOLDER } from './site.ts';
 
 export async function runInChromium(options: RunnerOptions): Promise<Runner> {
-  const folder = await ensureSite();
+  await ensureSite();
   const files = new Map([['/file/kernel', options.kernel]]);
   if (options.initrd !== undefined) files.set('/file/initrd', options.initrd);
   const started = performance.now();
-  const [site, browser] = await Promise.all([serveSite({ folder, files }), launchChromium()]);
+  const [site, browser] = await Promise.all([serveSite({ folder: SITE_FOLDER, files }), launchChromium()]);
   const close = async (): Promise<void> => {
     await browser.close();
     site.close();

@@ -8,7 +8,8 @@ import { build } from 'vite';
 import { isStale, root } from './stale.ts';
 import { ensureWasm } from './wasm.ts';
 
-const siteFolder = join(root, 'build', 'site');
+/** Where ensureSite() builds the page. */
+export const SITE_FOLDER = join(root, 'build', 'site');
 
 const TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
@@ -31,13 +32,12 @@ const INPUTS = [
   'build/interpreter.wasm',
 ];
 
-/** Builds the page into build/site if something that it is made of is newer; returns the folder. */
-export async function ensureSite(): Promise<string> {
+/** Builds the page into SITE_FOLDER if something that it is made of is newer. */
+export async function ensureSite(): Promise<void> {
   await ensureWasm(false);
   if (isStale('build/site/index.html', INPUTS)) {
-    await build({ root, logLevel: 'warn', build: { outDir: siteFolder, emptyOutDir: true } });
+    await build({ root, logLevel: 'warn', build: { outDir: SITE_FOLDER, emptyOutDir: true } });
   }
-  return siteFolder;
 }
 
 export interface SiteServer {

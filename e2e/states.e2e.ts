@@ -1,0 +1,163 @@
+/** Every state that is not a running guest: each says what happened and what to do. */
+import { writeFileSync } from 'node:fs';
+import { pvhKernel, ECHO, POWER_OFF, print, SPIN, TRIPLE_FAULT } from './tiny-guest.ts';
+import { expect, test } from './virtab-page.ts';
+
+test('without cross-origin isolation the page says which headers are missing', async ({ virtab, serve }) => {
+  const site = await serve({ isolated: false });
+  await virtab.page.goto(site.url);
+  await expect(virtab.notice).toHaveAttribute('data-kind', 'no-isolation');
+  await expect(virtab.notice).toContainText('Cross-Origin-Opener-Policy: same-origin');
+  await virtab.screenshot('no-isolation');
+});
+
+test('an old browser is told what it lacks', async ({ virtab, serve }) => {
+  const site = await serve();
+  await virtab.page.addInitScript(() => {
+    WebAssembly.validate = () => false;
+  });
+  await virtab.page.goto(site.url);
+  await expect(virtab.notice).toHaveAttribute('data-kind', 'missing-features');
+  await expect(virtab.notice).toContainText('WebAssembly SIMD');
+  await virtab.screenshot('missing-features');
+});
+
+test('without a default guest the page asks for a kernel', async ({ virtab, serve }) => {
+  const site = await serve({ guestFolder: '/nonexistent' });
+  await virtab.page.goto(site.url);
+  await expect(virtab.notice).toHaveAttribute('data-kind', 'no-guest');
+  await virtab.screenshot('no-guest');
+  await virtab.button('Choose a guest').click();
+  await expect(virtab.page.getByRole('dialog')).toBeVisible();
+  await virtab.screenshot('guest-dialog');
+  await virtab.button('Start this guest').click();
+  await expect(virtab.page.getByRole('alert')).toHaveText('Choose a kernel first.');
+});
+
+test('a kernel that is none is refused with the reason', async ({ virtab, serve }, testInfo) => {
+  const kernel = testInfo.outputPath('vmlinuz');
+  writeFileSync(kernel, Buffer.alloc(4096, 0x5a));
+  const site = await serve({ files: new Map([['/kernel', kernel]]) });
+  await virtab.page.goto(`${site.url}?kernel=kernel`);
+  await expect(virtab.notice).toHaveAttribute('data-kind', 'bad-kernel');
+  await expect(virtab.notice).toContainText('neither a Linux boot header nor an ELF header');
+  await expect(virtab.status).toHaveText('Cannot start');
+  await virtab.screenshot('bad-kernel');
+});
+
+test('a kernel that the server does not have is named', async ({ virtab, serve }) => {
+  const site = await serve();
+  await virtab.page.goto(`${site.url}?kernel=missing`);
+  await expect(virtab.notice).toHaveAttribute('data-kind', 'not-found');
+  await expect(virtab.notice).toContainText('missing could not be read: the server answered 404');
+});
+
+test('too little memory for the kernel says how much is needed', async ({ virtab, serve }) => {
+  const site = await serve();
+  await virtab.page.goto(`${site.url}?m=32`);
+  await expect(virtab.notice).toHaveAttribute('data-kind', 'memory-too-small');
+  await virtab.screenshot('memory-too-small');
+});
+
+test('memory that the browser refuses is said to be refused', async ({ virtab, serve }) => {
+  const site = await serve();
+  await virtab.page.addInitScript(() => {
+    WebAssembly.Memory = class {
+      constructor() {
+        throw new RangeError('could not allocate memory');
+      }
+    } as unknown as typeof WebAssembly.Memory;
+  });
+  await virtab.page.goto(`${site.url}?m=1G`);
+  await expect(virtab.notice).toHaveAttribute('data-kind', 'memory-refused');
+  await expect(virtab.notice).toContainText('1024 MiB');
+  await virtab.screenshot('memory-refused');
+});
+
+test('an address that asks for the impossible is explained', async ({ virtab, serve }) => {
+  const site = await serve();
+  await virtab.page.goto(`${site.url}?smp=2`);
+  await expect(virtab.notice).toHaveAttribute('data-kind', 'bad-address');
+  await expect(virtab.notice).toContainText('smp');
+  await virtab.screenshot('bad-address');
+});
+
+test('a triple fault shows rip and a report that can be copied', async ({
+  virtab,
+  serve,
+  context,
+}, testInfo) => {
+  const kernel = testInfo.outputPath('vmlinux');
+  writeFileSync(kernel, pvhKernel([...print('about to fail\r\n'), ...TRIPLE_FAULT]));
+  const site = await serve({ files: new Map([['/kernel', kernel]]) });
+  await context.grantPermissions(['clipboard-read', 'clipboard-write']);
+  await virtab.page.goto(`${site.url}?kernel=kernel`);
+  await expect(virtab.notice).toHaveAttribute('data-kind', 'triple-fault');
+  await expect(virtab.notice).toContainText('triple fault at rip 0x');
+  await virtab.waitForOutput('about to fail');
+  await virtab.page.getByText('Report', { exact: true }).click();
+  await virtab.screenshot('triple-fault');
+  await virtab.button('Copy report').click();
+  await expect(virtab.button('Copied')).toBeVisible();
+  expect(await virtab.page.evaluate(() => navigator.clipboard.readText())).toContain('RIP=');
+});
+
+test('a guest that powers off leaves its last words and can start again', async ({
+  virtab,
+  serve,
+}, testInfo) => {
+  const kernel = testInfo.outputPath('vmlinux');
+  writeFileSync(kernel, pvhKernel([...print('good bye\r\n'), ...POWER_OFF, ...SPIN]));
+  const site = await serve({ files: new Map([['/kernel', kernel]]) });
+  await virtab.page.goto(`${site.url}?kernel=kernel`);
+  await expect(virtab.notice).toHaveAttribute('data-kind', 'power-off');
+  await virtab.waitForOutput('good bye');
+  await virtab.screenshot('power-off');
+  await virtab.button('Start again').click();
+  await expect.poll(async () => (await virtab.consoleText()).split('good bye').length - 1).toBe(2);
+});
+
+test('a lost worker is reported and the machine can start again', async ({ virtab, serve }, testInfo) => {
+  const kernel = testInfo.outputPath('vmlinux');
+  writeFileSync(kernel, pvhKernel([...print('alive\r\n'), ...ECHO]));
+  const site = await serve({ files: new Map([['/kernel', kernel]]) });
+  await virtab.page.addInitScript(() => {
+    const Original = Worker;
+    window.Worker = class extends Original {
+      constructor(...args: ConstructorParameters<typeof Worker>) {
+        super(...args);
+        (window as { lastWorker?: Worker }).lastWorker = this;
+      }
+    };
+  });
+  await virtab.page.goto(`${site.url}?kernel=kernel`);
+  await virtab.waitForOutput('alive');
+  await virtab.page.evaluate(() => {
+    const { lastWorker } = window as { lastWorker?: Worker };
+    lastWorker?.dispatchEvent(new ErrorEvent('error', { message: 'killed by the test' }));
+  });
+  await expect(virtab.notice).toHaveAttribute('data-kind', 'worker-lost');
+  await expect(virtab.status).toHaveText('Crashed');
+  await virtab.screenshot('worker-lost');
+  await virtab.button('Start again').click();
+  await expect(virtab.status).toHaveText('Running');
+});
+
+test('an unsupported file that is dropped gets a sentence', async ({ virtab, serve }, testInfo) => {
+  const kernel = testInfo.outputPath('vmlinux');
+  writeFileSync(kernel, pvhKernel([...print('alive\r\n'), ...ECHO]));
+  const site = await serve({ files: new Map([['/kernel', kernel]]) });
+  await virtab.page.goto(`${site.url}?kernel=kernel`);
+  await virtab.waitForOutput('alive');
+  const transfer = await virtab.page.evaluateHandle(() => {
+    const data = new DataTransfer();
+    data.items.add(new File([Uint8Array.of(0x51, 0x46, 0x49, 0xfb)], 'disk.qcow2'));
+    return data;
+  });
+  await virtab.page.dispatchEvent('body', 'drop', { dataTransfer: transfer });
+  await expect(virtab.notice).toContainText(
+    'disk.qcow2 is a qcow2 disk image, which the machine cannot use yet.',
+  );
+  await expect(virtab.status).toHaveText('Running');
+  await virtab.screenshot('drop-refused');
+});

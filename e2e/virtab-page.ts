@@ -1,0 +1,81 @@
+/** What the browser tests do with the page, in the words of its users. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { test as base, expect } from '@playwright/test';
+import type { Locator, Page } from '@playwright/test';
+import type {} from '../src/main.ts';
+import { GUEST_FOLDER } from '../tools/guest/folders.ts';
+import { serveSite, SITE_FOLDER } from '../tools/runner/site.ts';
+import type { SiteOptions, SiteServer } from '../tools/runner/site.ts';
+import { root } from '../tools/runner/stale.ts';
+
+const screenshots = join(root, 'test-results', 'screenshots');
+
+export class VirtabPage {
+  readonly page: Page;
+
+  constructor(page: Page) {
+    this.page = page;
+  }
+
+  get status(): Locator {
+    return this.page.locator('.status-word');
+  }
+
+  get notice(): Locator {
+    return this.page.locator('.notice');
+  }
+
+  button(name: string): Locator {
+    return this.page.getByRole('button', { name, exact: true });
+  }
+
+  /** Everything that the console has shown. */
+  consoleText(): Promise<string> {
+    return this.page.evaluate(() => window.virtab?.consoleText() ?? '');
+  }
+
+  async waitForOutput(text: string, timeout = 60_000): Promise<void> {
+    await expect.poll(() => this.consoleText(), { timeout, intervals: [100] }).toContain(text);
+  }
+
+  /** Types at the console; the guest's shell must be waiting. */
+  async type(text: string): Promise<void> {
+    await this.page.getByLabel('Serial console of the guest').focus();
+    await this.page.keyboard.type(text);
+  }
+
+  async screenshot(name: string): Promise<void> {
+    mkdirSync(screenshots, { recursive: true });
+    await this.page.screenshot({ path: join(screenshots, `${name}.png`) });
+  }
+
+  instructions(): Promise<number> {
+    return this.page.evaluate(() => window.virtab?.machine?.readStats()?.instructions ?? 0);
+  }
+}
+
+interface Fixtures {
+  readonly virtab: VirtabPage;
+  /** A server for the built page; closed at the end of the test. */
+  readonly serve: (options?: Partial<SiteOptions>) => Promise<SiteServer>;
+}
+
+export const test = base.extend<Fixtures>({
+  virtab: async ({ page }, use) => {
+    await use(new VirtabPage(page));
+  },
+  // Playwright reads the names of the fixtures that it needs from the first parameter.
+  // oxlint-disable-next-line no-empty-pattern
+  serve: async ({}, use) => {
+    const servers: SiteServer[] = [];
+    await use(async (options) => {
+      const server = await serveSite({ folder: SITE_FOLDER, guestFolder: GUEST_FOLDER, ...options });
+      servers.push(server);
+      return server;
+    });
+    for (const server of servers) server.close();
+  },
+});
+
+export { expect };

@@ -79,7 +79,7 @@ export class AcpiPm implements TimerSource {
       write: (offset, value, bytes) => this.#locked(() => this.#write(offset, value, bytes)),
     });
     bus.addPorts('acpi-gpe0', GPE0_PORT, GPE0_BYTES, [1], {
-      read: (offset) => this.#u32[offset < 2 ? GPE_STATUS : GPE_ENABLE]! >>> ((offset & 1) * 8) & 0xff,
+      read: (offset) => (this.#u32[offset < 2 ? GPE_STATUS : GPE_ENABLE]! >>> ((offset & 1) * 8)) & 0xff,
       write: (offset, value) => this.#locked(() => this.#writeGpe(offset, value)),
     });
   }
@@ -100,7 +100,8 @@ export class AcpiPm implements TimerSource {
 
   /** Only an enabled overflow interrupt needs looking at in time. */
   nextDeadline(): number {
-    if ((this.#u32[PM1_ENABLE]! & STATUS_TIMER) === 0 || (this.#u32[PM1_STATUS]! & STATUS_TIMER) !== 0) return Infinity;
+    if ((this.#u32[PM1_ENABLE]! & STATUS_TIMER) === 0 || (this.#u32[PM1_STATUS]! & STATUS_TIMER) !== 0)
+      return Infinity;
     return Math.ceil(((this.#f64[TIMER_HALVES]! + 1) * HALF_TICKS * NS_PER_S) / PM_TIMER_HZ);
   }
 
@@ -146,7 +147,7 @@ export class AcpiPm implements TimerSource {
 
   #read(offset: number, bytes: number): number {
     if (offset >= TIMER_OFFSET && offset < TIMER_OFFSET + 4) {
-      return (this.#ticks() % 2 ** 32 >>> ((offset & 3) * 8) & (0xffffffff >>> (32 - bytes * 8))) >>> 0;
+      return (((this.#ticks() % 2 ** 32) >>> ((offset & 3) * 8)) & (0xffffffff >>> (32 - bytes * 8))) >>> 0;
     }
     let value = 0;
     for (let n = 0; n < bytes; n++) value |= this.#readByte(offset + n) << (n * 8);

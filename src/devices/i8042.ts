@@ -125,7 +125,8 @@ export class I8042Controller {
     if (keyboard !== undefined && (config & CONFIG_KEYBOARD_OFF) === 0) {
       const byte = keyboard.next();
       if (byte >= 0) {
-        const translated = (config & CONFIG_TRANSLATE) !== 0 && translate !== undefined ? translate(byte) : byte;
+        const translated =
+          (config & CONFIG_TRANSLATE) !== 0 && translate !== undefined ? translate(byte) : byte;
         this.#put(translated, 0);
         return;
       }

@@ -53,7 +53,13 @@ export class IoBus {
   #unclaimedWrites = 0;
 
   /** Claims ports for accesses of the given widths, naturally aligned. Claiming what is taken is our own mistake. */
-  addPorts(name: string, start: number, size: number, widths: readonly AccessBytes[], handler: IoHandler): void {
+  addPorts(
+    name: string,
+    start: number,
+    size: number,
+    widths: readonly AccessBytes[],
+    handler: IoHandler,
+  ): void {
     const range = ioRange(name, start, size, handler);
     this.#portRanges.push(range);
     for (const bytes of widths) {
@@ -137,7 +143,7 @@ export class IoBus {
 
   /** Fills `size` bytes of `target` from MMIO at `gpa`: the core's exits carry up to 64 bytes. */
   loadMmio(gpa: number, size: number, target: DataView, at: number): void {
-    for (let done = 0; done < size; ) {
+    for (let done = 0; done < size;) {
       const bytes = pieceSize(gpa + done, size - done);
       const value = this.readMmio(gpa + done, bytes);
       if (bytes === 1) target.setUint8(at + done, value);
@@ -148,7 +154,7 @@ export class IoBus {
   }
 
   storeMmio(gpa: number, size: number, source: DataView, at: number): void {
-    for (let done = 0; done < size; ) {
+    for (let done = 0; done < size;) {
       const bytes = pieceSize(gpa + done, size - done);
       const value =
         bytes === 1

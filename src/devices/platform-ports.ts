@@ -44,7 +44,8 @@ function localApicPage(irqchip: IrqChip, cpu: number): IoHandler {
       return part(irqchip.readLapic(cpu, offset & ~15), offset & 3, bytes);
     },
     write(offset, value, bytes) {
-      if (bytes === 4 && (offset & 15) === 0 && irqchip.lapicMapped(cpu)) irqchip.writeLapic(cpu, offset, value);
+      if (bytes === 4 && (offset & 15) === 0 && irqchip.lapicMapped(cpu))
+        irqchip.writeLapic(cpu, offset, value);
     },
   };
 }

@@ -207,7 +207,7 @@ export class RealTimeClock implements TimerSource {
 
   #encode(value: number): number {
     if ((this.#get(REGISTER_B) & B_BINARY) !== 0) return value;
-    return (Math.floor(value / 10) << 4) | value % 10;
+    return (Math.floor(value / 10) << 4) | (value % 10);
   }
 
   #decode(value: number): number {
@@ -370,7 +370,9 @@ export class RealTimeClock implements TimerSource {
       }
       this.#f64[LAST_SECOND] = second;
     }
-    this.#put(REGISTER_C, flags & ~C_INTERRUPT);
+    flags &= C_PERIODIC | C_ALARM | C_UPDATE;
+    const requested = (flags & this.#get(REGISTER_B)) !== 0;
+    this.#put(REGISTER_C, flags | (requested ? C_INTERRUPT : 0));
   }
 
   /** Seconds from `second` to the next one that matches the alarm bytes; Infinity if none does. */
@@ -400,8 +402,7 @@ export class RealTimeClock implements TimerSource {
     this.#account();
     const enabled = this.#get(REGISTER_B) & (C_PERIODIC | C_ALARM | C_UPDATE);
     const flags = this.#get(REGISTER_C);
-    const asserted = (flags & enabled) !== 0;
-    if (asserted) this.#put(REGISTER_C, flags | C_INTERRUPT);
+    const asserted = (flags & C_INTERRUPT) !== 0;
     if (asserted !== (this.#u32[LINE] !== 0)) {
       this.#u32[LINE] = asserted ? 1 : 0;
       this.#line.set(asserted);

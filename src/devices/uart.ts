@@ -219,7 +219,8 @@ export class Uart implements IoHandler, TimerSource {
           return;
         }
         // Enabling the transmitter interrupt while THR is empty raises it.
-        if ((value & ~u32[at + IER]! & IER_TRANSMITTER) !== 0 && u32[at + TX_COUNT] === 0) u32[at + THR_INTERRUPT] = 1;
+        if ((value & ~u32[at + IER]! & IER_TRANSMITTER) !== 0 && u32[at + TX_COUNT] === 0)
+          u32[at + THR_INTERRUPT] = 1;
         u32[at + IER] = value & 0x0f;
         return;
       case 2:
@@ -382,7 +383,10 @@ export class Uart implements IoHandler, TimerSource {
     const at = this.#at;
     if (u32[at + TX_COUNT] === 0) return;
     let moved = false;
-    while (u32[at + TX_COUNT] !== 0 && this.#output.pushByte(this.#u8[this.#transmit + u32[at + TX_HEAD]!]!)) {
+    while (
+      u32[at + TX_COUNT] !== 0 &&
+      this.#output.pushByte(this.#u8[this.#transmit + u32[at + TX_HEAD]!]!)
+    ) {
       u32[at + TX_HEAD] = (u32[at + TX_HEAD]! + 1) & (FIFO_BYTES - 1);
       u32[at + TX_COUNT]!--;
       moved = true;
@@ -428,7 +432,8 @@ export class Uart implements IoHandler, TimerSource {
   expire(now: number): void {
     this.#locked(() => {
       this.#pump();
-      if (this.#u32[this.#at + TX_COUNT] !== 0) this.#f64[this.#at64 + NEXT_TRANSMIT] = now + TRANSMIT_INTERVAL_NS;
+      if (this.#u32[this.#at + TX_COUNT] !== 0)
+        this.#f64[this.#at64 + NEXT_TRANSMIT] = now + TRANSMIT_INTERVAL_NS;
       this.#update();
     });
   }

@@ -101,7 +101,8 @@ export class IrqChip {
 
   /** Line `gsi` (0-23) for one of up to 32 devices that share it: it is asserted while any `input` is. */
   line(gsi: number, input = 0): InterruptLine {
-    if (!(gsi >= 0 && gsi < IO_APIC_LINES && input >= 0 && input < 32)) throw new Error(`no line ${gsi}.${input}`);
+    if (!(gsi >= 0 && gsi < IO_APIC_LINES && input >= 0 && input < 32))
+      throw new Error(`no line ${gsi}.${input}`);
     const index = INPUTS + gsi;
     const bit = 1 << input;
     return {
@@ -322,7 +323,8 @@ export class IrqChip {
   #drive(gsi: number, asserted: boolean): void {
     const bit = 1 << gsi;
     const lines = this.#views.u32[LINES]!;
-    if ((lines & bit) !== 0 === asserted) return;
+    const wasAsserted = (lines & bit) !== 0;
+    if (wasAsserted === asserted) return;
     this.#views.u32[LINES] = asserted ? lines | bit : lines & ~bit;
     if (gsi < ISA_LINES) {
       this.#pic.setLine(gsi, asserted);

@@ -6,14 +6,7 @@
 import type { Views } from '../base/views.ts';
 import { highestBit } from '../base/bits.ts';
 import { LOCAL_APIC_BASE } from '../base/platform.ts';
-import {
-  LAPIC,
-  LVT_ERROR,
-  LVT_LINT0,
-  LVT_LINT1,
-  LVT_TIMER,
-  lapicAddress,
-} from '../layout/irqchip.ts';
+import { LAPIC, LVT_ERROR, LVT_LINT0, LVT_LINT1, LVT_TIMER, lapicAddress } from '../layout/irqchip.ts';
 import { vcpuAddress } from '../layout/map.ts';
 import type { GuestClock } from '../time/clock.ts';
 import { tscToTime } from '../time/tsc.ts';
@@ -140,7 +133,8 @@ export class LocalApic {
   #resetRegisters(): void {
     const at = this.#at;
     const u32 = this.#u32;
-    for (const register of [TPR, LDR, ESR, ESR_PENDING, ICR_LOW, ICR_HIGH, DIVIDE, INITIAL_COUNT]) u32[at + register] = 0;
+    for (const register of [TPR, LDR, ESR, ESR_PENDING, ICR_LOW, ICR_HIGH, DIVIDE, INITIAL_COUNT])
+      u32[at + register] = 0;
     u32[at + DFR] = 0xffffffff;
     u32[at + SVR] = 0xff;
     u32.fill(LVT_MASKED, at + LVT, at + LVT + 6);
@@ -292,7 +286,8 @@ export class LocalApic {
     const mode = (lvt >>> 8) & 7;
     if (mode === DELIVERY_NMI) this.#board.nmi(this.#cpu);
     // Level-triggered mode exists for LINT0 only, with a remote IRR that EOI clears; see #endOfInterrupt.
-    else if (mode === DELIVERY_FIXED) this.accept(lvt & 0xff, entry === LVT_LINT0 && (lvt & TRIGGER_LEVEL) !== 0);
+    else if (mode === DELIVERY_FIXED)
+      this.accept(lvt & 0xff, entry === LVT_LINT0 && (lvt & TRIGGER_LEVEL) !== 0);
   }
 
   #error(bit: number): void {
@@ -360,7 +355,11 @@ export class LocalApic {
       this.#board.endOfInterrupt(vector);
       const lint0 = this.#u32[this.#at + LVT + LVT_LINT0]!;
       // A level-triggered LINT0 that is still high asks again.
-      if ((lint0 & 0xff) === vector && (lint0 & TRIGGER_LEVEL) !== 0 && this.#u32[this.#at + LINT0_LEVEL] !== 0) {
+      if (
+        (lint0 & 0xff) === vector &&
+        (lint0 & TRIGGER_LEVEL) !== 0 &&
+        this.#u32[this.#at + LINT0_LEVEL] !== 0
+      ) {
         this.#lint(LVT_LINT0);
       }
     }
@@ -378,7 +377,8 @@ export class LocalApic {
       if (offset < REG_TMR) return u32[at + ISR + word]!;
       return u32[at + (offset < REG_IRR ? TMR : IRR) + word]!;
     }
-    if (offset >= REG_LVT_TIMER && offset <= REG_LVT_ERROR) return u32[at + LVT + ((offset - REG_LVT_TIMER) >>> 4)]!;
+    if (offset >= REG_LVT_TIMER && offset <= REG_LVT_ERROR)
+      return u32[at + LVT + ((offset - REG_LVT_TIMER) >>> 4)]!;
     switch (offset) {
       case REG_ID:
         return u32[at + ID]!;
@@ -546,7 +546,8 @@ export class LocalApic {
       const modeBefore = (before >>> LVT_MODE_SHIFT) & 3;
       const mode = (lvt >>> LVT_MODE_SHIFT) & 3;
       // To or from TSC-deadline mode disarms the timer (SDM 11.5.4.1).
-      if (modeBefore !== mode && (modeBefore === TIMER_TSC_DEADLINE || mode === TIMER_TSC_DEADLINE)) this.#disarm();
+      if (modeBefore !== mode && (modeBefore === TIMER_TSC_DEADLINE || mode === TIMER_TSC_DEADLINE))
+        this.#disarm();
     }
     if (entry === LVT_LINT0 && this.#u32[at + LINT0_LEVEL] !== 0) {
       if (this.acceptsPic || (before & LVT_MASKED) !== 0) this.#lint(LVT_LINT0);
@@ -641,7 +642,9 @@ export class LocalApic {
     this.#u32[this.#at + TSC_DEADLINE_HIGH] = high;
     this.#u32[this.#at + TSC_DEADLINE_LOW] = low;
     const off = high === 0 && low === 0;
-    this.#views.f64[this.#deadline] = off ? Infinity : tscToTime(this.#views, vcpuAddress(this.#cpu), now, high, low);
+    this.#views.f64[this.#deadline] = off
+      ? Infinity
+      : tscToTime(this.#views, vcpuAddress(this.#cpu), now, high, low);
     this.expire(now);
   }
 

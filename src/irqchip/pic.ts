@@ -250,7 +250,7 @@ export class PicPair {
 
   #writeData(chip: number, value: number): void {
     const u32 = this.#u32;
-    switch (u32[chip + INIT_STATE]) {
+    switch (u32[chip + INIT_STATE]!) {
       case READY:
         u32[chip + IMR] = value;
         break;

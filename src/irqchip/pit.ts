@@ -239,7 +239,15 @@ export class Pit {
     // Modes 6 and 7 are 2 and 3.
     u32[at + MODE] = mode >= 6 ? mode - 4 : mode;
     u32[at + BCD] = value & 1;
-    for (const field of [READ_HIGH, WRITE_HIGH, COUNT_LATCHED, STATUS_LATCHED, LOADED, NEXT_COUNT, TRIGGERED]) {
+    for (const field of [
+      READ_HIGH,
+      WRITE_HIGH,
+      COUNT_LATCHED,
+      STATUS_LATCHED,
+      LOADED,
+      NEXT_COUNT,
+      TRIGGERED,
+    ]) {
       u32[at + field] = 0;
     }
     this.#f64[this.#held(channel)] = 0;
@@ -378,6 +386,6 @@ function toBcd(value: number): number {
     (Math.floor(value / 1000) << 12) |
     ((Math.floor(value / 100) % 10) << 8) |
     ((Math.floor(value / 10) % 10) << 4) |
-    value % 10
+    (value % 10)
   );
 }

@@ -19,7 +19,13 @@ interface FeatureRow {
   readonly on: boolean;
 }
 
-function row<const N extends string>(name: N, leaf: number, register: CpuidRegister, bit: number, on: boolean) {
+function row<const N extends string>(
+  name: N,
+  leaf: number,
+  register: CpuidRegister,
+  bit: number,
+  on: boolean,
+) {
   return { name, leaf, register, bit, on } as const satisfies FeatureRow;
 }
 
@@ -234,14 +240,22 @@ function topology(vcpus: number, subleaf: number, apicId: number): CpuidResult {
 }
 
 /** Twelve characters in three registers. */
-function text<R extends CpuidRegister>(characters: string, ...registers: readonly [R, R, R]): Record<R, number> {
+function text<R extends CpuidRegister>(
+  characters: string,
+  ...registers: readonly [R, R, R]
+): Record<R, number> {
   const words = registers.map((register, n) => [register, word(characters, n * 4)] as const);
   return Object.fromEntries(words) as Record<R, number>;
 }
 
 function brandPart(brand: string, part: number): CpuidResult {
   const at = part * 16;
-  return { eax: word(brand, at), ebx: word(brand, at + 4), ecx: word(brand, at + 8), edx: word(brand, at + 12) };
+  return {
+    eax: word(brand, at),
+    ebx: word(brand, at + 4),
+    ecx: word(brand, at + 8),
+    edx: word(brand, at + 12),
+  };
 }
 
 /** Four characters as a little-endian word; NUL behind the end. */

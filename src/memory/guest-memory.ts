@@ -123,7 +123,9 @@ export class GuestMemory {
   /** True if the page was written by a device or a vCPU since its bit was cleared. */
   isDirty(page: number): boolean {
     // Ordered after the writes that the asking thread already knows of.
-    return ((Atomics.load(this.#views.i32, (DIRTY_BITMAP_BASE >>> 2) + (page >>> 5)) >>> (page & 31)) & 1) !== 0;
+    return (
+      ((Atomics.load(this.#views.i32, (DIRTY_BITMAP_BASE >>> 2) + (page >>> 5)) >>> (page & 31)) & 1) !== 0
+    );
   }
 
   /** After the bytes are in memory: dirty bits, then code that went stale. */

@@ -28,7 +28,8 @@ export class ByteRing {
 
   constructor(views: Views, address: number) {
     const capacity = views.u32[(address >>> 2) + CAPACITY]!;
-    if (capacity === 0 || (capacity & (capacity - 1)) !== 0) throw new Error(`ring capacity ${capacity} is not a power of two`);
+    if (capacity === 0 || (capacity & (capacity - 1)) !== 0)
+      throw new Error(`ring capacity ${capacity} is not a power of two`);
     this.#views = views;
     this.#index = address >>> 2;
     this.#data = address + RING.size;

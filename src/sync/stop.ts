@@ -37,7 +37,12 @@ export function stopAnswer(views: Views, thread: number): number {
 }
 
 /** Resolves to true once `thread` has answered with `stop`, to false after `timeout` ms. Never blocks. */
-export async function stopObeyed(views: Views, thread: number, stop: number, timeout: number): Promise<boolean> {
+export async function stopObeyed(
+  views: Views,
+  thread: number,
+  stop: number,
+  timeout: number,
+): Promise<boolean> {
   const index = (threadAddress(thread) >>> 2) + STOPPED;
   for (;;) {
     // Acquire, as in stopAnswer.

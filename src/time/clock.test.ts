@@ -25,14 +25,17 @@ describe('the guest clock', () => {
     expect(clock.now()).toBe(7000);
   });
 
-  it.each([2 ** 31 - 1, 2 ** 31, 2 ** 32 + 5, 86_400e9 + 123])('counts exactly past the word size: %d', (ns) => {
-    const { views, clock, time } = timedMemory();
-    time.milliseconds = 0;
-    clock.reset();
-    time.milliseconds = ns / 1e6;
-    expect(Math.abs(clock.now() - ns)).toBeLessThanOrEqual(1);
-    expect(Math.abs(new GuestClock(views, () => 0).now() - ns)).toBeLessThanOrEqual(1);
-  });
+  it.each([2 ** 31 - 1, 2 ** 31, 2 ** 32 + 5, 86_400e9 + 123])(
+    'counts exactly past the word size: %d',
+    (ns) => {
+      const { views, clock, time } = timedMemory();
+      time.milliseconds = 0;
+      clock.reset();
+      time.milliseconds = ns / 1e6;
+      expect(Math.abs(clock.now() - ns)).toBeLessThanOrEqual(1);
+      expect(Math.abs(new GuestClock(views, () => 0).now() - ns)).toBeLessThanOrEqual(1);
+    },
+  );
 
   it('stands still while paused and goes on from there', () => {
     const { clock, time, views } = timedMemory();
@@ -103,7 +106,10 @@ describe('the TSC', () => {
 describe('a set of timers', () => {
   it('is due with the first of them and fires only what is due', () => {
     const fired: string[] = [];
-    const timer = (name: string, deadline: number) => ({ nextDeadline: () => deadline, expire: () => fired.push(name) });
+    const timer = (name: string, deadline: number) => ({
+      nextDeadline: () => deadline,
+      expire: () => fired.push(name),
+    });
     const set = new TimerSet([timer('late', 300), timer('early', 100), timer('never', Infinity)]);
     expect(set.nextDeadline()).toBe(100);
     set.expire(150);

@@ -116,7 +116,11 @@ export class GuestClock {
     for (;;) {
       const before = Atomics.load(this.#signed, SEQUENCE);
       // Taking the sequence number from even to odd makes us the only writer; readers retry from here on.
-      if ((before & 1) !== 0 || Atomics.compareExchange(this.#signed, SEQUENCE, before, before + 1) !== before) continue;
+      if (
+        (before & 1) !== 0 ||
+        Atomics.compareExchange(this.#signed, SEQUENCE, before, before + 1) !== before
+      )
+        continue;
       Atomics.store(this.#signed, PAUSED, paused ? 1 : 0);
       Atomics.store(this.#signed, OFFSET_HIGH, Math.floor(offset / TWO_32));
       Atomics.store(this.#words, OFFSET_LOW, offset - Math.floor(offset / TWO_32) * TWO_32);
@@ -146,7 +150,8 @@ export class GuestClock {
       const latestLow = Atomics.load(this.#words, LATEST_LOW);
       // Consistency as in #latest.
       if (latestLow === CARRYING || Atomics.load(this.#words, LATEST_HIGH) !== latestHigh) continue;
-      if (latestHigh > high || (latestHigh === high && latestLow >= low)) return latestHigh * LOW_RANGE + latestLow;
+      if (latestHigh > high || (latestHigh === high && latestLow >= low))
+        return latestHigh * LOW_RANGE + latestLow;
       if (latestHigh === high) {
         // Fails if another thread raised it or carried since; then look again.
         if (Atomics.compareExchange(this.#words, LATEST_LOW, latestLow, low) === latestLow) return ns;

@@ -7,7 +7,11 @@ export const TSC_HZ = 1_000_000_000;
 export const TSC_KHZ = TSC_HZ / 1000;
 
 /** The 64-bit sum of guest time and `offset`, as two words. */
-export function tscWords(ns: number, offsetHigh: number, offsetLow: number): readonly [high: number, low: number] {
+export function tscWords(
+  ns: number,
+  offsetHigh: number,
+  offsetLow: number,
+): readonly [high: number, low: number] {
   const low = (ns % TWO_32) + (offsetLow >>> 0);
   const carry = low >= TWO_32 ? 1 : 0;
   const high = Math.floor(ns / TWO_32) + (offsetHigh >>> 0) + carry;

@@ -291,8 +291,10 @@ export class ModelSpecificRegisters {
   /** True: done. False: #GP for this value. Undefined: #GP, no such register. */
   #write(number: number, high: number, low: number): boolean | undefined {
     const { irqchip, clock, features } = this.#options;
-    if (number >= X2APIC && number < X2APIC_END) return irqchip.writeX2apic(this.#index, number - X2APIC, high, low);
-    if (number >= MTRR_VARIABLE && number < MTRR_VARIABLE_END) return this.#writeVariableMtrr(number, high, low);
+    if (number >= X2APIC && number < X2APIC_END)
+      return irqchip.writeX2apic(this.#index, number - X2APIC, high, low);
+    if (number >= MTRR_VARIABLE && number < MTRR_VARIABLE_END)
+      return this.#writeVariableMtrr(number, high, low);
     const fixed = MTRR_FIXED.indexOf(number);
     if (fixed >= 0) {
       if (!areMemoryTypes(high, isMtrrType) || !areMemoryTypes(low, isMtrrType)) return false;

@@ -3,7 +3,13 @@
  * from shared configuration space, so that a write on one vCPU moves them for all.
  */
 import type { Views } from '../../base/views.ts';
-import { PCI_ADDRESS_PORT, PCI_DATA_PORT, PCI_GSIS, PCI_HOLE_END, PCI_HOLE_START } from '../../base/platform.ts';
+import {
+  PCI_ADDRESS_PORT,
+  PCI_DATA_PORT,
+  PCI_GSIS,
+  PCI_HOLE_END,
+  PCI_HOLE_START,
+} from '../../base/platform.ts';
 import type { InterruptLine } from '../../irqchip/line.ts';
 import { MAX_PCI_FUNCTIONS, PCI, PCI_ADDRESS } from '../../layout/devices.ts';
 import { SharedLock } from '../../sync/lock.ts';
@@ -59,10 +65,12 @@ export class PciBus implements MovableRanges {
   add(device: number, fn: number, name: string, identity: PciIdentity): PciFunction {
     const slot = this.#functions.size;
     const key = (device << 3) | fn;
-    if (slot === MAX_PCI_FUNCTIONS || this.#functions.has(key)) throw new Error(`PCI ${device}.${fn} is taken`);
+    if (slot === MAX_PCI_FUNCTIONS || this.#functions.has(key))
+      throw new Error(`PCI ${device}.${fn} is taken`);
     const added = new PciFunction(this.#views, slot, name, identity);
     // Input 0 of a line is for what is soldered to it.
-    if (added.interruptPin !== 0) added.connect(this.#line(gsiOf(device, added.interruptPin), 1 + (slot % 31)));
+    if (added.interruptPin !== 0)
+      added.connect(this.#line(gsiOf(device, added.interruptPin), 1 + (slot % 31)));
     this.#functions.set(key, added);
     return added;
   }

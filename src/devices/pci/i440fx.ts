@@ -29,7 +29,13 @@ export interface Chipset {
 
 export function addI440fx(bus: PciBus): Chipset {
   const subsystem = { subsystemVendor: RED_HAT, subsystem: QEMU_MACHINE };
-  const hostBridge = bus.add(0, 0, 'i440fx', { vendor: INTEL, device: 0x1237, revision: 2, classCode: 0x060000, ...subsystem });
+  const hostBridge = bus.add(0, 0, 'i440fx', {
+    vendor: INTEL,
+    device: 0x1237,
+    revision: 2,
+    classCode: 0x060000,
+    ...subsystem,
+  });
   const isaBridge = bus.add(1, 0, 'piix3', {
     vendor: INTEL,
     device: 0x7000,
@@ -38,7 +44,13 @@ export function addI440fx(bus: PciBus): Chipset {
     multifunction: true,
     ...subsystem,
   });
-  const power = bus.add(1, 3, 'piix4-pm', { vendor: INTEL, device: 0x7113, revision: 3, classCode: 0x068000, ...subsystem });
+  const power = bus.add(1, 3, 'piix4-pm', {
+    vendor: INTEL,
+    device: 0x7113,
+    revision: 3,
+    classCode: 0x068000,
+    ...subsystem,
+  });
   return {
     reset() {
       bus.locked(() => {

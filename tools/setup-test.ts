@@ -25,7 +25,7 @@ const programs = await ensurePrograms(
 );
 // Without them, the tests that need them say so themselves: skipped or failed, by name.
 if (!programs.ok) console.log(programs.error);
-await ensureWasm();
+await ensureWasm(true);
 const guest = await buildGuest(log);
 if (!guest.ok) {
   console.error(guest.error);

@@ -2,7 +2,7 @@
 import { buildGuest } from './guest/build-guest.ts';
 import { ensureWasm } from './runner/wasm.ts';
 
-await ensureWasm();
+await ensureWasm(true);
 const guest = await buildGuest((line) => console.log(line));
 if (!guest.ok) {
   console.error(guest.error);

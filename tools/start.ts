@@ -28,8 +28,13 @@ function readArguments(): { readonly host: string; readonly port: number | undef
 }
 
 const { host, port } = readArguments();
-console.log('processor core: building if its sources have changed');
-await ensureWasm();
+try {
+  await ensureWasm(true);
+} catch (error) {
+  // The tool has said what is wrong.
+  console.error(error instanceof Error ? error.message : String(error));
+  process.exit(1);
+}
 const guest = await buildGuest((line) => console.log(line));
 if (!guest.ok) {
   console.log(

@@ -1,5 +1,6 @@
 /** Debian packages by name, through apt: nothing here knows a mirror or a version. */
-import { mkdir, readdir, stat } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { mkdir, readFile, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Result } from '../../src/base/result.ts';
 import { failure, success } from '../../src/base/result.ts';
@@ -43,8 +44,13 @@ export async function fetchPackage(name: string, log: Log): Promise<Result<Packa
   const megabytes = (Number(/^Size: (\d+)$/m.exec(shown.stdout)?.[1] ?? 0) / 1e6).toFixed(1);
   const folder = join(cacheFolder(), 'debian');
   await mkdir(folder, { recursive: true });
+  const sha256 = /^SHA256: ([0-9a-f]{64})$/m.exec(shown.stdout)?.[1];
   const cached = await findDeb(folder, name, version);
-  if (cached !== undefined) return success({ name, version, file: cached });
+  if (cached !== undefined) {
+    if (await hasHash(cached, sha256)) return success({ name, version, file: cached });
+    // A download that was cut off.
+    await rm(cached);
+  }
   log(`downloading ${name} ${version} (${megabytes} MB)`);
   // apt verifies the signature chain of what it downloads. Its unprivileged user may not be able to write here.
   const download = await run(
@@ -62,6 +68,15 @@ export async function fetchPackage(name: string, log: Log): Promise<Result<Packa
     );
   }
   return success({ name, version, file });
+}
+
+async function hasHash(file: string, sha256: string | undefined): Promise<boolean> {
+  if (sha256 === undefined) return true;
+  return (
+    createHash('sha256')
+      .update(await readFile(file))
+      .digest('hex') === sha256
+  );
 }
 
 /** apt encodes the colon of an epoch as %3a in file names. */

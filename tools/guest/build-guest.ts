@@ -11,10 +11,11 @@ import { fileURLToPath } from 'node:url';
 import type { Result } from '../../src/base/result.ts';
 import { failure, success } from '../../src/base/result.ts';
 import type { Log } from './apt.ts';
-import { readDeb } from './deb.ts';
+import { readFirst } from './deb.ts';
 import { GUEST_FOLDER } from './folders.ts';
 import { makeInitramfs, selectModules } from './initramfs.ts';
 import { fetchBusybox, fetchKernelPackage, readKernel } from './kernels.ts';
+import type { Kernel } from './kernels.ts';
 import type { GuestFile, GuestManifest } from './manifest.ts';
 
 const DEFAULT_COMMAND_LINE = 'console=ttyS0 cryptomgr.notests';
@@ -36,11 +37,17 @@ export async function buildGuest(log: Log, force = false): Promise<Result<GuestM
   if (!busyboxPackage.ok) return busyboxPackage;
 
   log(`unpacking ${kernelPackage.value.name}`);
-  const kernel = await readKernel(kernelPackage.value);
-  const busybox = await readBusybox(busyboxPackage.value.file);
-  if (!busybox.ok) return busybox;
+  let kernel: Kernel;
+  let busybox: Uint8Array;
+  try {
+    kernel = await readKernel(kernelPackage.value);
+    busybox = await readFirst(busyboxPackage.value.file, /(^|\/)bin\/busybox$/);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return failure(`The Debian packages could not be unpacked: ${reason}.`);
+  }
   log('making the initramfs');
-  const initrd = makeInitramfs({ ...kernel, busybox: busybox.value });
+  const initrd = makeInitramfs({ ...kernel, busybox });
 
   await mkdir(GUEST_FOLDER, { recursive: true });
   const manifest: GuestManifest = {
@@ -57,13 +64,6 @@ export async function buildGuest(log: Log, force = false): Promise<Result<GuestM
   await put('manifest.json', new TextEncoder().encode(`${JSON.stringify(manifest, undefined, 2)}\n`));
   log(`default guest: built (Linux ${manifest.release}, initramfs ${(initrd.length / 1e6).toFixed(1)} MB)`);
   return success(manifest);
-}
-
-async function readBusybox(file: string): Promise<Result<Uint8Array>> {
-  for await (const entry of readDeb(await readFile(file), (path) => /(^|\/)bin\/busybox$/.test(path))) {
-    if (entry.type === 'file') return success(entry.data);
-  }
-  return failure(`${file} holds no bin/busybox: the package has changed its layout.`);
 }
 
 async function put(name: string, data: Uint8Array): Promise<GuestFile> {

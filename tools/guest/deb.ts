@@ -1,4 +1,5 @@
 /** Reads Debian packages: an ar archive (deb(5)) whose data member is a compressed tar archive. */
+import { readFile } from 'node:fs/promises';
 import { gunzipSync } from 'node:zlib';
 import { filter } from './process.ts';
 import { readTar } from './tar.ts';
@@ -39,6 +40,14 @@ export function readDeb(deb: Uint8Array, wanted: (path: string) => boolean): Asy
   const member = readAr(deb).find((candidate) => candidate.name.startsWith('data.tar'));
   if (member === undefined) throw new Error('Debian package without a data.tar member');
   return readTar(decompress(member), wanted);
+}
+
+/** The contents of the first file in the package whose path matches. */
+export async function readFirst(file: string, pattern: RegExp): Promise<Uint8Array> {
+  for await (const entry of readDeb(await readFile(file), (path) => pattern.test(path))) {
+    if (entry.type === 'file') return entry.data;
+  }
+  throw new Error(`${file} holds no file that matches ${pattern.source}`);
 }
 
 async function* decompress(member: ArMember): AsyncGenerator<Uint8Array> {

@@ -5,7 +5,7 @@ import type { Result } from '../../src/base/result.ts';
 import { success } from '../../src/base/result.ts';
 import { fetchPackage, newestCached, resolveMetaPackage, withFreshLists } from './apt.ts';
 import type { Log, Package } from './apt.ts';
-import { readDeb } from './deb.ts';
+import { readDeb, readFirst } from './deb.ts';
 import { cacheFolder } from './folders.ts';
 import { readModule } from './modules.ts';
 import type { KernelModule } from './modules.ts';
@@ -100,14 +100,11 @@ export async function kernelImage(flavour: KernelFlavour, log: Log): Promise<Res
   const source = await fetchKernelPackage(flavour, log);
   if (!source.ok) return source;
   log(`unpacking ${source.value.name}`);
-  const deb = await readFile(source.value.file);
-  for await (const entry of readDeb(deb, (path) => path.startsWith('boot/vmlinuz-'))) {
-    await mkdir(join(file, '..'), { recursive: true });
-    await writeFile(`${file}.part`, entry.data);
-    await rename(`${file}.part`, file);
-    return success(file);
-  }
-  throw new Error(`${source.value.file} holds no boot/vmlinuz`);
+  const image = await readFirst(source.value.file, /^boot\/vmlinuz-/);
+  await mkdir(join(file, '..'), { recursive: true });
+  await writeFile(`${file}.${process.pid}`, image);
+  await rename(`${file}.${process.pid}`, file);
+  return success(file);
 }
 
 async function exists(file: string): Promise<boolean> {

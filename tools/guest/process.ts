@@ -39,9 +39,11 @@ export async function* filter(
 ): AsyncGenerator<Buffer> {
   const child = spawn(program, [...args], { stdio: ['pipe', 'pipe', 'inherit'] });
   const closed = new Promise<number>((resolve, reject) => {
-    child.on('error', reject);
+    child.on('error', (error) => reject(new Error(`${program} could not be started (${error.message})`)));
     child.on('close', (code) => resolve(code ?? -1));
   });
+  // Looked at below; until then a failure must not count as unhandled.
+  closed.catch(() => undefined);
   // The reader may stop early, and then the program closes its input: not an error of ours.
   child.stdin.on('error', () => undefined);
   child.stdin.end(input);

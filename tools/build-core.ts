@@ -12,6 +12,7 @@ import type { CoreFunction, CoreResult } from '../src/layout/core-abi.ts';
 import * as exits from '../src/layout/exits.ts';
 import * as machine from '../src/layout/machine.ts';
 import * as map from '../src/layout/map.ts';
+import * as sse from '../src/layout/sse.ts';
 import * as vcpu from '../src/layout/vcpu.ts';
 import { readWasm } from './wasm-sections.ts';
 import type { WasmSignature } from './wasm-sections.ts';
@@ -62,7 +63,7 @@ function constant(name: string, type: 'i32' | 'u32' | 'usize', value: number): s
 /** Constants become `NAME`, fields of a structure `STRUCT_field`, its size `STRUCT_SIZE`. */
 function layoutSource(): string {
   let source = '// Written by tools/build-core.ts from src/layout.\n';
-  for (const module of [map, machine, vcpu, exits]) {
+  for (const module of [map, machine, vcpu, exits, sse]) {
     for (const [name, value] of Object.entries<unknown>(module)) {
       if (typeof value === 'number') {
         source += constant(name, value > 0x7fffffff ? 'u32' : 'i32', value);

@@ -238,6 +238,14 @@ describe('legacy paging', () => {
   });
 });
 
+/** Fills the same entry again and again; each time adds to the fill list. */
+function refill(linear: bigint, times: number): void {
+  for (let i = 0; i < times; i++) {
+    core.call('invlpg', linear);
+    read(linear);
+  }
+}
+
 describe('the TLB', () => {
   beforeEach(() => {
     core = new TestCore().longMode();
@@ -275,10 +283,7 @@ describe('the TLB', () => {
     core.map(PAGE, 0x345000n | P | W | G);
     core.map(PAGE + 0x1000n, 0x345000n | P | W);
     read(PAGE);
-    for (let i = 0; i < 5000; i++) {
-      core.call('invlpg', PAGE + 0x1000n);
-      read(PAGE + 0x1000n);
-    }
+    refill(PAGE + 0x1000n, 5000);
     core.map(PAGE, 0x346000n | P | W | G);
     core.map(PAGE + 0x1000n, 0x346000n | P | W);
     core.call('writeControl', 3, BigInt(PAGE_TABLES));

@@ -62,10 +62,8 @@ test('too little memory for the kernel says how much is needed', async ({ virtab
 test('memory that the browser refuses is said to be refused', async ({ virtab, serve }) => {
   const site = await serve();
   await virtab.page.addInitScript(() => {
-    WebAssembly.Memory = class {
-      constructor() {
-        throw new RangeError('could not allocate memory');
-      }
+    WebAssembly.Memory = function refuse() {
+      throw new RangeError('could not allocate memory');
     } as unknown as typeof WebAssembly.Memory;
   });
   await virtab.page.goto(`${site.url}?m=1G`);

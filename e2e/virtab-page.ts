@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test as base, expect } from '@playwright/test';
 import type { Locator, Page } from '@playwright/test';
-import type {} from '../src/main.ts';
+import type { VirtabWindow } from '../src/main.ts';
 import { GUEST_FOLDER } from '../tools/guest/folders.ts';
 import { serveSite, SITE_FOLDER } from '../tools/runner/site.ts';
 import type { SiteOptions, SiteServer } from '../tools/runner/site.ts';
@@ -32,7 +32,7 @@ export class VirtabPage {
 
   /** Everything that the console has shown. */
   consoleText(): Promise<string> {
-    return this.page.evaluate(() => window.virtab?.consoleText() ?? '');
+    return this.page.evaluate(() => (window as VirtabWindow).virtab?.consoleText() ?? '');
   }
 
   async waitForOutput(text: string, timeout = 60_000): Promise<void> {
@@ -51,7 +51,7 @@ export class VirtabPage {
   }
 
   instructions(): Promise<number> {
-    return this.page.evaluate(() => window.virtab?.machine?.readStats()?.instructions ?? 0);
+    return this.page.evaluate(() => (window as VirtabWindow).virtab?.machine?.readStats()?.instructions ?? 0);
   }
 }
 

@@ -11,11 +11,9 @@ import { findDefaultGuest } from './machine/default-guest.ts';
 import { Page, showProblemPage } from './ui/page.ts';
 import { checkRequirements } from './ui/requirements.ts';
 
-declare global {
-  interface Window {
-    /** For the suite and for the curious: `virtab.machine.execute({ kind: 'pause' })`. */
-    virtab?: Page;
-  }
+export interface VirtabWindow extends Window {
+  /** For the suite and for the curious: `virtab.machine.execute({ kind: 'pause' })`. */
+  virtab?: Page;
 }
 
 /** A file that the address names, relative to the page. */
@@ -44,7 +42,7 @@ async function openPage(root: HTMLElement): Promise<void> {
     ...(initrd === undefined ? {} : { initrd }),
     ...(parsed.ok ? {} : { configProblem: { kind: 'bad-address' as const, ...parsed.error } }),
   });
-  window.virtab = page;
+  (window as VirtabWindow).virtab = page;
   await page.begin();
 }
 

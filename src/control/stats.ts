@@ -1,5 +1,8 @@
 /** Figures of a running machine, read from counters in the shared memory and from the vCPU's thread. */
 
+/** Whether the CPU executes, waits in HLT for an interrupt, or has halted with interrupts off: nothing but reset wakes it. */
+export type HaltState = 'no' | 'waiting' | 'for-good';
+
 export interface MachineStats {
   /** Guest instructions since power-on, all vCPUs. */
   readonly instructions: number;
@@ -13,4 +16,5 @@ export interface MachineStats {
   readonly undefined: number;
   /** Millions of guest instructions per second of wall time since the last figures. */
   readonly mips: number;
+  readonly halted: HaltState;
 }

@@ -1,6 +1,6 @@
 /** Reads the vCPUs' counters out of the shared memory; they may be a few thousand instructions behind. */
 import type { Views } from '../base/views.ts';
-import type { MachineStats } from '../control/stats.ts';
+import type { HaltState, MachineStats } from '../control/stats.ts';
 import { vcpuAddress } from '../layout/map.ts';
 import { VCPU } from '../layout/vcpu.ts';
 
@@ -15,6 +15,8 @@ export function readCounter(views: Views, address: number): number {
     if (views.u32[index + 1]! === high) return high * TWO_32 + low;
   }
 }
+
+const EFLAGS_IF = 0x200;
 
 export class CounterReader {
   readonly #views: Views;
@@ -47,6 +49,12 @@ export class CounterReader {
       invalidations: counter(VCPU.at.countInvalidations),
       undefined: counter(VCPU.at.countUndefined),
       mips,
+      halted: this.#halted(cpu),
     };
+  }
+
+  #halted(cpu: number): HaltState {
+    if (this.#views.u32[(cpu + VCPU.at.halted) >>> 2] === 0) return 'no';
+    return (this.#views.u32[(cpu + VCPU.at.eflags) >>> 2]! & EFLAGS_IF) === 0 ? 'for-good' : 'waiting';
   }
 }

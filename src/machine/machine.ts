@@ -72,6 +72,11 @@ export class Machine {
   #request: Request | undefined;
   /** The stay that runs now; resolves when the machine does not run any more. */
   #stay: Promise<void> = Promise.resolve();
+  /** Resolves when the reset that was asked for is over. */
+  #resetDone: (() => void) | undefined;
+  /** The command that is being carried out. */
+  #command: Promise<void> = Promise.resolve();
+  #isBusy = false;
   #disposed = false;
 
   constructor(parts: MachineParts) {
@@ -93,14 +98,34 @@ export class Machine {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Carries a command out; fails, and changes nothing, where the command means nothing. */
-  async execute(command: Command): Promise<Result<void>> {
+  /**
+   * Carries a command out, after those before it; fails, and changes nothing, where the command means nothing. Resolves
+   * when the machine has reached the state that it leads to.
+   */
+  execute(command: Command): Promise<Result<void>> {
+    // Typing waits for nothing, and a machine that is loading can always be told to stop that.
+    const isUrgent =
+      command.kind === 'serialInput' ||
+      (this.#status.state === 'loading' && (command.kind === 'powerOff' || command.kind === 'stop'));
+    if (isUrgent) return this.#execute(command);
+    const done = this.#isBusy ? this.#command.then(() => this.#execute(command)) : this.#execute(command);
+    this.#isBusy = true;
+    const settled = done.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#command = settled;
+    void settled.then(() => {
+      if (this.#command === settled) this.#isBusy = false;
+    });
+    return done;
+  }
+
+  async #execute(command: Command): Promise<Result<void>> {
     const { state } = this.#status;
     if (this.#disposed || !isLegal(command.kind, state)) {
-      return {
-        ok: false,
-        error: `${command.kind} is not possible while the machine is ${this.#disposed ? 'gone' : state}.`,
-      };
+      const now = this.#disposed ? 'gone' : state;
+      return { ok: false, error: `${command.kind} is not possible while the machine is ${now}.` };
     }
     switch (command.kind) {
       case 'start':
@@ -254,9 +279,14 @@ export class Machine {
     const powered = this.#powered;
     if (powered === undefined) return;
     this.#request = request;
+    const stay = this.#stay;
+    const reset = new Promise<void>((resolve) => {
+      this.#resetDone = resolve;
+    });
     const end = await powered.vcpu.stop(request === 'powerOff' || request === 'stop');
     if (end?.kind === 'lost') this.#crash(powered, end.message);
-    else if (request !== 'reset') await this.#stay;
+    // After a reset the stay goes on, unless the machine could not come back.
+    else await (request === 'reset' ? Promise.race([reset, stay]) : stay);
   }
 
   async #powerOff(request: 'powerOff' | 'stop'): Promise<void> {
@@ -313,6 +343,7 @@ export class Machine {
       }
       this.#request = undefined;
       if (!(await this.#reset())) return;
+      this.#resetDone?.();
     }
   }
 

@@ -12,6 +12,10 @@ export interface BarActions {
   toggleFullScreen(): void;
 }
 
+export function brand(): HTMLElement {
+  return element('h1', { class: 'brand' }, icon(ICON.brand), 'Virtab');
+}
+
 export class MachineBar {
   readonly node: HTMLElement;
   readonly #word = element('span', { class: 'status-word' }, 'Off');
@@ -41,12 +45,7 @@ export class MachineBar {
     this.node = element(
       'header',
       { class: 'bar' },
-      element(
-        'h1',
-        { class: 'brand' },
-        icon('M1 2.500h14v11H1zM4 5.500l2.800 2.500L4 10.500M8 10.500h4'),
-        'Virtab',
-      ),
+      brand(),
       element(
         'div',
         { class: 'status' },

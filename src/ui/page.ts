@@ -2,6 +2,7 @@
 import type { VmConfig } from '../config/vm-config.ts';
 import type { Command } from '../control/commands.ts';
 import type { MachineEvent } from '../control/events.ts';
+import type { HaltState } from '../control/stats.ts';
 import type { LoadStep, MachineStatus, Problem } from '../control/status.ts';
 import { fileFromBlob } from '../machine/boot-file.ts';
 import type { BootFile } from '../machine/boot-file.ts';
@@ -14,7 +15,7 @@ import { acceptDrops } from './drop.ts';
 import { GuestDialog } from './guest-dialog.ts';
 import type { FileChoice, GuestChoice } from './guest-dialog.ts';
 import { KeyRow } from './key-row.ts';
-import { MachineBar } from './machine-bar.ts';
+import { brand, MachineBar } from './machine-bar.ts';
 import { Notice } from './notice.ts';
 import type { NoticeAction } from './notice.ts';
 import { PROBLEM_TITLES } from './problem-texts.ts';
@@ -235,7 +236,7 @@ export class Page {
     switch (status.state) {
       case 'off':
         this.#boot.hide();
-        if (status.problem === undefined) this.#showEnd('off', 'Loading was stopped.', 'info');
+        if (status.problem === undefined) this.#showEnd('off', 'Loading was stopped.');
         else this.#showProblem(status.problem);
         break;
       case 'loading':
@@ -261,7 +262,7 @@ export class Page {
             ...(status.report === undefined ? {} : { report: status.report }),
             actions: [this.#startAction(), this.#chooseAction(false)],
           });
-        } else this.#showEnd(status.reason.kind, describeShutdown(status.reason), 'info');
+        } else this.#showEnd(status.reason.kind, describeShutdown(status.reason));
         break;
       case 'crashed':
         this.#boot.hide();
@@ -291,11 +292,8 @@ export class Page {
         return status.problem === undefined ? '' : PROBLEM_TITLES[status.problem.kind];
       case 'loading':
         return STEP_NAMES[status.progress.step];
-      case 'running': {
-        const { kernel } = this.#choice;
-        if (kernel !== 'default') return kernel?.name ?? '';
-        return this.#defaultLabels().defaultKernel ?? '';
-      }
+      case 'running':
+        return this.#runningReason('no');
       case 'paused':
         return 'by you; the guest sees no time pass';
       case 'shutdown':
@@ -305,10 +303,23 @@ export class Page {
     }
   }
 
-  #showEnd(kind: string, message: string, tone: 'info' | 'warning'): void {
+  #runningReason(halted: HaltState): string {
+    const { kernel } = this.#choice;
+    const name = kernel === 'default' ? (this.#defaultLabels().defaultKernel ?? '') : (kernel?.name ?? '');
+    switch (halted) {
+      case 'no':
+        return name;
+      case 'waiting':
+        return `${name}, idle`;
+      case 'for-good':
+        return `${name}, halted with interrupts off: only a reset wakes it`;
+    }
+  }
+
+  #showEnd(kind: string, message: string): void {
     this.#notice.show({
       kind,
-      tone,
+      tone: 'info',
       place: 'below',
       title: 'Off',
       message,
@@ -322,7 +333,7 @@ export class Page {
       problem.kind === 'no-isolation' || problem.kind === 'missing-features'
         ? []
         : [this.#chooseAction(true)];
-    if (this.#machine !== undefined) actions.push(this.#startAction(false));
+    if (this.#machine !== undefined) actions.push(this.#startAction('Try again', false));
     this.#notice.show({
       kind: problem.kind,
       tone: 'error',
@@ -334,8 +345,8 @@ export class Page {
     });
   }
 
-  #startAction(primary = true): NoticeAction {
-    return { label: 'Start again', icon: ICON.play, primary, run: () => this.#command({ kind: 'start' }) };
+  #startAction(label = 'Start again', primary = true): NoticeAction {
+    return { label, icon: ICON.play, primary, run: () => this.#command({ kind: 'start' }) };
   }
 
   #chooseAction(primary: boolean): NoticeAction {
@@ -389,14 +400,17 @@ export class Page {
     const isRunning = machine.status.state === 'running';
     this.#bar.setMips(isRunning ? stats.mips : 0);
     this.#strip.setStats(stats, this.#serialBytes);
-    if (isRunning && this.#serialBytes === 0) this.#boot.running(stats.instructions);
+    if (!isRunning) return;
+    this.#bar.setStatus(machine.status, this.#runningReason(stats.halted));
+    if (this.#serialBytes === 0 && stats.halted !== 'for-good') this.#boot.running(stats.instructions);
+    else this.#boot.hide();
   }
 }
 
 /** Instead of the page where the browser cannot run the machine at all. */
 export function showProblemPage(root: HTMLElement, problem: Problem): void {
   const stage = element('main', { class: 'stage' });
-  const bar = element('header', { class: 'bar' }, element('h1', { class: 'brand' }, 'Virtab'));
+  const bar = element('header', { class: 'bar' }, brand());
   bar.dataset['state'] = 'problem';
   root.replaceChildren(element('div', { class: 'page' }, bar, stage));
   new Notice(stage).show({

@@ -28,7 +28,7 @@ function startVcpu(): VcpuThread {
     );
     worker.on('exit', (code) => resolve(`the vCPU's thread ended with code ${code}`));
   });
-  const endpoint = nodeEndpoint(worker as unknown as Parameters<typeof nodeEndpoint>[0]);
+  const endpoint = nodeEndpoint(worker);
   return {
     control: wrap<VcpuControl<StartState>>(endpoint),
     lost,

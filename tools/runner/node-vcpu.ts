@@ -17,4 +17,4 @@ console.log =
       writeSync(2, `${format(...values)}\n`);
     };
 
-expose(createVcpuControl(), nodeEndpoint(parentPort as unknown as Parameters<typeof nodeEndpoint>[0]));
+expose(createVcpuControl(), nodeEndpoint(parentPort));

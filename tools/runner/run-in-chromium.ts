@@ -42,8 +42,9 @@ export async function runInChromium(options: RunnerOptions): Promise<Runner> {
       ...(options.until === undefined ? {} : { until: options.until }),
     };
     const finished = page.evaluate((given) => {
-      if (window.virtabRunner === undefined) throw new Error('the page is not ready');
-      return window.virtabRunner.run(given);
+      const bridge: RunnerBridge | undefined = window.virtabRunner;
+      if (bridge === undefined) throw new Error('the page is not ready');
+      return bridge.run(given);
     }, request);
     // The page may be gone by the time these arrive.
     const ignore = (): undefined => undefined;

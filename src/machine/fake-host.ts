@@ -1,0 +1,90 @@
+/** A vCPU's thread for tests: it does what the test says instead of running a guest. */
+import type { Remote } from 'comlink';
+import type { StartState } from '../boot/start-state.ts';
+import type { VcpuControl, VcpuSetup, VcpuStop } from '../control/vcpu-control.ts';
+import { viewsOf } from '../base/views.ts';
+import { SERIAL_OUT_BASE, STOP_RUN, THREAD_VCPU0 } from '../layout/machine.ts';
+import { ByteRing } from '../sync/ring.ts';
+import { acknowledgeStop, stopRequest } from '../sync/stop.ts';
+import type { MachineHost, VcpuThread } from './host.ts';
+
+export class FakeHost implements MachineHost {
+  readonly resets: StartState[] = [];
+  started = 0;
+  terminated = 0;
+  setup: VcpuSetup | undefined;
+  #end: ((stop: VcpuStop) => void) | undefined;
+  #lose: ((reason: string) => void) | undefined;
+  /** Whether STOP requests are obeyed. */
+  obeys = true;
+
+  loadModule(): Promise<WebAssembly.Module> {
+    // The empty module.
+    return WebAssembly.compile(Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0));
+  }
+
+  startVcpu(): VcpuThread {
+    this.started++;
+    const control: VcpuControl<StartState> = {
+      prepare: (setup) => {
+        this.setup = setup;
+      },
+      reset: (entry) => {
+        this.resets.push(entry);
+      },
+      run: () => this.#run(),
+      figures: () => ({ decodeMs: 1, interpretMs: 2, haltedMs: 3, exits: { hlt: 4 } }),
+    };
+    // comlink makes every call a promise; awaiting a plain value does the same.
+    const asynchronous = {
+      prepare: async (setup: VcpuSetup) => control.prepare(setup),
+      reset: async (entry: StartState) => control.reset(entry),
+      run: () => control.run(),
+      figures: async () => control.figures(),
+    };
+    return {
+      control: asynchronous as unknown as Remote<VcpuControl<StartState>>,
+      lost: new Promise((resolve) => {
+        this.#lose = resolve;
+      }),
+      terminate: () => {
+        this.terminated++;
+      },
+    };
+  }
+
+  /** The guest stops by itself. */
+  end(stop: VcpuStop): void {
+    this.#end?.(stop);
+  }
+
+  lose(reason: string): void {
+    this.#lose?.(reason);
+  }
+
+  /** The guest writes to COM1. */
+  print(text: string): void {
+    if (this.setup === undefined) throw new Error('not prepared');
+    new ByteRing(viewsOf(this.setup.memory.buffer), SERIAL_OUT_BASE).push(new TextEncoder().encode(text));
+  }
+
+  async #run(): Promise<VcpuStop> {
+    const { setup } = this;
+    if (setup === undefined) throw new Error('not prepared');
+    const views = viewsOf(setup.memory.buffer);
+    const ended = new Promise<VcpuStop>((resolve) => {
+      this.#end = resolve;
+    });
+    const stopped = new Promise<VcpuStop>((resolve) => {
+      const look = (): void => {
+        const request = stopRequest(views, THREAD_VCPU0);
+        if (this.obeys && request !== STOP_RUN) {
+          acknowledgeStop(views, THREAD_VCPU0, request);
+          resolve({ kind: 'stopped' });
+        } else if (this.terminated < this.started) setTimeout(look, 1);
+      };
+      look();
+    });
+    return await Promise.race([ended, stopped]);
+  }
+}

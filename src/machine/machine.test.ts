@@ -1,0 +1,225 @@
+import { expect, test, vi } from 'vitest';
+import { DEFAULT_CONFIG } from '../config/vm-config.ts';
+import type { VmConfig } from '../config/vm-config.ts';
+import type { MachineEvent } from '../control/events.ts';
+import { fileFromBytes } from './boot-file.ts';
+import type { BootFile } from './boot-file.ts';
+import { FakeHost } from './fake-host.ts';
+import { Machine } from './machine.ts';
+
+const MIB = 1024 * 1024;
+
+/** An ELF with a PVH note that does nothing: see e2e/tiny-guest.ts for its layout. */
+function kernelFile(): BootFile {
+  const bytes = new Uint8Array(160);
+  const view = new DataView(bytes.buffer);
+  bytes.set([0x7f, 0x45, 0x4c, 0x46, 1, 1, 1]);
+  view.setUint16(16, 2, true);
+  view.setUint16(18, 3, true);
+  view.setUint32(20, 1, true);
+  view.setUint32(24, 0x100088, true);
+  view.setUint32(28, 52, true);
+  view.setUint16(40, 52, true);
+  view.setUint16(42, 32, true);
+  view.setUint16(44, 2, true);
+  const load = [1, 0, 0x100000, 0x100000, 160, 160, 7, 4];
+  const note = [4, 116, 0x100074, 0x100074, 20, 20, 7, 4];
+  for (const [index, word] of [...load, ...note].entries()) view.setUint32(52 + index * 4, word, true);
+  for (const [index, word] of [4, 4, 18, 0x6e6558, 0x100088].entries())
+    view.setUint32(116 + index * 4, word, true);
+  return fileFromBytes('tiny', bytes);
+}
+
+function machineWith(host: FakeHost, config: Partial<VmConfig> = {}, kernel = kernelFile()) {
+  const events: MachineEvent[] = [];
+  const machine = new Machine({
+    config: { ...DEFAULT_CONFIG, memoryBytes: 16 * MIB, ...config },
+    kernel,
+    host,
+  });
+  machine.subscribe((event) => events.push(event));
+  return { machine, events };
+}
+
+function states(events: readonly MachineEvent[]): string[] {
+  const all = events.flatMap((event) => (event.kind === 'status' ? [event.status.state] : [event.kind]));
+  return all.filter((state, index) => state !== all[index - 1]);
+}
+
+test('a start loads, resets the CPU to the boot protocol and runs', async () => {
+  const host = new FakeHost();
+  const { machine, events } = machineWith(host);
+  await machine.execute({ kind: 'start' });
+  expect(states(events)).toEqual(['loading', 'running']);
+  expect(host.resets.map((entry) => entry.rip)).toEqual([0x100088]);
+  await machine.execute({ kind: 'stop' });
+});
+
+test('a pause stops the thread, a resume runs it again', async () => {
+  const host = new FakeHost();
+  const { machine, events } = machineWith(host);
+  await machine.execute({ kind: 'start' });
+  await machine.execute({ kind: 'pause' });
+  expect(machine.status).toEqual({ state: 'paused' });
+  expect(machine.figures?.exits).toEqual({ hlt: 4 });
+  await machine.execute({ kind: 'resume' });
+  expect(states(events)).toEqual(['loading', 'running', 'paused', 'running']);
+  await machine.execute({ kind: 'stop' });
+});
+
+test('a reset loads the guest anew and keeps the thread', async () => {
+  const host = new FakeHost();
+  const { machine, events } = machineWith(host);
+  await machine.execute({ kind: 'start' });
+  await machine.execute({ kind: 'reset' });
+  expect(states(events)).toEqual(['loading', 'running', 'reset']);
+  expect([host.resets.length, host.started]).toEqual([2, 1]);
+  await machine.execute({ kind: 'stop' });
+});
+
+test('a reset and a pause right after it are both carried out', async () => {
+  const host = new FakeHost();
+  const { machine, events } = machineWith(host);
+  await machine.execute({ kind: 'start' });
+  await Promise.all([machine.execute({ kind: 'reset' }), machine.execute({ kind: 'pause' })]);
+  expect(states(events)).toEqual(['loading', 'running', 'reset', 'paused']);
+  await machine.execute({ kind: 'stop' });
+});
+
+test('a reset of a paused machine runs it', async () => {
+  const host = new FakeHost();
+  const { machine } = machineWith(host);
+  await machine.execute({ kind: 'start' });
+  await machine.execute({ kind: 'pause' });
+  await machine.execute({ kind: 'reset' });
+  expect([machine.status.state, host.resets.length]).toEqual(['running', 2]);
+  await machine.execute({ kind: 'stop' });
+});
+
+test('power off ends the thread and the machine can start again', async () => {
+  const host = new FakeHost();
+  const { machine } = machineWith(host);
+  await machine.execute({ kind: 'start' });
+  await machine.execute({ kind: 'powerOff' });
+  expect(machine.status).toEqual({ state: 'shutdown', reason: { kind: 'unplugged' } });
+  expect(host.terminated).toBe(1);
+  await machine.execute({ kind: 'start' });
+  expect([machine.status.state, host.started]).toEqual(['running', 2]);
+  await machine.execute({ kind: 'stop' });
+});
+
+test.each([
+  { stop: { kind: 'power-off' }, reason: { kind: 'power-off' } },
+  { stop: { kind: 'debug-exit', status: 3 }, reason: { kind: 'debug-exit', status: 3 } },
+] as const)('a guest that ends by $stop.kind shuts the machine down', async ({ stop, reason }) => {
+  const host = new FakeHost();
+  const { machine } = machineWith(host);
+  await machine.execute({ kind: 'start' });
+  host.end(stop);
+  await vi.waitFor(() => expect(machine.status).toEqual({ state: 'shutdown', reason }));
+});
+
+test('a guest that resets itself runs on, unless the machine is not to reboot', async () => {
+  const host = new FakeHost();
+  const { machine } = machineWith(host);
+  await machine.execute({ kind: 'start' });
+  host.end({ kind: 'reset' });
+  await vi.waitFor(() => expect(host.resets.length).toBe(2));
+  await machine.execute({ kind: 'stop' });
+
+  const once = new FakeHost();
+  const { machine: stubborn } = machineWith(once, { noReboot: true });
+  await stubborn.execute({ kind: 'start' });
+  once.end({ kind: 'reset' });
+  await vi.waitFor(() =>
+    expect(stubborn.status).toEqual({ state: 'shutdown', reason: { kind: 'reset-refused' } }),
+  );
+});
+
+test('a triple fault without reboot gives rip and registers', async () => {
+  const host = new FakeHost();
+  const { machine } = machineWith(host, { noReboot: true });
+  await machine.execute({ kind: 'start' });
+  host.end({ kind: 'triple-fault' });
+  await vi.waitFor(() => expect(machine.status.state).toBe('shutdown'));
+  expect(machine.status).toMatchObject({ reason: { kind: 'triple-fault', rip: '0000000000000000' } });
+  expect(machine.status).toHaveProperty('report', expect.stringContaining('RIP=0000000000000000'));
+});
+
+test('output arrives complete and in order, also more than the ring holds at once', async () => {
+  const host = new FakeHost();
+  const { machine, events } = machineWith(host);
+  await machine.execute({ kind: 'start' });
+  host.print('a'.repeat(60_000));
+  const text = (): string =>
+    events
+      .map((event) => (event.kind === 'serialOutput' ? new TextDecoder().decode(event.bytes) : ''))
+      .join('');
+  await vi.waitFor(() => expect(text()).toHaveLength(60_000));
+  host.print('b'.repeat(60_000));
+  await vi.waitFor(() => expect(text()).toHaveLength(120_000));
+  expect(text()).toBe('a'.repeat(60_000) + 'b'.repeat(60_000));
+  await machine.execute({ kind: 'stop' });
+});
+
+test('what is printed right before the end is not lost', async () => {
+  const host = new FakeHost();
+  const { machine, events } = machineWith(host);
+  await machine.execute({ kind: 'start' });
+  host.print('last words');
+  host.end({ kind: 'power-off' });
+  await vi.waitFor(() => expect(machine.status.state).toBe('shutdown'));
+  expect(states(events)).toEqual(['loading', 'running', 'serialOutput', 'shutdown']);
+});
+
+test('a lost thread crashes the machine with a report', async () => {
+  const host = new FakeHost();
+  const { machine } = machineWith(host);
+  await machine.execute({ kind: 'start' });
+  host.lose('out of memory');
+  await vi.waitFor(() => expect(machine.status.state).toBe('crashed'));
+  expect(machine.status).toHaveProperty('report', expect.stringMatching(/^out of memory\n\nvCPU 0: /));
+});
+
+test('a thread that does not obey is given up', async () => {
+  const host = new FakeHost();
+  host.obeys = false;
+  const { machine } = machineWith(host);
+  await machine.execute({ kind: 'start' });
+  await machine.execute({ kind: 'powerOff' });
+  expect(machine.status).toHaveProperty('report', expect.stringContaining('did not stop within 3000 ms'));
+  expect(host.terminated).toBe(1);
+});
+
+test('commands that mean nothing in a state are refused and change nothing', async () => {
+  const host = new FakeHost();
+  const { machine, events } = machineWith(host);
+  expect(await machine.execute({ kind: 'pause' })).toEqual({
+    ok: false,
+    error: 'pause is not possible while the machine is off.',
+  });
+  expect(events).toEqual([]);
+});
+
+test('loading can be stopped', async () => {
+  const never: BootFile = {
+    name: 'slow',
+    read: (_, signal) =>
+      new Promise((_resolve, reject) => {
+        signal.addEventListener('abort', () => reject(new Error('aborted')));
+      }),
+  };
+  const { machine } = machineWith(new FakeHost(), {}, never);
+  const started = machine.execute({ kind: 'start' });
+  await machine.execute({ kind: 'powerOff' });
+  await started;
+  expect(machine.status).toEqual({ state: 'off' });
+});
+
+test('a kernel that is none leaves the machine off, with the reason', async () => {
+  const kernel = fileFromBytes('notes.txt', new TextEncoder().encode('remember the milk'));
+  const { machine } = machineWith(new FakeHost(), {}, kernel);
+  await machine.execute({ kind: 'start' });
+  expect(machine.status).toMatchObject({ state: 'off', problem: { kind: 'bad-kernel' } });
+  expect(machine.status).toHaveProperty('problem.message', expect.stringMatching(/^notes\.txt: /));
+});

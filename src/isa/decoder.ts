@@ -84,8 +84,10 @@ const byOpcode: (readonly Prepared[] | undefined)[] = [];
 {
   const lists: Prepared[][] = [];
   ROWS.forEach((row, index) => {
-    const key = (row.map << 8) | row.opcode;
-    (lists[key] ??= []).push(prepare(row, index));
+    const prepared = prepare(row, index);
+    for (let i = 0; i < (row.registerInOpcode ? 8 : 1); i++) {
+      (lists[(row.map << 8) | (row.opcode + i)] ??= []).push(prepared);
+    }
   });
   // A row with a mandatory prefix wins over one that takes any.
   for (const [key, list] of lists.entries()) {

@@ -235,8 +235,11 @@ function operandOf(s: Builder, site: Site, { letter, size }: OperandSpec): Opera
     case 'C':
     case 'D':
       return numbered(s, site);
-    case 'I':
-      return new ConstantOperand(s, bits, (b) => (bits === 64 && size === 'v' ? site.immediate64(b) : site.immediate(b)));
+    case 'I': {
+      // Iz is at most 32 bits in the code but as wide as the operation once sign-extended.
+      const width = size === 'z' ? operandBits : bits;
+      return new ConstantOperand(s, width, (b) => (bits === 64 && size === 'v' ? site.immediate64(b) : site.immediate(b)));
+    }
     case 'O':
       return new MemoryOperand(s, site, bits, site.immediate64(s));
     case 'J':

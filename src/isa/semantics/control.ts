@@ -269,6 +269,6 @@ export const CONTROL: Descriptions = {
   nop: () => {},
   nopE: () => {},
   prefetch: () => {},
-  pause: (s) => s.status('pause'),
+  pause: () => {},
 };
 

@@ -97,7 +97,7 @@ export const INTEGER_ROWS: readonly Row[] = parseTable(`
   8D     lea     Gv,Mv
   8E     movToSegment    Sw,Ew  end
   8F/0   pop     Ev      d64
-  F3.90  pause   -       end
+  F3.90  pause   -
   90     nop     -       norexb
   90+r   xchgReg Zv,rAX
   98     cbw     -       os

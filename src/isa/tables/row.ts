@@ -34,6 +34,7 @@ export interface Row {
   readonly prefix: number;
   readonly modrmReg: number | undefined;
   readonly modrmByte: number | undefined;
+  /** The row stands for this opcode and the next seven. */
   readonly registerInOpcode: boolean;
   readonly mnemonic: string;
   /** The description in isa/semantics; differs from the mnemonic for condition codes. */
@@ -107,9 +108,6 @@ function parseRow(line: string): Row[] {
     operands,
     attributes: new Set(attributes),
   };
-  if (suffix === '+r') {
-    return Array.from({ length: 8 }, (_, i) => ({ ...row, opcode: row.opcode + i }));
-  }
   if (suffix === '+c') {
     return CONDITION_NAMES.map((name, i) => ({
       ...row,

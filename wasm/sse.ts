@@ -132,7 +132,7 @@ function reciprocal(bits: u64): u64 {
   if (magnitude > 0x7f800000) return raw | 0x00400000;
   const signBit = raw & 0x80000000;
   if (magnitude < 0x00800000) return signBit | 0x7f800000;
-  const value = 1.0 / reinterpret<f32>(magnitude);
+  const value: f32 = <f32>1.0 / reinterpret<f32>(magnitude);
   const result = reinterpret<u32>(value);
   // Results that would be denormal are zeros.
   return signBit | (result < 0x00800000 ? 0 : (result + 0x800) & APPROXIMATION_MASK);

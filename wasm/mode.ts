@@ -12,12 +12,12 @@ import {
   SEG_LDTR,
   SEG_SS,
   SEG_TR,
-  VCPU_SIZE,
   VCPU_a20Mask,
   VCPU_addressMask,
   VCPU_arenaEnd,
   VCPU_arenaStart,
   VCPU_attention,
+  VCPU_countInstructions,
   VCPU_cpl,
   VCPU_cr0,
   VCPU_cr4,
@@ -144,7 +144,7 @@ export function reset(cpu: usize): void {
   const arenaEnd = load<u32>(cpu, VCPU_arenaEnd);
   const attention = atomic.load<u32>(cpu, VCPU_attention);
   const tscOffset = load<u64>(cpu, VCPU_tscOffset);
-  memory.fill(cpu, 0, VCPU_SIZE);
+  memory.fill(cpu, 0, VCPU_countInstructions);
   store<u32>(cpu, ramBytes, VCPU_ramBytes);
   store<u32>(cpu, arenaStart, VCPU_arenaStart);
   store<u32>(cpu, arenaEnd, VCPU_arenaEnd);

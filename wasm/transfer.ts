@@ -94,11 +94,11 @@ import {
   TYPE_TSS16,
 } from './descriptor';
 import { getFlags, setFlags } from './flags';
-import { probeWrite, readSystem } from './mmu';
+import { readSystem } from './mmu';
 import { updateMode } from './mode';
 import { ACCESS_WRAP32 } from './paging';
 import { dropInnerSegments, loadNullSegment, loadRealSegment, stackDescriptor } from './segments';
-import { canPush, canPushHere, peek, push, pushHere, stackMask, stackMaskOf } from './stack';
+import { canPush, canPushHere, canPushLong, peek, push, pushHere, stackMask, stackMaskOf } from './stack';
 import { innerStackPointer, innerStackSelector, switchTask, SWITCH_CALL, SWITCH_JUMP, SWITCH_RETURN } from './task';
 
 // @ts-ignore: decorator
@@ -252,7 +252,7 @@ function callInnerLong(cpu: usize, selector: u32, code: u64, offset: u64): i32 {
   }
   let sp = readSystem(cpu, segBase(cpu, SEG_TR) + slot, 8);
   if (faulted(cpu)) return STATUS_FAULT;
-  if (!probeWrite(cpu, sp - 32, 32, SEG_SS, 0)) return STATUS_FAULT;
+  if (!canPushLong(cpu, sp, 4, 8, 0)) return STATUS_FAULT;
   if (!setAccessed(cpu, selector, code)) return STATUS_FAULT;
   sp = push(cpu, 0, -1, sp, 8, 0, segSelector(cpu, SEG_SS));
   sp = push(cpu, 0, -1, sp, 8, 0, getReg(cpu, REG_RSP));
@@ -508,8 +508,8 @@ function returnReal(cpu: usize, bytes: i32): i32 {
     }
     flags = (getFlags(cpu) & ~(0x4dd5 | FLAG_VIF)) | (image & 0x4dd5) | (wantsInterrupts ? FLAG_VIF : 0);
   } else {
-    flags = returnedFlags(cpu, image, bytes, 0);
-    if (virtual) flags = (flags & ~(FLAG_IOPL | FLAG_VIF | FLAG_VIP)) | (eflags(cpu) & (FLAG_IOPL | FLAG_VIF | FLAG_VIP));
+    const kept = FLAG_VIF | FLAG_VIP | (virtual ? FLAG_IOPL : 0);
+    flags = (returnedFlags(cpu, image, bytes, 0) & ~kept) | (eflags(cpu) & kept);
   }
   setStackPointer(cpu, getReg(cpu, REG_RSP) + 3 * bytes, stackMask(cpu));
   setFlags(cpu, flags);

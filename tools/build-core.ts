@@ -6,7 +6,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import asc from 'assemblyscript/asc';
+import { main as compileAssemblyScript } from 'assemblyscript/asc';
 import { CORE_CONTROL, CORE_FUNCTIONS, HOST_IMPORTS } from '../src/layout/core-abi.ts';
 import type { CoreFunction, CoreResult } from '../src/layout/core-abi.ts';
 import * as exits from '../src/layout/exits.ts';
@@ -79,16 +79,13 @@ function layoutSource(): string {
 }
 
 function compile(): Promise<boolean> {
-  const options = [
-    join(root, 'wasm/index.ts'),
-    ...['--outFile', outputFile],
-    ...['--importMemory', '--noExportMemory', '--sharedMemory'],
-    ...['--initialMemory', '1', '--maximumMemory', String(MAXIMUM_PAGES)],
-    ...['--enable', 'threads', '--enable', 'simd', '--enable', 'bulk-memory'],
-    ...['--runtime', 'stub', '--use', 'abort='],
-    ...['-O3', '--noAssert', '--converge'],
-  ];
-  return asc.main(options, { stdout: process.stdout, stderr: process.stderr }).then(({ error }) => !error);
+  const flags =
+    `--importMemory --noExportMemory --sharedMemory --initialMemory 1 --maximumMemory ${MAXIMUM_PAGES} ` +
+    '--enable threads --enable simd --enable bulk-memory --runtime stub --use abort= -O3 --noAssert --converge';
+  const options = [join(root, 'wasm/index.ts'), '--outFile', outputFile, ...flags.split(' ')];
+  return compileAssemblyScript(options, { stdout: process.stdout, stderr: process.stderr }).then(
+    ({ error }) => !error,
+  );
 }
 
 function sameSignature(actual: WasmSignature | undefined, expected: WasmSignature): boolean {

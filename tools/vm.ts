@@ -32,11 +32,9 @@ function endMessage(result: SessionResult): { readonly code: number; readonly me
   switch (status.state) {
     case 'off': {
       const { problem } = status;
-      return {
-        code: EXIT_FAILURE,
-        message:
-          problem === undefined ? 'The machine did not start.' : `${problem.message}\n    ${problem.advice}`,
-      };
+      if (problem === undefined) return { code: EXIT_FAILURE, message: 'The machine did not start.' };
+      const report = problem.report === undefined ? '' : `\n\n${problem.report}`;
+      return { code: EXIT_FAILURE, message: `${problem.message}\n    ${problem.advice}${report}` };
     }
     case 'crashed':
       return { code: EXIT_FAILURE, message: `${status.problem.message}\n\n${status.report}` };

@@ -187,7 +187,9 @@ describe('decoded code', () => {
     const elsewhere = addBlock(0x346000, 1);
     write(PAGE + 0x14n, 4);
     core.call('commitWrite');
-    expect([handler(hit, 0), handler(hit, 1), handler(beside, 0), handler(elsewhere, 0)]).toEqual([0, 0, 0, 7]);
+    expect([handler(hit, 0), handler(hit, 1), handler(beside, 0), handler(elsewhere, 0)]).toEqual([
+      0, 0, 0, 7,
+    ]);
     expect(core.view.getUint32(hit + BLOCK.at.mode, true)).toBe(BLOCK_DEAD);
     expect([blockAt(0x345010), blockAt(0x345800), blockAt(0x346000)]).toEqual([0, 0, elsewhere]);
     expect(core.codeBits(0x345000)).toBe(0n);

@@ -26,7 +26,11 @@ describe('wide products', () => {
   it.each([
     [MAX, MAX, 0xffff_ffff_ffff_fffen],
     [1n << 32n, 1n << 32n, 1n],
-    [0x1234_5678_9abc_def0n, 0xfedc_ba98_7654_3210n, (0x1234_5678_9abc_def0n * 0xfedc_ba98_7654_3210n) >> 64n],
+    [
+      0x1234_5678_9abc_def0n,
+      0xfedc_ba98_7654_3210n,
+      (0x1234_5678_9abc_def0n * 0xfedc_ba98_7654_3210n) >> 64n,
+    ],
     [0xffff_ffffn, 0xffff_ffffn, 0n],
   ])('unsigned %x * %x', (a, b, high) => {
     expect(core.call64('mulHighUnsigned', a, b)).toBe(high);

@@ -1,7 +1,24 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { EXIT_HLT, EXIT_PAUSE, STATUS_BRANCH, STATUS_EXIT, STATUS_FAULT, STATUS_NEXT } from '../src/layout/exits.ts';
+import {
+  EXIT_HLT,
+  EXIT_PAUSE,
+  STATUS_BRANCH,
+  STATUS_EXIT,
+  STATUS_FAULT,
+  STATUS_NEXT,
+} from '../src/layout/exits.ts';
 import { REG_RAX, REG_RCX, REG_RDX, SEG_CS, SEG_FS } from '../src/layout/vcpu.ts';
-import { ATTR_CODE32, CR0_PE, CR0_PG, CR4_PAE, KERNEL_CODE, PAGE_TABLES, TestCore, TSS, USER_CODE64 } from './testing/core.ts';
+import {
+  ATTR_CODE32,
+  CR0_PE,
+  CR0_PG,
+  CR4_PAE,
+  KERNEL_CODE,
+  PAGE_TABLES,
+  TestCore,
+  TSS,
+  USER_CODE64,
+} from './testing/core.ts';
 
 let core: TestCore;
 
@@ -27,7 +44,12 @@ describe('power-on state', () => {
       0x60000010n,
       2n,
     ]);
-    expect([core.get('mode'), core.get('cpl'), core.get('stackMask'), core.get('ripMask')]).toEqual([0n, 0n, 0xffffn, 0xffffn]);
+    expect([core.get('mode'), core.get('cpl'), core.get('stackMask'), core.get('ripMask')]).toEqual([
+      0n,
+      0n,
+      0xffffn,
+      0xffffn,
+    ]);
   });
 });
 
@@ -91,7 +113,7 @@ describe('CR3, CR4 and CR8', () => {
     expect(core.fault()).toEqual({ vector: 13, error: 0 });
   });
 
-  it('CR8 is the local APIC\'s, and lets pending interrupts in', () => {
+  it("CR8 is the local APIC's, and lets pending interrupts in", () => {
     core.set('eflags', 0x202);
     core.set('attention', 1);
     expect(core.call('writeControl', 8, 9n)).toBe(STATUS_BRANCH);
@@ -143,7 +165,10 @@ describe('model-specific registers', () => {
   it('FS_BASE takes effect at once', () => {
     msr(0xc0000100, 0x7f00_0000_1000n);
     core.call('wrmsr');
-    expect([core.get('segBase', SEG_FS), core.get('segEffective', SEG_FS)]).toEqual([0x7f00_0000_1000n, 0x7f00_0000_1000n]);
+    expect([core.get('segBase', SEG_FS), core.get('segEffective', SEG_FS)]).toEqual([
+      0x7f00_0000_1000n,
+      0x7f00_0000_1000n,
+    ]);
   });
 
   it.each([

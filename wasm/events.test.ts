@@ -64,7 +64,14 @@ describe('delivery in long mode', () => {
     core.gate64(13, HANDLER);
     core.deliver(13, 0x18);
     expect(core.reg(REG_RSP)).toBe(BigInt(KERNEL_STACK - 48));
-    expect(core.stack(6, 8)).toEqual([0x18n, 0x301000n, BigInt(USER_CODE64), 0x10202n, 0x28ff8n, BigInt(USER_DATA)]);
+    expect(core.stack(6, 8)).toEqual([
+      0x18n,
+      0x301000n,
+      BigInt(USER_CODE64),
+      0x10202n,
+      0x28ff8n,
+      BigInt(USER_DATA),
+    ]);
     expect([core.selector(SEG_CS), core.selector(SEG_SS), core.get('cpl')]).toEqual([KERNEL_CODE, 0, 0n]);
   });
 
@@ -123,7 +130,7 @@ describe('delivery in long mode', () => {
     expect(core.fault()).toEqual({ vector: 10, error: 0x30 });
   });
 
-  it('sets the accessed bit of the handler\'s segment', () => {
+  it("sets the accessed bit of the handler's segment", () => {
     core.write(GDT + KERNEL_CODE, 8, 0x00af9a000000ffffn);
     core.gate64(6, HANDLER);
     core.deliver(6);

@@ -29,6 +29,8 @@ export { commitWrite, fetchSlow, readSlow, rmwSlow, translateDebug, writeSlow } 
 export { reset, updateMode } from './mode';
 export { cli, portIn, portOut, readFlags, sti, writeAc, writeFlags } from './privilege';
 export { checkCodeOffset, lar, loadLdt, loadSegment, loadTask, lsl, segmentLinear, verify } from './segments';
+export { maskedStore, sseCompute } from './sse';
+export { compareStrings } from './sse-string';
 export { cmps, ins, lods, movs, outs, scas, stos } from './strings';
 export { flushTlb } from './tlb';
 export { callFar, iret, jumpFar, returnFar, swapgs, syscall, sysenter, sysexit, sysret } from './transfer';

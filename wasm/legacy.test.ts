@@ -13,7 +13,18 @@ import {
   SEG_SS,
   SEG_TR,
 } from '../src/layout/vcpu.ts';
-import { GDT, IDT, KERNEL_CODE, KERNEL_DATA, KERNEL_STACK, TestCore, TSS, TSS_SELECTOR, USER_CODE32, USER_DATA } from './testing/core.ts';
+import {
+  GDT,
+  IDT,
+  KERNEL_CODE,
+  KERNEL_DATA,
+  KERNEL_STACK,
+  TestCore,
+  TSS,
+  TSS_SELECTOR,
+  USER_CODE32,
+  USER_DATA,
+} from './testing/core.ts';
 
 const STACK = 0x28000;
 let core: TestCore;
@@ -42,12 +53,9 @@ describe('real mode', () => {
   it('delivers through the interrupt vector table and IRET comes back', () => {
     core.write(0x21 * 4, 4, 0x50000678);
     expect(core.call('softwareInterrupt', 0x21)).toBe(STATUS_BRANCH);
-    expect([core.get('rip'), core.selector(SEG_CS), core.get('segBase', SEG_CS), core.get('eflags')]).toEqual([
-      0x678n,
-      0x5000,
-      0x50000n,
-      2n,
-    ]);
+    expect([core.get('rip'), core.selector(SEG_CS), core.get('segBase', SEG_CS), core.get('eflags')]).toEqual(
+      [0x678n, 0x5000, 0x50000n, 2n],
+    );
     expect(core.reg(REG_RSP)).toBe(0xdead00fan);
     expect(core.dump(0x200fa, 6)).toBe('230100100203');
     core.call('iret', 2);
@@ -74,7 +82,11 @@ describe('real mode', () => {
     core.call('callFar', 0x3000, 0x44n, 2);
     expect([core.get('rip'), core.selector(SEG_CS)]).toEqual([0x44n, 0x3000]);
     core.call('returnFar', 2, 4);
-    expect([core.get('rip'), core.selector(SEG_CS), core.reg(REG_RSP)]).toEqual([0x123n, 0x1000, 0xdead0104n]);
+    expect([core.get('rip'), core.selector(SEG_CS), core.reg(REG_RSP)]).toEqual([
+      0x123n,
+      0x1000,
+      0xdead0104n,
+    ]);
   });
 
   it('raises #GP beyond a limit and #SS for a word at the end of the stack', () => {
@@ -91,7 +103,11 @@ describe('real mode', () => {
     expect(core.call('writeControl', 0, 0x11n)).toBe(STATUS_BRANCH);
     expect(core.get('cpl')).toBe(0n);
     expect(core.call('jumpFar', 8, 0x12345678n, 4)).toBe(STATUS_BRANCH);
-    expect([core.get('rip'), core.get('mode') & 3n, core.read(GDT + 13, 1)]).toEqual([0x12345678n, 1n, 0x9bn]);
+    expect([core.get('rip'), core.get('mode') & 3n, core.read(GDT + 13, 1)]).toEqual([
+      0x12345678n,
+      1n,
+      0x9bn,
+    ]);
   });
 });
 
@@ -115,7 +131,13 @@ describe('protected mode', () => {
     core.gate32(0x80, 0x302000, 0xee);
     expect(core.call('softwareInterrupt', 0x80)).toBe(STATUS_BRANCH);
     expect(core.reg(REG_RSP)).toBe(BigInt(KERNEL_STACK - 20));
-    expect(core.stack(5, 4)).toEqual([0x301000n, BigInt(USER_CODE32), 0x202n, BigInt(STACK), BigInt(USER_DATA)]);
+    expect(core.stack(5, 4)).toEqual([
+      0x301000n,
+      BigInt(USER_CODE32),
+      0x202n,
+      BigInt(STACK),
+      BigInt(USER_DATA),
+    ]);
     expect([core.selector(SEG_SS), core.get('cpl')]).toEqual([KERNEL_DATA, 0n]);
     core.call('iret', 4);
     expect([core.get('cpl'), core.reg(REG_RSP), core.get('rip')]).toEqual([3n, BigInt(STACK), 0x301000n]);
@@ -223,7 +245,12 @@ describe('protected mode', () => {
     core.set('sysenterEip', 0x303000);
     core.userMode(USER_CODE32);
     core.call('sysenter');
-    expect([core.get('rip'), core.reg(REG_RSP), core.get('cpl'), core.get('eflags')]).toEqual([0x303000n, 0x22000n, 0n, 2n]);
+    expect([core.get('rip'), core.reg(REG_RSP), core.get('cpl'), core.get('eflags')]).toEqual([
+      0x303000n,
+      0x22000n,
+      0n,
+      2n,
+    ]);
     core.setReg(1, 0x27000);
     core.setReg(2, 0x304000);
     core.call('sysexit', 4);
@@ -273,13 +300,28 @@ describe('virtual-8086 mode', () => {
 
   it('is entered by IRET with VM in the image', () => {
     expect(allSelectors()).toEqual([0x3000, 0x1000, 0x2000, 0x4000, 0x5000, 0x6000]);
-    expect([core.get('cpl'), core.get('mode'), core.get('rip'), core.get('segBase', SEG_FS)]).toEqual([3n, 0n, 0x1234n, 0x50000n]);
+    expect([core.get('cpl'), core.get('mode'), core.get('rip'), core.get('segBase', SEG_FS)]).toEqual([
+      3n,
+      0n,
+      0x1234n,
+      0x50000n,
+    ]);
   });
 
   it('is left by an interrupt, which saves and clears the data segments', () => {
     core.gate32(0x31, 0x302000);
     core.call('interruptVector', 0x31);
-    expect(core.stack(9, 4)).toEqual([0x1234n, 0x1000n, 0x23202n, 0x100n, 0x2000n, 0x3000n, 0x4000n, 0x5000n, 0x6000n]);
+    expect(core.stack(9, 4)).toEqual([
+      0x1234n,
+      0x1000n,
+      0x23202n,
+      0x100n,
+      0x2000n,
+      0x3000n,
+      0x4000n,
+      0x5000n,
+      0x6000n,
+    ]);
     expect(allSelectors()).toEqual([0, KERNEL_CODE, KERNEL_DATA, 0, 0, 0]);
     expect(core.get('eflags') & 0x20000n).toBe(0n);
     core.call('iret', 4);
@@ -345,12 +387,12 @@ describe('task switches', () => {
   it('by JMP save the old task and load the new one', () => {
     core.setReg(REG_RAX, 0x5555);
     expect(core.call('jumpFar', OTHER_SELECTOR, 0n, 4)).toBe(STATUS_BRANCH);
-    expect([core.read(TSS + 0x20, 4), core.read(TSS + 0x24, 4), core.read(TSS + 0x28, 4), core.read(TSS + 0x4c, 2)]).toEqual([
-      0x301000n,
-      0x202n,
-      0x5555n,
-      8n,
-    ]);
+    expect([
+      core.read(TSS + 0x20, 4),
+      core.read(TSS + 0x24, 4),
+      core.read(TSS + 0x28, 4),
+      core.read(TSS + 0x4c, 2),
+    ]).toEqual([0x301000n, 0x202n, 0x5555n, 8n]);
     expect([core.get('rip'), core.reg(REG_RAX), core.reg(REG_RSP), core.selector(SEG_TR)]).toEqual([
       0x304000n,
       0xaaaan,
@@ -358,7 +400,10 @@ describe('task switches', () => {
       OTHER_SELECTOR,
     ]);
     expect(allSelectors()).toEqual([KERNEL_DATA, KERNEL_CODE, KERNEL_DATA, KERNEL_DATA, 0, 0]);
-    expect([core.read(GDT + OTHER_SELECTOR + 5, 1), core.read(GDT + TSS_SELECTOR + 5, 1)]).toEqual([0x8bn, 0x89n]);
+    expect([core.read(GDT + OTHER_SELECTOR + 5, 1), core.read(GDT + TSS_SELECTOR + 5, 1)]).toEqual([
+      0x8bn,
+      0x89n,
+    ]);
     expect(core.get('cr0') & 8n).toBe(8n);
   });
 
@@ -366,8 +411,15 @@ describe('task switches', () => {
     core.call('callFar', OTHER_SELECTOR, 0n, 4);
     expect([core.read(OTHER, 2), core.get('eflags')]).toEqual([BigInt(TSS_SELECTOR), 0x4002n]);
     expect(core.call('iret', 4)).toBe(STATUS_BRANCH);
-    expect([core.get('rip'), core.selector(SEG_TR), core.get('eflags')]).toEqual([0x301000n, TSS_SELECTOR, 0x202n]);
-    expect([core.read(GDT + OTHER_SELECTOR + 5, 1), core.read(GDT + TSS_SELECTOR + 5, 1)]).toEqual([0x89n, 0x8bn]);
+    expect([core.get('rip'), core.selector(SEG_TR), core.get('eflags')]).toEqual([
+      0x301000n,
+      TSS_SELECTOR,
+      0x202n,
+    ]);
+    expect([core.read(GDT + OTHER_SELECTOR + 5, 1), core.read(GDT + TSS_SELECTOR + 5, 1)]).toEqual([
+      0x89n,
+      0x8bn,
+    ]);
   });
 
   it('by a task gate for a double fault get the error code on the new stack', () => {

@@ -64,12 +64,15 @@ describe('MOVS', () => {
     ['bytes one apart', 1, 1, 6, 'abcdab00', 'ababababababab'],
     ['bytes three apart', 1, 3, 6, 'abcdef00', 'abcdefabcdefabcdef'],
     ['dwords two bytes apart', 4, 2, 2, 'ab01cd02ef030405', 'ab01ab01cd02cd020405'],
-  ])('into an overlapping destination ahead repeats the pattern: %s', (_name, bytes, distance, count, start, expected) => {
-    core.fill(0x300000, start);
-    point(0x300000, 0x300000 + distance, count);
-    movs(bytes, REP);
-    expect(core.dump(0x300000, expected.length / 2)).toBe(expected);
-  });
+  ])(
+    'into an overlapping destination ahead repeats the pattern: %s',
+    (_name, bytes, distance, count, start, expected) => {
+      core.fill(0x300000, start);
+      point(0x300000, 0x300000 + distance, count);
+      movs(bytes, REP);
+      expect(core.dump(0x300000, expected.length / 2)).toBe(expected);
+    },
+  );
 
   it('with a distant overlap repeats whole pieces', () => {
     core.fill(0x300000, '11'.repeat(20) + '22'.repeat(20));

@@ -187,11 +187,9 @@ describe('SWAPGS', () => {
     core.set('kernelGsBase', 0x1111);
     core.set('segBase', 0x2222, SEG_GS);
     expect(core.call('swapgs')).toBe(STATUS_NEXT);
-    expect([core.get('kernelGsBase'), core.get('segBase', SEG_GS), core.get('segEffective', SEG_GS)]).toEqual([
-      0x2222n,
-      0x1111n,
-      0x1111n,
-    ]);
+    expect([core.get('kernelGsBase'), core.get('segBase', SEG_GS), core.get('segEffective', SEG_GS)]).toEqual(
+      [0x2222n, 0x1111n, 0x1111n],
+    );
   });
 });
 

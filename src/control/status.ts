@@ -30,6 +30,8 @@ export interface Problem {
   readonly kind: ProblemKind;
   readonly message: string;
   readonly advice: string;
+  /** Details for an issue, where we are to blame. */
+  readonly report?: string;
 }
 
 export type ProblemKind =

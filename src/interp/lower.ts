@@ -239,7 +239,9 @@ export class HandlerLowering {
         return;
       case 'readRegister': {
         const offset = this.registerAddress(statement.register);
-        code.memory(loadOperator(statement.bytes, statement.signed), offset).set(this.local(statement.temp));
+        const { type } = statement.temp;
+        const op = type === 'f32' || type === 'f64' ? `${type}.load` : loadOperator(statement.bytes, statement.signed);
+        code.memory(op, offset).set(this.local(statement.temp));
         return;
       }
       case 'writeRegister': {
@@ -248,7 +250,12 @@ export class HandlerLowering {
         if (statement.bytes === 4 && statement.register.file === 'general') {
           code.i64Const(0xffffffffn).op('i64.and').memory('i64.store', offset);
         } else {
-          code.memory(storeOperator(statement.bytes), offset);
+          code.memory(storeOperator(statement.bytes, statement.value.type), offset);
+        }
+        if (statement.register.file === 'mmx') {
+          // Sign and exponent of an MMX register read as all ones.
+          const exponent = this.registerAddress(statement.register) + 8;
+          code.i32Const(0xffff).memory('i32.store16', exponent);
         }
         return;
       }

@@ -38,9 +38,10 @@ export interface Coverage {
 /** `id` of a group: `profile opcode mnemonic ...`, with ` rep` or ` repne` behind it for repeated strings. */
 export function coverage(groups: Iterable<{ readonly id: string; readonly cases: { readonly length: number } }>): Coverage {
   const cases = new Map<string, number>();
+  const keys = new Set(FORMS.map(formKey));
   for (const group of groups) {
     const key = group.id.slice(group.id.indexOf(' ') + 1).replace(/ rep(ne)?$/, '');
-    cases.set(key, (cases.get(key) ?? 0) + group.cases.length);
+    if (keys.has(key)) cases.set(key, (cases.get(key) ?? 0) + group.cases.length);
   }
   const excluded: (readonly [string, string])[] = [];
   const missing: string[] = [];

@@ -134,6 +134,8 @@ export class Replay {
   readonly #state = new CaseState();
   /** What each test page holds now, or should hold after the case. */
   readonly #expected: Uint8Array[] = [];
+  readonly #expectedWords: Int32Array[] = [];
+  readonly #words: Int32Array;
   readonly #pageGpa: number[] = [];
   #nextTable = TABLES;
 
@@ -141,6 +143,7 @@ export class Replay {
     this.#machine = machine;
     this.#view = new DataView(machine.memory);
     this.#bytes = new Uint8Array(machine.memory);
+    this.#words = new Int32Array(machine.memory);
     this.#bytes.fill(0, RAM_BASE, RAM_BASE + REPLAY_RAM_BYTES);
     this.#buildPages();
     this.#buildTables();
@@ -198,6 +201,7 @@ export class Replay {
       fillPage(page, contents);
       this.#bytes.set(contents, RAM_BASE + gpa);
       this.#expected.push(contents);
+      this.#expectedWords.push(new Int32Array(contents.buffer));
       this.#pageGpa.push(gpa);
     });
   }
@@ -396,7 +400,8 @@ export class Replay {
     // Raised and not delivered: a machine without exception delivery.
     const raised = this.#get32(VCPU.at.exception) - 1;
     const vector = raised >= 0 ? raised : this.#vector();
-    const bothFault = vector >= 0 && outcome.vector >= 0 && tolerates(group, 'order');
+    // #UD always comes first.
+    const bothFault = vector > 6 && outcome.vector > 6 && tolerates(group, 'order');
     if (vector !== outcome.vector && !bothFault) {
       const error = vector >= 0 && ERROR_CODE_VECTORS.has(vector) ? `(${this.#frame(vector, 0).toString(16)})` : '';
       const got = vector < 0 ? 'no exception' : `exception ${vector}${error}`;
@@ -424,7 +429,9 @@ export class Replay {
       }
       const cr2 = this.#get64(raised >= 0 ? VCPU.at.exceptionAddress : VCPU.at.cr2);
       const distance = cr2 > outcome.cr2 ? cr2 - outcome.cr2 : outcome.cr2 - cr2;
-      if (vector === 14 && !(anywhere && distance < 512n)) check('CR2', cr2, outcome.cr2);
+      // The 512 bytes of FXSAVE may wrap at the end of a segment.
+      const near = anywhere && (distance < 512n || group.mnemonic === 'fxrstor' || group.mnemonic === 'fxsave');
+      if (vector === 14 && !near) check('CR2', cr2, outcome.cr2);
       check('RIP', fault ? this.#frame(vector, 1) : this.#get64(VCPU.at.rip), outcome.rip);
     }
     for (let i = 0; i < 16; i++) {
@@ -510,6 +517,7 @@ export class Replay {
     TEST_PAGES.forEach((page, i) => {
       const expected = this.#expected[i]!;
       const base = RAM_BASE + this.#pageGpa[i]!;
+      if (sameWords(this.#words, base >>> 2, this.#expectedWords[i]!)) return;
       for (let b = 0; b < 4096; b++) {
         if (this.#bytes[base + b] === expected[b]) continue;
         const linear = page.address + b;
@@ -583,6 +591,11 @@ function evenParity(value: number): boolean {
   v ^= v >> 2;
   v ^= v >> 1;
   return (v & 1) === 0;
+}
+
+function sameWords(memory: Int32Array, at: number, expected: Int32Array): boolean {
+  for (let i = 0; i < expected.length; i++) if (memory[at + i] !== expected[i]) return false;
+  return true;
 }
 
 function pageIndex(linear: number): number {

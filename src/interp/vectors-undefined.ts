@@ -152,9 +152,10 @@ export const TOLERATED_ON_FAULT: Readonly<Record<string, readonly Tolerance[]>> 
   enter: ['memory', 'address'],
   bound: ['address'],
   cmpxchg8b: ['address'],
-  fxsave: ['memory', 'address'],
-  fxrstor: ['address'],
-  x87mem: ['memory', 'address'],
+  fxsave: ['memory', 'address', 'order'],
+  fxrstor: ['address', 'order'],
+  x87mem: ['memory', 'address', 'order'],
+  cmps: ['order'],
   // Zen reads for reading and then writes; a read-modify-write here faults as a write at once.
   arpl: ['address', 'order'],
   // Zen pushes before it checks the target against the limit.

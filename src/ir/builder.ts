@@ -197,6 +197,13 @@ export class Builder {
     return temp;
   }
 
+  /** An XMM register's low lane as an f32 (4 bytes) or f64 (8). */
+  readFloat(register: RegisterRef, bytes: number): Value {
+    const temp = this.temp(bytes === 4 ? 'f32' : 'f64');
+    this.push({ kind: 'readRegister', temp, register, bytes, signed: false });
+    return temp;
+  }
+
   writeRegister(register: RegisterRef, bytes: number, value: Value): void {
     this.push({ kind: 'writeRegister', register, bytes, value });
   }
@@ -213,8 +220,23 @@ export class Builder {
     return temp;
   }
 
+  /** 4 or 8 bytes as a float. */
+  loadFloat(linear: Value, segment: Value, bytes: number): Value {
+    const temp = this.temp(bytes === 4 ? 'f32' : 'f64');
+    this.push({ kind: 'load', temp, linear, segment, bytes, op: `${temp.type}.load` });
+    return temp;
+  }
+
+  /** 4, 8 or 16 bytes at the bottom of a v128, zeros above them. */
+  loadVector(linear: Value, segment: Value, bytes: number): Value {
+    const temp = this.temp('v128');
+    const op = bytes === 16 ? 'v128.load' : `v128.load${bytes * 8}_zero`;
+    this.push({ kind: 'load', temp, linear, segment, bytes, op });
+    return temp;
+  }
+
   store(linear: Value, segment: Value, bytes: number, value: Value): void {
-    this.push({ kind: 'store', linear, segment, bytes, op: storeOperator(bytes), value });
+    this.push({ kind: 'store', linear, segment, bytes, op: storeOperator(bytes, value.type), value });
   }
 
   flags(flagKind: number | Value, result?: Value, a?: Value, b?: Value): void {
@@ -270,7 +292,9 @@ export function loadOperator(bytes: number, signed: boolean): string {
   return `i64.load${bytes * 8}_${signed ? 's' : 'u'}`;
 }
 
-export function storeOperator(bytes: number): string {
+/** The operator that stores the low `bytes` of an i64, or a whole f32, f64 or v128. */
+export function storeOperator(bytes: number, type: Type = 'i64'): string {
+  if (type === 'f32' || type === 'f64') return `${type}.store`;
   if (bytes === 16) return 'v128.store';
   if (bytes === 8) return 'i64.store';
   return `i64.store${bytes * 8}`;

@@ -24,7 +24,7 @@ export function operandSizes(row: Row): readonly number[] {
   const sizes = row.operands.map(({ size }) => size);
   const any = row.attributes.has('os') || sizes.some((size) => ['v', 'z', 'p', 'bs', 'rAX', 'eAX'].includes(size));
   if (any) return row.attributes.has('o64') && row.attributes.has('f64') ? [64] : [16, 32, 64];
-  return sizes.includes('y') ? [32, 64] : [0];
+  return sizes.includes('y') || row.attributes.has('y') ? [32, 64] : [0];
 }
 
 function enumerate(): Form[] {

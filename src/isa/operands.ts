@@ -4,6 +4,8 @@ import { REG_RSP, SEG_SS } from '../layout/vcpu.ts';
 import type { Form } from './forms.ts';
 import type { OperandSpec } from './tables/row.ts';
 
+const VECTOR_GP = 13;
+
 /**
  * Where an instruction's description is being emitted: what the code there knows about the decoded
  * instruction. In translated code these are constants, in the interpreter fields of the record.
@@ -66,6 +68,20 @@ export class RegisterOperand implements Operand {
   set(value: Value): void {
     this.s.writeRegister(this.ref, this.bits / 8, value);
   }
+  /** A whole XMM register, or an MMX register in both halves of a v128. */
+  getVector(): Value {
+    if (this.ref.file === 'xmm') return this.s.readRegister(this.ref, 16, false);
+    return this.s.op('i64x2.splat', this.get());
+  }
+  /** A whole XMM register, or an MMX register from the low half of a v128. */
+  setVector(value: Value): void {
+    if (this.ref.file === 'xmm') this.s.writeRegister(this.ref, 16, value);
+    else this.set(this.s.lanes('i64x2.extract_lane', [0], value));
+  }
+  /** The low `bits` (32 or 64) of an XMM register. */
+  getFloat(): Value {
+    return this.s.readFloat(this.ref, this.bits / 8);
+  }
   update(change: (old: Value) => Value): { old: Value; now: Value } {
     const old = this.getSigned();
     const now = this.s.let(change(old));
@@ -82,13 +98,18 @@ export class MemoryOperand implements Operand {
   private readonly address: Value;
   private readonly segment: Value;
   private readonly locked: boolean;
+  private readonly aligned: boolean;
 
-  /** `address` is the effective address; by default that of the ModRM operand, taken now. */
-  constructor(s: Builder, site: Site, bits: number, address?: Value, segment?: Value) {
+  /**
+   * `address` is the effective address; by default that of the ModRM operand, taken now. An `aligned`
+   * operand raises #GP(0) unless its linear address is a multiple of 16.
+   */
+  constructor(s: Builder, site: Site, bits: number, address?: Value, segment?: Value, aligned = false) {
     this.s = s;
     this.site = site;
     this.bits = bits;
     this.locked = site.form.locked;
+    this.aligned = aligned;
     this.address = address ?? s.let(site.effectiveAddress(s));
     this.segment = segment ?? site.segment(s);
   }
@@ -106,7 +127,13 @@ export class MemoryOperand implements Operand {
 
   /** Linear address for core functions that do the access themselves. */
   linear(bytes: number, access: 0 | 1): Value {
-    return this.s.linear(this.segment, this.address, bytes, access);
+    const { s } = this;
+    const linear = s.linear(this.segment, this.address, bytes, access);
+    if (this.aligned) {
+      const misaligned = s.op('i32.and', s.narrow(linear), s.i32(15));
+      s.if(misaligned, () => s.raise(VECTOR_GP, s.i32(0)), undefined, false);
+    }
+    return linear;
   }
 
   get segmentValue(): Value {
@@ -126,6 +153,20 @@ export class MemoryOperand implements Operand {
   set(value: Value): void {
     const bytes = this.bits / 8;
     this.s.store(this.linear(bytes, 1), this.segment, bytes, value);
+  }
+  /** The operand at the bottom of a v128; what is above it is not defined for 16 bits, else zero. */
+  getVector(): Value {
+    const { s } = this;
+    const bytes = this.bits / 8;
+    if (bytes < 4) return s.op('i32x4.splat', s.narrow(this.get()));
+    return s.loadVector(this.linear(bytes, 0), this.segment, bytes);
+  }
+  setVector(value: Value): void {
+    this.set(this.bits === 128 ? value : this.s.lanes('i64x2.extract_lane', [0], value));
+  }
+  getFloat(): Value {
+    const bytes = this.bits / 8;
+    return this.s.loadFloat(this.linear(bytes, 0), this.segment, bytes);
   }
   update(change: (old: Value) => Value): { old: Value; now: Value } {
     const { s } = this;
@@ -223,7 +264,10 @@ function operandOf(s: Builder, site: Site, { letter, size }: OperandSpec): Opera
     case 'U':
     case 'Q':
     case 'N':
-      if (memory) return new MemoryOperand(s, site, bits);
+      if (memory) {
+        const aligned = size === 'x' && !site.form.row.attributes.has('unaligned');
+        return new MemoryOperand(s, site, bits, undefined, undefined, aligned);
+      }
       return new RegisterOperand(s, site.register('rm', registerFile(letter)), bits);
     case 'Z':
       return new RegisterOperand(s, site.register('rm', 'general'), bits);

@@ -135,6 +135,17 @@ export const CORE_FUNCTIONS = {
   x87Memory: fn('status', 'i32', 'i64', 'i32', 'i32'),
   /** (linear, segment) */
   loadMxcsr: fn('status', 'i64', 'i32'),
+
+  // --- SSE
+  /** (code of layout/sse.ts, a low, a high, b low, b high): low half of the result; the high one is in `VCPU.scratch`. */
+  sseCompute: fn('checked', 'i32', 'i64', 'i64', 'i64', 'i64'),
+  /**
+   * (immediate, | 100h where zeros end the strings; a low, a high, b low, b high, length of a, of b): PCMPxSTRx. Bits
+   * 0-15 the mask, 16-23 the index, 32-63 the flags at their EFLAGS positions.
+   */
+  compareStrings: fn('value', 'i32', 'i64', 'i64', 'i64', 'i64', 'i64', 'i64'),
+  /** (linear, segment, bytes 8 or 16, data low, high, mask low, high): stores the bytes whose mask byte is negative. */
+  maskedStore: fn('status', 'i64', 'i32', 'i32', 'i64', 'i64', 'i64', 'i64'),
 } as const satisfies Record<string, CoreFunction>;
 
 export type CoreName = keyof typeof CORE_FUNCTIONS;

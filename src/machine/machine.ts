@@ -360,7 +360,7 @@ export class Machine {
     }
     const failed = await powered.vcpu.reset(entry.value);
     if (failed !== undefined) {
-      this.#crash(powered, threadFailed(failed).message);
+      this.#crash(powered, threadFailed(failed).report ?? '');
       return false;
     }
     this.#times = { ...this.#times, reset: performance.now() };
@@ -422,10 +422,11 @@ function coreMissing(error: unknown): Problem {
 }
 
 function threadFailed(end: ThreadEnd): Problem {
-  const message = end.kind === 'defect' || end.kind === 'lost' ? end.message : end.kind;
+  const report = end.kind === 'defect' || end.kind === 'lost' ? end.message : end.kind;
   return {
     kind: 'worker-lost',
-    message: `The processor's thread could not be started: ${message}`,
-    advice: 'Reload the page. If it happens again, please attach this text to an issue.',
+    message: `The processor's thread could not be started: ${report.split('\n', 1)[0] ?? ''}`,
+    advice: 'Start again; if it happens again, please attach the report to an issue.',
+    report,
   };
 }

@@ -341,6 +341,7 @@ export class Page {
       title: PROBLEM_TITLES[problem.kind],
       message: problem.message,
       advice: problem.advice,
+      ...(problem.report === undefined ? {} : { report: problem.report }),
       actions,
     });
   }

@@ -15,15 +15,17 @@ import { NOT_RECORDED } from '../../src/interp/vectors-excluded.ts';
 import { buildCaseState, decodeFile, encodeFile } from '../../src/interp/vectors-file.ts';
 import type { CaseInput, CaseOutcome, Group, MemorySet, RecordedCase } from '../../src/interp/vectors-file.ts';
 import {
-  caseSeed, CaseState, fillState, hashText, PROFILES, Random, STATE, WINDOW_BYTES, WINDOWS,
+  caseSeed, CaseState, CODE_BASE, fillState, hashText, PROFILES, Random, STATE, WINDOW_BYTES, WINDOWS,
 } from '../../src/interp/vectors-state.ts';
 import { CaseBuilder, encodable, isString, usesStack } from './encode.ts';
 import type { FormVariant } from './encode.ts';
 import { buildRecorder, NativeBatch } from './native.ts';
+import { candidates, makeUndefined } from './undefined.ts';
 
 const FOLDER = fileURLToPath(new URL('../../test/vectors/', import.meta.url));
 /** What the generator's own choices are seeded with, beside the group. */
 const CHOICES = 0x5bd1e995;
+const VECTOR_UD = 6;
 const VECTOR_PF = 14;
 const VECTOR_TIMEOUT = -2;
 /** From here on Linux reports every page as present, to say nothing about the kernel's pages. */
@@ -32,8 +34,12 @@ const TASK_SIZE = 0x7ffffffff000n;
 interface Plan {
   readonly id: string;
   readonly file: string;
-  readonly variant: FormVariant;
+  readonly mnemonic: string;
+  readonly profile: number;
   readonly count: number;
+  /** `state` may be used as scratch. */
+  make(seed: number, index: number, state: CaseState): CaseInput;
+  keeps(outcome: CaseOutcome): boolean;
 }
 
 /** Cases per form in each profile; the profiles with special segments only get what uses segments. */
@@ -63,22 +69,54 @@ function plans(): Plan[] {
       for (const repeat of isString(form.row.semantics) ? [0, 0xf3, 0xf2] : [0]) {
         const suffix = repeat === 0xf3 ? ' rep' : repeat === 0xf2 ? ' repne' : '';
         const id = `${p.name} ${formKey(form)}${suffix}`;
-        all.push({ id, file: fileOf(form, p.name), variant: { form, profile, repeat }, count });
+        all.push(formPlan(id, fileOf(form, p.name), { form, profile, repeat }, count));
       }
     }
   });
+  return [...all, ...undefinedPlans()];
+}
+
+function formPlan(id: string, file: string, variant: FormVariant, count: number): Plan {
+  const { profile, form } = variant;
+  const make = (seed: number, index: number, state: CaseState): CaseInput => {
+    fillState(state, caseSeed(seed, index), profile);
+    return new CaseBuilder(variant, state, new Random(caseSeed(seed ^ CHOICES, index))).build();
+  };
+  return { id, file, mnemonic: form.row.semantics, profile, count, make, keeps: usable };
+}
+
+/** Encodings that are no instruction, and LOCK where it may not be. */
+function undefinedPlans(): Plan[] {
+  const all: Plan[] = [];
+  const refused = (outcome: CaseOutcome): boolean => outcome.vector === VECTOR_UD;
+  for (const profile of [0, 1, 2]) {
+    const p = PROFILES[profile]!;
+    const add = (id: string, count: number, make: Plan['make']): void => {
+      all.push({ id: `${p.name} undefined ${id}`, file: `${p.name}-undefined.bin.gz`, mnemonic: 'undefined', profile, count, make, keeps: refused });
+    };
+    for (const map of ['', '0F', '0F38', '0F3A'] as const) {
+      for (let high = 0; high < 16; high++) {
+        const codes = candidates(map, high, p.mode === 64);
+        if (codes.length > 0) add(`${map}.${high.toString(16)}x`, codes.length, (_, index) => makeUndefined(p, codes[index % codes.length]!));
+      }
+    }
+    for (const form of FORMS) {
+      if (NOT_RECORDED[form.row.semantics] || form.locked || !encodable(form, p.mode)) continue;
+      if (form.memory && form.row.attributes.has('lock')) continue;
+      const variant = { form, profile, repeat: 0 };
+      const plan = formPlan('', '', variant, 0);
+      add(`lock ${formKey(form)}`, 1, (seed, index, state) => {
+        const input = plan.make(seed, index, state);
+        return { ...input, code: Uint8Array.from([0xf0, ...input.code]).slice(0, 15), codeLinear: CODE_BASE + 0x400 };
+      });
+    }
+  }
   return all;
 }
 
 function fileOf({ row }: Form, profile: string): string {
   const map = row.map === 0 ? (row.opcode < 0x80 ? '00-7f' : row.semantics.startsWith('x87') ? 'x87' : '80-ff') : ['', '0f', '0f38', '0f3a'][row.map];
   return `${profile}-${map}.bin.gz`;
-}
-
-/** The case as it is to be executed; `undefined` if it never should be. */
-function makeCase(plan: Plan, seed: number, index: number, state: CaseState): CaseInput {
-  fillState(state, caseSeed(seed, index), plan.variant.profile);
-  return new CaseBuilder(plan.variant, state, new Random(caseSeed(seed ^ CHOICES, index))).build();
 }
 
 /** Addresses in the kernel's half say more about the kernel than about the CPU. */
@@ -89,8 +127,8 @@ function usable(outcome: CaseOutcome): boolean {
 
 /** PUSHF stores the TF that the recorder steps with: take it out of the image. */
 function withoutTrapFlag(plan: Plan, state: CaseState, outcome: CaseOutcome): CaseOutcome {
-  if (plan.variant.form.row.semantics !== 'pushf' || outcome.vector >= 0) return outcome;
-  const profile = PROFILES[plan.variant.profile]!;
+  if (plan.mnemonic !== 'pushf' || outcome.vector >= 0) return outcome;
+  const profile = PROFILES[plan.profile]!;
   const mask = profile.stack === 16 ? 0xffffn : 0xffffffffn;
   const at = profile.ssBase + Number(outcome.gpr[4]! & mask) + 1;
   const before = initialByte(state, at);
@@ -118,6 +156,7 @@ function initialByte(state: CaseState, linear: number): number | undefined {
 }
 
 const BATCH = 4000;
+const ROUNDS = 4;
 
 function record(filter: RegExp): void {
   buildRecorder();
@@ -144,29 +183,30 @@ type NewGroup = { id: string; mnemonic: string; profile: number; seed: number; c
 function recordPlans(list: readonly Plan[], state: CaseState): NewGroup[] {
   const groups: NewGroup[] = list.map((plan) => ({
     id: plan.id,
-    mnemonic: plan.variant.form.row.semantics,
-    profile: plan.variant.profile,
+    mnemonic: plan.mnemonic,
+    profile: plan.profile,
     seed: hashText(plan.id) >>> 0,
     cases: [],
   }));
   const next = list.map(() => 0);
   // Until each group has its number; a group whose cases keep being unusable ends with fewer.
-  for (let round = 0; round < 4; round++) {
+  for (let round = 0; round < ROUNDS; round++) {
     const batch = new NativeBatch();
     let made: { plan: number; index: number; input: CaseInput }[] = [];
     const flush = (): void => {
       batch.run((i, outcome) => {
         const { plan, index, input } = made[i]!;
-        if (!usable(outcome)) return;
+        if (!list[plan]!.keeps(outcome)) return;
         groups[plan]!.cases.push({ index, input, outcome: withoutTrapFlag(list[plan]!, state, outcome) });
       }, state);
       made = [];
     };
     list.forEach((plan, p) => {
       const wanted = plan.count - groups[p]!.cases.length;
+      if (round > 0 && plan.mnemonic === 'undefined') return;
       for (let n = 0; n < wanted; n++) {
         const index = next[p]!++;
-        const input = makeCase(plan, groups[p]!.seed, index, state);
+        const input = plan.make(groups[p]!.seed, index, state);
         buildCaseState(state, groups[p]!, index, input);
         batch.add(state);
         made.push({ plan: p, index, input });

@@ -6,14 +6,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
-import { viewsOf } from '../../src/base/views.ts';
 import { generateInterpreter } from '../../src/interp/generate.ts';
 import { decodeFile } from '../../src/interp/vectors-file.ts';
-import { Replay, REPLAY_RAM_BYTES } from '../../src/interp/vectors-replay.ts';
 import { CaseState } from '../../src/interp/vectors-state.ts';
-import { RAM_BASE } from '../../src/layout/map.ts';
-import { VCPU } from '../../src/layout/vcpu.ts';
-import { Vcpu } from '../../src/vcpu/vcpu.ts';
+import { createReplay } from './machine.ts';
 
 const FOLDER = fileURLToPath(new URL('../../test/vectors/', import.meta.url));
 const INTERPRETER = fileURLToPath(new URL('../../build/interpreter.wasm', import.meta.url));
@@ -29,56 +25,10 @@ function interpreter(): Uint8Array<ArrayBuffer> {
   }
 }
 
-function createReplay(): Replay {
-  const bytes = RAM_BASE + REPLAY_RAM_BYTES;
-  const memory = new WebAssembly.Memory({ initial: bytes / 65536, maximum: 65536, shared: true });
-  const views = viewsOf(memory.buffer);
-  const vcpu = new Vcpu<never>({
-    views,
-    memory,
-    index: 0,
-    vcpuCount: 1,
-    coreModule: new WebAssembly.Module(readFileSync(CORE)),
-    interpreterModule: new WebAssembly.Module(interpreter()),
-    host: {
-      mmioRead: () => undefined,
-      mmioWrite: () => undefined,
-      portRead: () => 0,
-      portWrite: () => 0,
-      cpuid: () => undefined,
-      readMsr: () => 1,
-      writeMsr: () => 1,
-      tsc: () => 0,
-      taskPriority: () => 0,
-      setTaskPriority: () => undefined,
-    },
-    environment: {
-      pendingVector: () => -1,
-      acknowledge: () => -1,
-      now: () => 0,
-      nextDeadline: () => Infinity,
-      expire: () => undefined,
-    },
-    hostNow: () => 0,
-  });
-  vcpu.reset(REPLAY_RAM_BYTES);
-  const step = (): string | undefined => {
-    try {
-      const end = vcpu.step();
-      return end && (end.kind === 'unsupported' ? end.message : end.kind);
-    } catch (error) {
-      // A function of the core that is not there yet.
-      if (!(error instanceof WebAssembly.RuntimeError)) throw error;
-      return views.u32[(vcpu.cpu + VCPU.at.exception) >>> 2] ? undefined : `the core trapped: ${error.message}`;
-    }
-  };
-  return new Replay({ memory: memory.buffer, cpu: vcpu.cpu, core: vcpu.core, step });
-}
-
 const [filterText = '.*', limitText = '2'] = process.argv.slice(2);
 const filter = new RegExp(filterText);
 const limit = Number(limitText);
-const replay = createReplay();
+const replay = createReplay(new Uint8Array(readFileSync(CORE)), interpreter());
 let cases = 0;
 let failed = 0;
 let groups = 0;

@@ -1,7 +1,14 @@
 /** A core on a memory of its own, with recording host imports and builders for what a guest sets up. */
 import { readFileSync } from 'node:fs';
 import type { CORE_CONTROL, CoreName } from '../../src/layout/core-abi.ts';
-import { ARENA_BASE, ARENA_BYTES, CODE_BITMAP_BASE, DIRTY_BITMAP_BASE, RAM_BASE, vcpuAddress } from '../../src/layout/map.ts';
+import {
+  ARENA_BASE,
+  ARENA_BYTES,
+  CODE_BITMAP_BASE,
+  DIRTY_BITMAP_BASE,
+  RAM_BASE,
+  vcpuAddress,
+} from '../../src/layout/map.ts';
 import { SEG_CS, SEG_DS, SEG_ES, SEG_FS, SEG_GS, SEG_SS, SEG_TR, VCPU } from '../../src/layout/vcpu.ts';
 
 export const RAM_BYTES = 0x1000000;
@@ -188,7 +195,8 @@ export class TestCore {
   }
 
   write(gpa: number, bytes: number, value: Value): void {
-    for (let i = 0; i < bytes; i++) this.bytes[RAM_BASE + gpa + i] = Number((BigInt(value) >> BigInt(i * 8)) & 255n);
+    for (let i = 0; i < bytes; i++)
+      this.bytes[RAM_BASE + gpa + i] = Number((BigInt(value) >> BigInt(i * 8)) & 255n);
   }
 
   /** Bytes as a string of hexadecimal digits, lowest address first. */
@@ -303,7 +311,11 @@ export class TestCore {
   /** A 16-byte gate of long mode. */
   gate64(vector: number, offset: bigint, attr = 0x8e, ist = 0, selector = KERNEL_CODE): void {
     const low =
-      (offset & 0xffffn) | (BigInt(selector) << 16n) | (BigInt(ist) << 32n) | (BigInt(attr) << 40n) | (((offset >> 16n) & 0xffffn) << 48n);
+      (offset & 0xffffn) |
+      (BigInt(selector) << 16n) |
+      (BigInt(ist) << 32n) |
+      (BigInt(attr) << 40n) |
+      (((offset >> 16n) & 0xffffn) << 48n);
     this.write(IDT + vector * 16, 8, low);
     this.write(IDT + vector * 16 + 8, 8, (offset >> 32n) & 0xffffffffn);
   }
@@ -323,6 +335,8 @@ export class TestCore {
 
   /** `count` values of `bytes` from the stack pointer upwards (flat or based stack, no paging tricks). */
   stack(count: number, bytes: number, base = 0): bigint[] {
-    return Array.from({ length: count }, (_, i) => this.read(base + Number(this.reg(4) & 0xffffffn) + i * bytes, bytes));
+    return Array.from({ length: count }, (_, i) =>
+      this.read(base + Number(this.reg(4) & 0xffffffn) + i * bytes, bytes),
+    );
   }
 }

@@ -26,6 +26,8 @@
  *             norexb only without REX.B
  *             end    ends a block
  *             only=N only with this operand size
+ *             y      the operand size is 32 or 64 (REX.W) although no operand says so
+ *             unaligned  a 128-bit memory operand need not be aligned
  */
 export interface Row {
   readonly map: number;

@@ -42,7 +42,8 @@ import { Code, type Label } from '../wasmgen/code.ts';
 import { ModuleBuilder, type Signature } from '../wasmgen/module.ts';
 import { I32, I64, type ValueType } from '../wasmgen/opcodes.ts';
 import { isHot } from './hot.ts';
-import { HandlerLowering, LocalPool, type Functions } from './lower.ts';
+import { LocalPool } from '../emit/lowering.ts';
+import { HandlerLowering, type Functions } from './handler-lowering.ts';
 import { RecordSite } from './site.ts';
 
 /** Internal to this module: the direct branch of the record is taken. */

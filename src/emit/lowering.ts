@@ -1,0 +1,486 @@
+/**
+ * From the statements of instructions to WebAssembly: what the interpreter's handlers and translated
+ * regions have in common. What differs is where registers, flags and the instruction's properties live.
+ */
+import { storeOperator, loadOperator } from '../ir/builder.ts';
+import type { FieldName, Statement, Temp, Type, Value } from '../ir/ir.ts';
+import { CORE_FUNCTIONS, type CoreName } from '../layout/core-abi.ts';
+import { RAM_BASE, TLB_ENTRIES } from '../layout/map.ts';
+import { TLB_ENTRY, VCPU } from '../layout/vcpu.ts';
+import type { Code, Label } from '../wasmgen/code.ts';
+import { F32, F64, I32, I64, V128, type ValueType } from '../wasmgen/opcodes.ts';
+
+export const WASM_TYPES: Record<Type, ValueType> = { i32: I32, i64: I64, f32: F32, f64: F64, v128: V128 };
+
+/** Natural alignment as log2, which atomic operators demand. */
+const ALIGN: Readonly<Record<number, number>> = { 1: 0, 2: 1, 4: 2, 8: 3 };
+
+const VECTOR_GP = 13;
+
+export type StatementOf<K extends Statement['kind']> = Extract<Statement, { kind: K }>;
+
+/** Locals of one function, shared by the instructions that are emitted into it one after the other. */
+export class LocalPool {
+  readonly #code: Code;
+  readonly #locals = new Map<ValueType, number[]>();
+  readonly #used = new Map<ValueType, number>();
+
+  constructor(code: Code) {
+    this.#code = code;
+  }
+
+  /** Forgets what the last instruction held. */
+  reset(): void {
+    this.#used.clear();
+  }
+
+  take(type: ValueType): number {
+    let locals = this.#locals.get(type);
+    if (!locals) this.#locals.set(type, (locals = []));
+    const next = this.#used.get(type) ?? 0;
+    this.#used.set(type, next + 1);
+    return (locals[next] ??= this.#code.local(type));
+  }
+}
+
+export abstract class Lowering {
+  protected readonly code: Code;
+  /** Local that holds the host address of the vCPU block. */
+  protected readonly cpu: number;
+  protected readonly pool: LocalPool;
+  readonly #core: (name: CoreName) => number;
+  readonly #temps = new Map<number, number>();
+  #retry: Label | undefined;
+
+  constructor(code: Code, cpu: number, pool: LocalPool, core: (name: CoreName) => number) {
+    this.code = code;
+    this.cpu = cpu;
+    this.pool = pool;
+    this.#core = core;
+  }
+
+  // --- what differs
+
+  protected abstract field(name: FieldName): void;
+  protected abstract readRegister(statement: StatementOf<'readRegister'>): void;
+  protected abstract writeRegister(statement: StatementOf<'writeRegister'>): void;
+  protected abstract flags(statement: StatementOf<'flags'>): void;
+  /** Leaves 1 if the condition code holds, else 0. */
+  protected abstract condition(condition: number): void;
+  /** Leaves the address of the next instruction (i64). */
+  protected abstract nextRip(): void;
+  /** Leaves the host address of the current TLB. */
+  protected abstract tlb(): void;
+  /** Whether segment accesses of this instruction must be checked, or 'record' to ask the record. */
+  protected abstract readonly checked: boolean | 'record';
+  /** Leaves nonzero if the record says `checked`. */
+  protected abstract recordChecked(): void;
+  /** The exception is raised: leave the instruction. */
+  protected abstract fail(): void;
+  /** Leave with the STATUS_* in this local; what the call before it left in memory is the truth. */
+  protected abstract leaveWith(status: number): void;
+  /** The same at the end of an instruction whose registers may have changed since. */
+  protected abstract finish(status: number): void;
+  protected abstract branch(statement: StatementOf<'branch'>): void;
+  protected abstract branchTo(target: Value): void;
+  protected abstract leave(): void;
+  /** Around calls that may read or change registers, flags or the budget. */
+  protected abstract beforeCall(name: CoreName): void;
+  protected abstract afterCall(name: CoreName): void;
+  /** Around the slow paths of memory accesses, which may run devices but see no register. */
+  protected abstract beforeSlow(): void;
+  protected abstract afterSlow(): void;
+  /** A write went through the scratch and may have changed code: statements `rest` complete the instruction. */
+  protected abstract afterCommit(rest: readonly Statement[]): void;
+
+  // --- values
+
+  statements(list: readonly Statement[]): void {
+    list.forEach((statement, i) => this.statement(statement, list.slice(i + 1)));
+  }
+
+  protected local(temp: Temp): number {
+    let local = this.#temps.get(temp.id);
+    if (local === undefined) {
+      local = this.pool.take(WASM_TYPES[temp.type]);
+      this.#temps.set(temp.id, local);
+    }
+    return local;
+  }
+
+  protected value(value: Value): void {
+    const { code } = this;
+    switch (value.kind) {
+      case 'const':
+        if (value.type === 'i32') code.i32Const(Number(BigInt.asIntN(32, value.value)));
+        else code.i64Const(value.value);
+        return;
+      case 'vector':
+        code.v128Const(value.bytes);
+        return;
+      case 'temp':
+        code.get(this.local(value));
+        return;
+      case 'field':
+        this.field(value.name);
+        return;
+      case 'op':
+        for (const arg of value.args) this.value(arg);
+        if (value.op === 'select') code.select();
+        else if (value.op === 'i8x16.shuffle') code.shuffle(value.lanes ?? []);
+        else if (value.lanes) code.lane(value.op, value.lanes[0] ?? 0);
+        else code.op(value.op);
+    }
+  }
+
+  protected intoLocal(value: Value): number {
+    if (value.kind === 'temp') return this.local(value);
+    const local = this.pool.take(WASM_TYPES[value.type]);
+    this.value(value);
+    this.code.set(local);
+    return local;
+  }
+
+  protected callCore(name: CoreName): Code {
+    return this.code.call(this.#core(name));
+  }
+
+  // --- statements
+
+  private statement(statement: Statement, rest: readonly Statement[]): void {
+    const { code, cpu } = this;
+    switch (statement.kind) {
+      case 'let':
+      case 'assign':
+        this.value(statement.value);
+        code.set(this.local(statement.temp));
+        return;
+      case 'if':
+        this.conditional(statement);
+        return;
+      case 'readState':
+        code.get(cpu);
+        if (statement.index) {
+          this.value(statement.index);
+          code.op('i32.add');
+        }
+        code.memory(statement.op, statement.offset).set(this.local(statement.temp));
+        return;
+      case 'writeState':
+        code.get(cpu);
+        this.value(statement.value);
+        code.memory(statement.op, statement.offset);
+        return;
+      case 'readRegister':
+        this.readRegister(statement);
+        return;
+      case 'writeRegister':
+        this.writeRegister(statement);
+        return;
+      case 'linear':
+        this.linear(statement);
+        return;
+      case 'load':
+        this.load(statement);
+        return;
+      case 'store':
+        this.store(statement, rest);
+        return;
+      case 'updateBegin':
+        this.updateBegin(statement);
+        return;
+      case 'updateEnd':
+        this.updateEnd(statement, rest);
+        return;
+      case 'flags':
+        this.flags(statement);
+        return;
+      case 'condition':
+        this.condition(statement.condition);
+        code.set(this.local(statement.temp));
+        return;
+      case 'call':
+        this.call(statement);
+        return;
+      case 'raise':
+        this.raise(statement.vector, statement.error);
+        return;
+      case 'nextRip':
+        this.nextRip();
+        code.set(this.local(statement.temp));
+        return;
+      case 'checkTarget':
+        this.checkTarget(statement.target);
+        return;
+      case 'branch':
+        this.branch(statement);
+        return;
+      case 'branchTo':
+        this.branchTo(statement.target);
+        return;
+      case 'finish': {
+        const status = this.intoLocal(statement.status);
+        code.get(status).if();
+        this.finish(status);
+        code.end();
+        return;
+      }
+      case 'fence':
+        code.fence();
+        return;
+      case 'leave':
+        this.leave();
+    }
+  }
+
+  protected conditional(statement: StatementOf<'if'>): void {
+    this.value(statement.condition);
+    this.code.if(statement.likely);
+    this.statements(statement.then);
+    if (statement.else.length > 0) {
+      this.code.else();
+      this.statements(statement.else);
+    }
+    this.code.end();
+  }
+
+  protected raise(vector: number, error: Value | undefined): void {
+    const { code, cpu } = this;
+    code.get(cpu).i32Const(vector + 1).memory('i32.store', VCPU.at.exception);
+    code.get(cpu);
+    if (error) this.value(error);
+    else code.i32Const(0);
+    code.memory('i32.store', VCPU.at.exceptionError);
+    this.fail();
+  }
+
+  protected storeNextRip(): void {
+    this.code.get(this.cpu);
+    this.nextRip();
+    this.code.memory('i64.store', VCPU.at.rip);
+  }
+
+  // --- memory
+
+  /** Leaves the host address of the TLB entry in `entry`, and whether the access hits on the stack. */
+  private probe(linear: number, bytes: number, tag: number, entry: number): void {
+    const { code } = this;
+    this.tlb();
+    code.get(linear).op('i32.wrap_i64').i32Const(12 - Math.log2(TLB_ENTRY.size)).op('i32.shr_u');
+    code.i32Const((TLB_ENTRIES - 1) * TLB_ENTRY.size).op('i32.and').op('i32.add').tee(entry);
+    code.memory('i64.load', tag);
+    code.get(linear);
+    if (bytes > 1) code.i64Const(BigInt(bytes - 1)).op('i64.add');
+    code.i64Const(-4096n).op('i64.and').op('i64.eq');
+  }
+
+  private hitAddress(linear: number, entry: number): void {
+    this.code.get(linear).op('i32.wrap_i64').get(entry).memory('i32.load', TLB_ENTRY.at.addend).op('i32.add');
+  }
+
+  /** Calls a slow path and leaves its host address in `host`; faults on 0. */
+  private slowPath(name: CoreName, linear: number, bytes: number, segment: Value, host: number): void {
+    const { code } = this;
+    this.beforeSlow();
+    code.get(this.cpu).get(linear).i32Const(bytes);
+    this.value(segment);
+    this.callCore(name).set(host);
+    this.afterSlow();
+    code.get(host).op('i32.eqz').if(false);
+    this.fail();
+    code.end();
+  }
+
+  private linear(statement: StatementOf<'linear'>): void {
+    const { code, cpu } = this;
+    const offset = this.intoLocal(statement.offset);
+    const result = this.local(statement.temp);
+    const check = (): void => {
+      code.get(cpu);
+      this.value(statement.segment);
+      code.get(offset).i32Const(statement.bytes).i32Const(statement.access);
+      this.callCore('segmentLinear').tee(result).i64Const(-1n).op('i64.eq').if(false);
+      this.fail();
+      code.end();
+    };
+    if (this.checked === true) {
+      check();
+      return;
+    }
+    if (this.checked === 'record') {
+      this.recordChecked();
+      code.if(false);
+      check();
+      code.else();
+    }
+    this.addBase(statement.segment, offset);
+    code.set(result);
+    if (this.checked === 'record') code.end();
+  }
+
+  /** Leaves offset + base of an unchecked segment. */
+  protected addBase(segment: Value, offset: number): void {
+    const { code, cpu } = this;
+    code.get(cpu);
+    this.value(segment);
+    code.i32Const(3).op('i32.shl').op('i32.add').memory('i64.load', VCPU.at.segEffective);
+    code.get(offset).op('i64.add');
+  }
+
+  private load(statement: StatementOf<'load'>): void {
+    const { code, pool } = this;
+    const linear = this.intoLocal(statement.linear);
+    const entry = pool.take(I32);
+    const host = pool.take(I32);
+    this.probe(linear, statement.bytes, TLB_ENTRY.at.readTag, entry);
+    code.if(true);
+    this.hitAddress(linear, entry);
+    code.set(host).else();
+    this.slowPath('readSlow', linear, statement.bytes, statement.segment, host);
+    code.end();
+    code.get(host).memory(statement.op, 0).set(this.local(statement.temp));
+  }
+
+  private store(statement: StatementOf<'store'>, rest: readonly Statement[]): void {
+    const { code, pool } = this;
+    const linear = this.intoLocal(statement.linear);
+    const entry = pool.take(I32);
+    const host = pool.take(I32);
+    this.probe(linear, statement.bytes, TLB_ENTRY.at.writeTag, entry);
+    code.if(true);
+    this.hitAddress(linear, entry);
+    this.value(statement.value);
+    code.memory(statement.op, 0).else();
+    this.slowPath('writeSlow', linear, statement.bytes, statement.segment, host);
+    code.get(host);
+    this.value(statement.value);
+    code.memory(statement.op, 0);
+    this.commitIfScratch(host, rest);
+    code.end();
+  }
+
+  private commitIfScratch(host: number, rest: readonly Statement[]): void {
+    const { code } = this;
+    code.get(host).i32Const(RAM_BASE).op('i32.lt_u').if(false);
+    this.beforeSlow();
+    code.get(this.cpu);
+    this.callCore('commitWrite');
+    this.afterSlow();
+    this.afterCommit(rest);
+    code.end();
+  }
+
+  private updateBegin(statement: StatementOf<'updateBegin'>): void {
+    const { code, pool } = this;
+    const linear = this.intoLocal(statement.linear);
+    const entry = pool.take(I32);
+    const host = this.local(statement.host);
+    this.probe(linear, statement.bytes, TLB_ENTRY.at.writeTag, entry);
+    code.if(true);
+    this.hitAddress(linear, entry);
+    code.set(host).else();
+    this.slowPath('rmwSlow', linear, statement.bytes, statement.segment, host);
+    code.end();
+    if (statement.locked) this.#retry = code.loop();
+    const load = loadOperator(statement.bytes, statement.signed);
+    code.get(host).memory(load, 0).set(this.local(statement.old));
+  }
+
+  private updateEnd(statement: StatementOf<'updateEnd'>, rest: readonly Statement[]): void {
+    const { code } = this;
+    const { bytes, locked } = statement;
+    const host = this.local(statement.host);
+    const plain = (): void => {
+      code.get(host);
+      this.value(statement.value);
+      code.memory(storeOperator(bytes, statement.value.type), 0);
+    };
+    if (!locked || bytes > 8) {
+      plain();
+    } else if (bytes === 1) {
+      this.compareExchange(statement, host);
+    } else {
+      // wasm atomics trap on misaligned addresses; those need the other vCPUs stopped.
+      code.get(host).i32Const(bytes - 1).op('i32.and').if(false);
+      plain();
+      code.else();
+      this.compareExchange(statement, host);
+      code.end();
+    }
+    if (locked) {
+      code.end();
+      this.#retry = undefined;
+    }
+    this.commitIfScratch(host, rest);
+  }
+
+  /** Stores the new value if nobody changed the old one, else starts the update again. */
+  private compareExchange(statement: StatementOf<'updateEnd'>, host: number): void {
+    const { code } = this;
+    const { bytes } = statement;
+    const suffix = bytes === 8 ? 'rmw.cmpxchg' : `rmw${bytes * 8}.cmpxchg_u`;
+    const mask = (1n << BigInt(bytes * 8)) - 1n;
+    const expected = this.pool.take(I64);
+    code.get(host).get(this.local(statement.old));
+    if (bytes < 8) code.i64Const(mask).op('i64.and');
+    code.tee(expected);
+    this.value(statement.value);
+    if (bytes < 8) code.i64Const(mask).op('i64.and');
+    code.memory(`i64.atomic.${suffix}`, 0, ALIGN[bytes]).get(expected).op('i64.ne');
+    code.brIf(this.#retry!, false);
+  }
+
+  // --- calls and branches
+
+  protected call(statement: StatementOf<'call'>): void {
+    const { code, pool } = this;
+    const name = statement.name as CoreName;
+    const { result } = CORE_FUNCTIONS[name];
+    const args = statement.args.map((arg) => (arg.kind === 'const' ? arg : this.intoLocal(arg)));
+    if (result === 'status') this.storeNextRip();
+    this.beforeCall(name);
+    code.get(this.cpu);
+    for (const arg of args) {
+      if (typeof arg === 'number') code.get(arg);
+      else this.value(arg);
+    }
+    this.callCore(name);
+    if (statement.temp) {
+      code.set(this.local(statement.temp));
+      this.afterCall(name);
+      if (result === 'checked') {
+        code.get(this.cpu).memory('i32.load', VCPU.at.exception).if(false);
+        this.fail();
+        code.end();
+      }
+    } else if (result === 'status') {
+      const status = pool.take(I32);
+      code.tee(status).if();
+      this.leaveWith(status);
+      code.end();
+      this.afterCall(name);
+    } else {
+      if (result !== 'void') code.drop();
+      this.afterCall(name);
+    }
+  }
+
+  private checkTarget(target: Value): void {
+    const { code, cpu } = this;
+    const local = this.intoLocal(target);
+    code.get(local).i64Const(1n << 47n).op('i64.add').i64Const(48n).op('i64.shr_u').i64Const(0n).op('i64.ne');
+    code.if(false);
+    this.raise(VECTOR_GP, undefined);
+    code.end();
+    if (this.checked === false) return;
+    if (this.checked === 'record') {
+      this.recordChecked();
+      code.if(false);
+    }
+    code.get(cpu).get(local);
+    this.callCore('checkCodeOffset').op('i32.eqz').if(false);
+    this.fail();
+    code.end();
+    if (this.checked === 'record') code.end();
+  }
+}

@@ -99,7 +99,7 @@ function invalidatePage(cpu: usize, gpa: u32): void {
   atomic.store<u64>(codeBits(gpa), 0);
 }
 
-/** Somebody wrote to [gpa, gpa + bytes), any number of pages: drops the blocks of pages whose code that changed. */
+/** Somebody wrote to [gpa, gpa + bytes), in any number of pages: drops the blocks of those whose code it hit. */
 export function invalidateCode(cpu: usize, gpa: u32, bytes: u32): void {
   while (bytes != 0) {
     const inPage = min<u32>(4096 - (gpa & 4095), bytes);

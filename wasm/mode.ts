@@ -134,7 +134,8 @@ export function updateMode(cpu: usize): void {
 function updateFpuGates(cpu: usize): void {
   const x87 = (load<u32>(cpu, VCPU_cr0) & (CR0_EM | CR0_TS)) != 0;
   const sse = x87 || (load<u32>(cpu, VCPU_cr4) & CR4_OSFXSR) == 0;
-  store<u32>(cpu, (x87 ? FPU_BLOCKED_X87 | FPU_BLOCKED_MMX : 0) | (sse ? FPU_BLOCKED_SSE : 0), VCPU_fpuBlocked);
+  const blocked = x87 ? FPU_BLOCKED_X87 | FPU_BLOCKED_MMX : 0;
+  store<u32>(cpu, blocked | (sse ? FPU_BLOCKED_SSE : 0), VCPU_fpuBlocked);
 }
 
 /** Power-on state: AMD64 APM vol. 2, table 14-1. EDX, the processor's signature, is left to the run loop. */

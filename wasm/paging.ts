@@ -30,8 +30,6 @@ import { VCPU_cr3 } from './generated/layout';
 // @ts-ignore: decorator
 @inline export const PF_RESERVED: u32 = 8;
 // @ts-ignore: decorator
-@inline export const ACCESS_READ: u32 = 0;
-// @ts-ignore: decorator
 @inline export const ACCESS_WRITE: u32 = 2;
 // @ts-ignore: decorator
 @inline export const ACCESS_USER: u32 = 4;

@@ -65,7 +65,7 @@ export function currentContext(cpu: usize): i32 {
     : TLB_CONTEXT_KERNEL;
 }
 
-/** System accesses (GDT, IDT, TSS) are supervisor accesses that EFLAGS.AC does not help: APM vol. 2, 5.6.6. */
+/** Accesses to GDT, IDT and TSS are supervisor accesses that RFLAGS.AC does not help: APM vol. 2, 5.6.6. */
 function contextFor(cpu: usize, access: u32): i32 {
   if ((access & ACCESS_USER) != 0) return TLB_CONTEXT_USER;
   if ((access & ACCESS_SYSTEM) != 0) return TLB_CONTEXT_KERNEL;
@@ -74,7 +74,7 @@ function contextFor(cpu: usize, access: u32): i32 {
     : TLB_CONTEXT_KERNEL;
 }
 
-/** The page that an entry is for, or TLB_EMPTY: its tags are that page or TLB_EMPTY, which has all bits set. */
+/** The page that an entry is for, or TLB_EMPTY: each tag is that page or has all bits set. */
 // @ts-ignore: decorator
 @inline function entryPage(entry: usize): i64 {
   return (
@@ -235,7 +235,7 @@ function flushPieces(first: usize, entries: i32, linear: u64, largeShift: u64): 
   }
 }
 
-/** INVLPG: one page in all contexts, global or not, and all of it if it is a large one (APM vol. 2, 5.5.3). */
+/** INVLPG: a page in all contexts, global or not, all of it if it is a large one (APM vol. 2, 5.5.3). */
 export function flushPage(cpu: usize, linear: u64): void {
   const offset = <usize>(<u32>(linear >> 12) & (TLB_ENTRIES - 1)) * TLB_ENTRY_SIZE;
   for (let context = 0; context < TLB_CONTEXTS; context++) {

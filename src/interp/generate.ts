@@ -8,11 +8,12 @@
 import { Builder } from '../ir/builder.ts';
 import { FORMS, HANDLER_COUNT, HANDLER_END, HANDLER_UNDEFINED, type Form } from '../isa/forms.ts';
 import { describeInstruction } from '../isa/semantics/index.ts';
-import { CORE_FUNCTIONS, type CoreFunction, type CoreName } from '../layout/core-abi.ts';
+import { CORE_FUNCTIONS, signatureOf, type CoreFunction, type CoreName, type CoreType } from '../layout/core-abi.ts';
 import {
   EXIT_BUDGET,
   EXIT_DECODE,
   EXIT_FETCH_MMIO,
+  EXIT_HOT,
   STATUS_BRANCH,
   STATUS_EXIT,
   STATUS_FAULT,
@@ -51,22 +52,16 @@ const STATUS_FOLLOW = 6;
 
 const MAX_PAGES = 65536;
 
-const RESULT_TYPES: Record<CoreFunction['result'], readonly ValueType[]> = {
-  host: [I32],
-  status: [I32],
-  linear: [I64],
-  value: [I64],
-  checked: [I64],
-  void: [],
-};
+const WASM_TYPES: Record<CoreType, ValueType> = { i32: I32, i64: I64 };
 
 export function generateInterpreter(): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder();
   module.importMemory('env', 'memory', 1, MAX_PAGES);
   const imported = new Map<CoreName, number>();
-  for (const [name, { params, result }] of Object.entries<CoreFunction>(CORE_FUNCTIONS)) {
-    const types = params.map((type): ValueType => (type === 'i32' ? I32 : I64));
-    const signature: Signature = { params: [I32, ...types], results: RESULT_TYPES[result] };
+  const regionTable = module.importTable('env', 'regions', 1);
+  for (const [name, abi] of Object.entries<CoreFunction>(CORE_FUNCTIONS)) {
+    const { params, results } = signatureOf(abi);
+    const signature = { params: params.map((type) => WASM_TYPES[type]), results: results.map((type) => WASM_TYPES[type]) };
     imported.set(name as CoreName, module.importFunction('core', name, signature));
   }
   const conditions = new Map<number, number>();
@@ -75,12 +70,14 @@ export function generateInterpreter(): Uint8Array<ArrayBuffer> {
     condition: (even) => conditions.get(even)!,
   };
   for (const even of [0, 2, 4, 6, 8, 10, 12, 14]) {
-    conditions.set(even, module.declare({ params: [I32], results: [I32] }));
+    const func = module.declare({ params: [I32], results: [I32] });
+    conditions.set(even, func);
+    module.exportFunction(`condition${even}`, func);
   }
   defineConditions(module, functions);
 
   const handlerType: Signature = { params: [I32, I32], results: [I32] };
-  module.table(HANDLER_COUNT);
+  const handlerTable = module.table(HANDLER_COUNT);
   const main = module.declare({ params: [I32, I32], results: [I32] });
   for (const form of FORMS) {
     if (isHot(form)) continue;
@@ -91,7 +88,7 @@ export function generateInterpreter(): Uint8Array<ArrayBuffer> {
   const undefinedHandler = module.declare(handlerType);
   module.define(undefinedHandler, raiseUndefined());
   module.element(HANDLER_UNDEFINED, undefinedHandler);
-  module.define(main, mainLoop(functions, module.type(handlerType)));
+  module.define(main, mainLoop(functions, { type: module.type(handlerType), handlerTable, regionTable }));
   const run = module.declare({ params: [I32], results: [I32] });
   module.define(run, new Code([I32]).get(0).i32Const(0).call(main));
   module.exportFunction('run', run);
@@ -260,8 +257,15 @@ function defineConditions(module: ModuleBuilder, functions: Functions): void {
   });
 }
 
+/** Handlers, (cpu, rec), and regions, (cpu, entry), have the same type. */
+interface Tables {
+  readonly type: number;
+  readonly handlerTable: number;
+  readonly regionTable: number;
+}
+
 /** run(cpu, block): `block` = 0 looks rip up. */
-function mainLoop(functions: Functions, handlerType: number): Code {
+function mainLoop(functions: Functions, tables: Tables): Code {
   const code = new Code([I32, I32]);
   const cpu = 0;
   const block = 1;
@@ -298,6 +302,13 @@ function mainLoop(functions: Functions, handlerType: number): Code {
     code.op('i64.extend_i32_u').op('i64.add');
     code.get(cpu).memory('i64.load', VCPU.at.ripMask).op('i64.and');
     code.memory('i64.store', VCPU.at.rip);
+  };
+
+  /** rip = address of `block`. */
+  const storeBlockRip = (): void => {
+    code.get(cpu).get(cpu).memory('i64.load', pageRip);
+    code.get(block).memory('i32.load', BLOCK.at.address).i32Const(0xfff).op('i32.and').op('i64.extend_i32_u');
+    code.op('i64.add').get(cpu).memory('i64.load', VCPU.at.ripMask).op('i64.and').memory('i64.store', VCPU.at.rip);
   };
 
   const outer = code.loop();
@@ -357,16 +368,30 @@ function mainLoop(functions: Functions, handlerType: number): Code {
   }
   code.end(); // haveBlock
 
-  // --- enter the block
+  // --- enter the block, by its translation if there is one
+  code.get(block).memory('i32.load', BLOCK.at.region).tee(n).if();
+  code.get(cpu).get(n).i32Const(0xff).op('i32.and').get(n).i32Const(8).op('i32.shr_u');
+  code.callIndirect(tables.type, tables.regionTable).set(status);
+  code.i32Const(0).set(block).i32Const(0).set(from);
+  code.get(status).i32Const(STATUS_BRANCH).op('i32.eq').brIf(outer, true);
+  code.get(status).i32Const(STATUS_FAULT_AT_RIP).op('i32.eq').if();
+  code.get(cpu).call(functions.core('deliverException')).i32Const(STATUS_EXIT).op('i32.ne').brIf(outer, true);
+  code.end();
+  code.get(status).i32Const(STATUS_REPEAT).op('i32.eq').brIf(outer);
+  code.get(cpu).memory('i32.load', VCPU.at.exitReason).return();
+  code.end();
   code.get(cpu).memory('i32.load', VCPU.at.budget);
   code.get(block).memory('i32.load16_u', BLOCK.at.count).op('i32.sub').tee(n).i32Const(0).op('i32.lt_s').if(false);
-  code.get(cpu).get(cpu).memory('i64.load', pageRip);
-  code.get(block).memory('i32.load', BLOCK.at.address).i32Const(0xfff).op('i32.and').op('i64.extend_i32_u');
-  code.op('i64.add').get(cpu).memory('i64.load', VCPU.at.ripMask).op('i64.and').memory('i64.store', VCPU.at.rip);
+  storeBlockRip();
   exit(EXIT_BUDGET);
   code.end();
+  code.get(block).get(block).memory('i32.load', BLOCK.at.heat).i32Const(1).op('i32.add').tee(status).memory('i32.store', BLOCK.at.heat);
+  code.get(status).get(cpu).memory('i32.load', VCPU.at.jitThreshold).op('i32.eq').if(false);
+  storeBlockRip();
+  code.get(cpu).get(block).memory('i32.store', VCPU.at.exitArg0);
+  exit(EXIT_HOT);
+  code.end();
   code.get(cpu).get(n).memory('i32.store', VCPU.at.budget);
-  code.get(block).get(block).memory('i32.load', BLOCK.at.heat).i32Const(1).op('i32.add').memory('i32.store', BLOCK.at.heat);
   code.get(block).i32Const(BLOCK.size).op('i32.add').set(rec);
 
   const next = code.loop();
@@ -406,7 +431,7 @@ function mainLoop(functions: Functions, handlerType: number): Code {
   }
   code.end(); // cold
   code.get(cpu).get(rec).get(rec).memory('i32.load16_u', RECORD.at.handler);
-  code.callIndirect(handlerType, 0).tee(status).op('i32.eqz').if(true);
+  code.callIndirect(tables.type, tables.handlerTable).tee(status).op('i32.eqz').if(true);
   code.get(rec).i32Const(RECORD.size).op('i32.add').set(rec).br(next);
   code.end();
   code.br(byStatus);

@@ -26,6 +26,13 @@ export class Builder {
     return this.statements;
   }
 
+  /** The statements since the last call; temporaries go on being numbered. */
+  take(): Statement[] {
+    const taken = this.statements;
+    this.statements = [];
+    return taken;
+  }
+
   push(statement: Statement): void {
     this.statements.push(statement);
   }

@@ -16,6 +16,23 @@ export interface CoreFunction {
   readonly result: CoreResult;
 }
 
+const RESULT_TYPES: Readonly<Record<CoreResult, readonly CoreType[]>> = {
+  host: ['i32'],
+  status: ['i32'],
+  linear: ['i64'],
+  value: ['i64'],
+  checked: ['i64'],
+  void: [],
+};
+
+/** The WebAssembly signature, `cpu` included. */
+export function signatureOf({ params, result }: CoreFunction): {
+  readonly params: readonly CoreType[];
+  readonly results: readonly CoreType[];
+} {
+  return { params: ['i32', ...params], results: RESULT_TYPES[result] };
+}
+
 function fn(result: CoreResult, ...params: CoreType[]): CoreFunction {
   return { params, result };
 }

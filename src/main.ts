@@ -46,6 +46,6 @@ async function openPage(root: HTMLElement): Promise<void> {
   await page.begin();
 }
 
-const root = document.getElementById('virtab');
-if (root === null) throw new Error('index.html has no element #virtab');
+const root = document.getElementById('root');
+if (root === null) throw new Error('index.html has no element #root');
 await openPage(root);

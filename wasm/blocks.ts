@@ -9,6 +9,7 @@ import {
   BLOCK_hashNext,
   BLOCK_mode,
   BLOCK_pageNext,
+  BLOCK_region,
   HANDLER_LOOKUP,
   MACHINE_BASE,
   MACHINE_vcpuCount,
@@ -74,6 +75,7 @@ function unlinkFromBlockHash(cpu: usize, block: usize): void {
 
 function kill(block: usize): void {
   store<u32>(block, BLOCK_DEAD, BLOCK_mode);
+  store<u32>(block, 0, BLOCK_region);
   const end = block + BLOCK_SIZE + (<usize>load<u16>(block, BLOCK_count)) * RECORD_SIZE;
   for (let record = block + BLOCK_SIZE; record < end; record += RECORD_SIZE) {
     store<u16>(record, HANDLER_LOOKUP, RECORD_handler);
@@ -99,7 +101,7 @@ function invalidatePage(cpu: usize, gpa: u32): void {
   atomic.store<u64>(codeBits(gpa), 0);
 }
 
-/** Somebody wrote to [gpa, gpa + bytes), any number of pages: drops the blocks of pages whose code that changed. */
+/** Somebody wrote to [gpa, gpa + bytes), in any number of pages: drops the blocks of those whose code it hit. */
 export function invalidateCode(cpu: usize, gpa: u32, bytes: u32): void {
   while (bytes != 0) {
     const inPage = min<u32>(4096 - (gpa & 4095), bytes);

@@ -34,10 +34,6 @@ import {
 // @ts-ignore: decorator
 @inline export const EXCEPTION_NMI: i32 = 2;
 // @ts-ignore: decorator
-@inline export const EXCEPTION_BP: i32 = 3;
-// @ts-ignore: decorator
-@inline export const EXCEPTION_OF: i32 = 4;
-// @ts-ignore: decorator
 @inline export const EXCEPTION_UD: i32 = 6;
 // @ts-ignore: decorator
 @inline export const EXCEPTION_NM: i32 = 7;

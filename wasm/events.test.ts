@@ -150,7 +150,7 @@ describe('faults during delivery', () => {
     expect(core.deliver(14)).toBe(STATUS_BRANCH);
     expect(core.get('rip')).toBe(HANDLER + 8n);
     expect(core.stack(2, 8)).toEqual([0n, 0x301000n]);
-    expect(core.get('cr2')).toBe(PAGE - 48n);
+    expect(core.get('cr2')).toBe(PAGE - 8n);
   });
 
   it('give a double fault for #GP upon #NP', () => {

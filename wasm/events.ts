@@ -90,11 +90,11 @@ import {
   TYPE_TRAP_GATE32,
 } from './descriptor';
 import { getFlags } from './flags';
-import { probeWrite, readSystem } from './mmu';
+import { readSystem } from './mmu';
 import { updateMode } from './mode';
 import { ACCESS_USER, ACCESS_WRAP32 } from './paging';
 import { loadNullSegment, loadRealSegment, stackDescriptor } from './segments';
-import { canPush, canPushHere, push, pushHere, stackMask, stackMaskOf } from './stack';
+import { canPush, canPushHere, canPushLong, push, pushHere, stackMask, stackMaskOf } from './stack';
 import { innerStackPointer, innerStackSelector, switchTask, SWITCH_EVENT } from './task';
 
 // What kind of event is delivered.
@@ -207,11 +207,11 @@ function deliverLong(cpu: usize, vector: i32, event: u32, error: u32): bool {
     if (faulted(cpu)) return false;
   }
   sp &= ~15;
-  const bytes = (event & EVENT_ERROR) != 0 ? 48 : 40;
+  const values = (event & EVENT_ERROR) != 0 ? 6 : 5;
   const access: u32 = newLevel == 3 ? ACCESS_USER : 0;
-  // The new stack's non-canonical address gives #SS with EXT; probeWrite raises it without.
-  if (!isCanonical(sp - bytes) || !isCanonical(sp - 1)) return refuse(cpu, EXCEPTION_SS, external);
-  if (!probeWrite(cpu, sp - bytes, bytes, SEG_SS, access)) return false;
+  // The new stack's non-canonical address gives #SS with EXT; canPushLong would raise it without.
+  if (!isCanonical(sp - values * 8) || !isCanonical(sp - 1)) return refuse(cpu, EXCEPTION_SS, external);
+  if (!canPushLong(cpu, sp, values, 8, access)) return false;
   if (!setAccessed(cpu, selector, code)) return false;
 
   sp = push(cpu, 0, -1, sp, 8, access, segSelector(cpu, SEG_SS));

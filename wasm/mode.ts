@@ -12,12 +12,12 @@ import {
   SEG_LDTR,
   SEG_SS,
   SEG_TR,
-  VCPU_SIZE,
   VCPU_a20Mask,
   VCPU_addressMask,
   VCPU_arenaEnd,
   VCPU_arenaStart,
   VCPU_attention,
+  VCPU_countInstructions,
   VCPU_cpl,
   VCPU_cr0,
   VCPU_cr4,
@@ -135,7 +135,8 @@ export function updateMode(cpu: usize): void {
 function updateFpuGates(cpu: usize): void {
   const x87 = (load<u32>(cpu, VCPU_cr0) & (CR0_EM | CR0_TS)) != 0;
   const sse = x87 || (load<u32>(cpu, VCPU_cr4) & CR4_OSFXSR) == 0;
-  store<u32>(cpu, (x87 ? FPU_BLOCKED_X87 | FPU_BLOCKED_MMX : 0) | (sse ? FPU_BLOCKED_SSE : 0), VCPU_fpuBlocked);
+  const blocked = x87 ? FPU_BLOCKED_X87 | FPU_BLOCKED_MMX : 0;
+  store<u32>(cpu, blocked | (sse ? FPU_BLOCKED_SSE : 0), VCPU_fpuBlocked);
 }
 
 /** Power-on state: AMD64 APM vol. 2, table 14-1. EDX, the processor's signature, is left to the run loop. */
@@ -146,7 +147,7 @@ export function reset(cpu: usize): void {
   const attention = atomic.load<u32>(cpu, VCPU_attention);
   const tscOffset = load<u64>(cpu, VCPU_tscOffset);
   const jitThreshold = load<u32>(cpu, VCPU_jitThreshold);
-  memory.fill(cpu, 0, VCPU_SIZE);
+  memory.fill(cpu, 0, VCPU_countInstructions);
   store<u32>(cpu, ramBytes, VCPU_ramBytes);
   store<u32>(cpu, arenaStart, VCPU_arenaStart);
   store<u32>(cpu, arenaEnd, VCPU_arenaEnd);

@@ -269,6 +269,17 @@ describe('the TLB', () => {
   });
 
   it.each([
+    ['2 MiB', 2, 0x600000n, 0x123000n],
+    ['1 GiB', 3, 0n, 0x723000n],
+  ])('drops all pieces of a %s page at INVLPG of any address in it', (_name, level, page, offset) => {
+    core.map(PAGE, page | P | W | PS | G, level);
+    expect(read(PAGE + offset)).toBe(RAM_BASE + Number(page + offset));
+    core.map(PAGE, 0n, level);
+    core.call('invlpg', PAGE + 0x5000n);
+    expect(read(PAGE + offset)).toBe(0);
+  });
+
+  it.each([
     ['keeps global pages', G, 0x345000],
     ['drops others', 0n, 0x346000],
   ])('%s over a write to CR3', (_name, flag, gpa) => {

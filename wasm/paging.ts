@@ -30,8 +30,6 @@ import { VCPU_cr3 } from './generated/layout';
 // @ts-ignore: decorator
 @inline export const PF_RESERVED: u32 = 8;
 // @ts-ignore: decorator
-@inline export const ACCESS_READ: u32 = 0;
-// @ts-ignore: decorator
 @inline export const ACCESS_WRITE: u32 = 2;
 // @ts-ignore: decorator
 @inline export const ACCESS_USER: u32 = 4;
@@ -52,6 +50,11 @@ import { VCPU_cr3 } from './generated/layout';
 @inline export const PAGE_WRITABLE: i64 = 1;
 // @ts-ignore: decorator
 @inline export const PAGE_GLOBAL: i64 = 2;
+/** The entry maps 2 or 4 MiB, or 1 GiB. */
+// @ts-ignore: decorator
+@inline export const PAGE_LARGE: i64 = 4;
+// @ts-ignore: decorator
+@inline export const PAGE_HUGE: i64 = 8;
 // @ts-ignore: decorator
 @inline export const WALK_FAULT: i64 = -1;
 /** Another CPU has changed an entry that was being updated. */
@@ -190,7 +193,8 @@ function walk64(cpu: usize, linear: u64, access: u32): i64 {
     if (!permits(cpu, rights, access)) return fault(cpu, linear, access, PF_PRESENT);
     const bits = leafBits(access);
     if (!update64(cpu, gpa, entry, bits)) return WALK_AGAIN;
-    return leaf(cpu, page, entry | bits, rights, access);
+    const size = shift == 12 ? 0 : shift == 21 ? PAGE_LARGE : PAGE_HUGE;
+    return leaf(cpu, page, entry | bits, rights, access) | size;
   }
 }
 
@@ -208,7 +212,7 @@ function walk32(cpu: usize, linear: u64, access: u32): i64 {
     if (!permits(cpu, upper & 6, access)) return fault(cpu, linear, access, PF_PRESENT);
     const bits = leafBits(access);
     if (!update32(cpu, directory, upper, <u32>bits)) return WALK_AGAIN;
-    return leaf(cpu, page, upper | bits, upper & 6, access);
+    return leaf(cpu, page, upper | bits, upper & 6, access) | PAGE_LARGE;
   }
   if ((access & ACCESS_DEBUG) == 0 && !update32(cpu, directory, upper, <u32>ENTRY_ACCESSED)) {
     return WALK_AGAIN;

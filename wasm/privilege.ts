@@ -68,11 +68,11 @@ export function writeFlags(cpu: usize, value: u64, bytes: i32): i32 {
     next = (old & ~(writable | FLAG_VIF)) | (image & writable) | (enables ? FLAG_VIF : 0);
   } else {
     const level = cpl(cpu);
+    // In virtual-8086 mode with IOPL 3, IF is the guest's; IOPL stays.
     if (level <= iopl(cpu)) writable |= FLAG_IF;
     if (level == 0) writable |= FLAG_IOPL;
     next = (old & ~writable) | (image & writable);
-    // A wide POPF clears the virtual interrupt flags at CPL 0 only in the image; they are not its to set.
-    next &= ~FLAG_RF;
+    if (bytes != 2 && !virtual) next &= ~(FLAG_VIF | FLAG_VIP);
   }
   setFlags(cpu, next);
   if (((old ^ next) & FLAG_AC) != 0) updateContext(cpu);

@@ -165,7 +165,9 @@ function pack(negative: u32, power: i32, value: u64, double: bool): u64 {
   let rest = value & (unit - 1);
   let kept = value >> drop;
   let up = roundsUp(mode, negative, (kept & 1) != 0, rest, unit >> 1);
+  const inexact = rest != 0;
   if (power < minimum) {
+    const masked = ((control >> MASK_SHIFT) & MXCSR_UE) != 0;
     // Tiny after rounding: with an unbounded exponent, would the result still be below the smallest normal number?
     const carries = up && kept + 1 == (<u64>2) << width;
     const tiny = !(power == minimum - 1 && carries);
@@ -173,13 +175,17 @@ function pack(negative: u32, power: i32, value: u64, double: bool): u64 {
     rest = shifted & (unit - 1);
     kept = shifted >> drop;
     up = roundsUp(mode, negative, (kept & 1) != 0, rest, unit >> 1);
+    if (tiny && !masked) {
+      // The result that the handler would see has an unbounded exponent: only its rounding counts as inexact.
+      flags |= inexact ? MXCSR_UE | MXCSR_PE : MXCSR_UE;
+      return 0;
+    }
     if (tiny) {
-      const masked = ((control >> MASK_SHIFT) & MXCSR_UE) != 0;
-      if (masked && (control & MXCSR_FTZ) != 0) {
+      if ((control & MXCSR_FTZ) != 0) {
         flags |= MXCSR_UE | MXCSR_PE;
         return signBit(negative, double);
       }
-      if (!masked || rest != 0) flags |= MXCSR_UE;
+      if (rest != 0) flags |= MXCSR_UE;
     }
     if (rest != 0) flags |= MXCSR_PE;
     return signBit(negative, double) | (kept + u64(up));
@@ -189,9 +195,10 @@ function pack(negative: u32, power: i32, value: u64, double: bool): u64 {
     kept >>= 1;
     power++;
   }
-  if (rest != 0) flags |= MXCSR_PE;
+  if (inexact) flags |= MXCSR_PE;
   if (power > bias) {
-    flags |= MXCSR_OE | MXCSR_PE;
+    const masked = ((control >> MASK_SHIFT) & MXCSR_OE) != 0;
+    flags |= masked ? MXCSR_OE | MXCSR_PE : MXCSR_OE;
     const toInfinity = mode == NEAREST || mode == (negative != 0 ? DOWN : UP);
     return signBit(negative, double) | (infinity(double) - u64(!toInfinity));
   }

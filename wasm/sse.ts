@@ -122,31 +122,39 @@ function lane(operation: u32, immediate: u32, odd: bool, double: bool, a: u64, b
   }
 }
 
-/** Approximations are free within 1.5 * 2^-12; these are right to 12 bits. Denormal operands count as zero. */
-// @ts-ignore: decorator
-@inline const APPROXIMATION_MASK: u32 = 0xfffff000;
-
-function reciprocal(bits: u64): u64 {
-  const raw = <u32>bits;
-  const magnitude = raw & 0x7fffffff;
-  if (magnitude > 0x7f800000) return raw | 0x00400000;
-  const signBit = raw & 0x80000000;
-  if (magnitude < 0x00800000) return signBit | 0x7f800000;
-  const value: f32 = <f32>1.0 / reinterpret<f32>(magnitude);
-  const result = reinterpret<u32>(value);
-  // Results that would be denormal are zeros.
-  return signBit | (result < 0x00800000 ? 0 : (result + 0x800) & APPROXIMATION_MASK);
+/**
+ * RCPPS and RSQRTPS may be off by 1.5 * 2^-12 (APM vol. 4, RCPPS) and every maker's are different. Like AMD's, these
+ * depend on the upper 12 bits of the significand and have 12 bits behind the point: the value in the middle
+ * of the operands that share those bits. Denormal operands count as zero, and no exception is noted.
+ */
+function middle(bits: u32): f64 {
+  return <f64>reinterpret<f32>((bits & 0xfffff800) | 0x400);
 }
 
-function reciprocalRoot(bits: u64): u64 {
-  const raw = <u32>bits;
-  const magnitude = raw & 0x7fffffff;
-  if (magnitude > 0x7f800000) return raw | 0x00400000;
-  if (magnitude < 0x00800000) return (raw & 0x80000000) | 0x7f800000;
-  if ((raw & 0x80000000) != 0) return 0xffc00000;
+/** Rounds a positive number to 12 bits behind the point of its significand; what would be denormal is 0. */
+function coarse(value: f64): u32 {
+  const bits = reinterpret<u32>(<f32>value);
+  return bits < 0x00800000 ? 0 : (bits + 0x400) & 0xfffff800;
+}
+
+function reciprocal(operand: u64): u64 {
+  const bits = <u32>operand;
+  const magnitude = bits & 0x7fffffff;
+  const signBit = bits & 0x80000000;
+  if (magnitude > 0x7f800000) return bits | 0x00400000;
+  if (magnitude == 0x7f800000) return signBit;
+  if (magnitude < 0x00800000) return signBit | 0x7f800000;
+  return signBit | coarse(1.0 / middle(magnitude));
+}
+
+function reciprocalRoot(operand: u64): u64 {
+  const bits = <u32>operand;
+  const magnitude = bits & 0x7fffffff;
+  if (magnitude > 0x7f800000) return bits | 0x00400000;
+  if (magnitude < 0x00800000) return (bits & 0x80000000) | 0x7f800000;
+  if ((bits & 0x80000000) != 0) return 0xffc00000;
   if (magnitude == 0x7f800000) return 0;
-  const value = <f32>(1.0 / sqrt<f64>(<f64>reinterpret<f32>(raw)));
-  return (reinterpret<u32>(value) + 0x800) & APPROXIMATION_MASK;
+  return coarse(1.0 / sqrt<f64>(middle(magnitude)));
 }
 
 /**

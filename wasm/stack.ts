@@ -64,11 +64,25 @@ export function canPush(
   return true;
 }
 
+/**
+ * As canPush, on a 64-bit stack: false with the fault of the first push that cannot be made, so that CR2
+ * is its address.
+ */
+export function canPushLong(cpu: usize, sp: u64, count: i32, bytes: i32, access: u32): bool {
+  for (let i = 1; i <= count; i++) {
+    const at = sp - i * bytes;
+    if (!probeWrite(cpu, at, bytes, SEG_SS, access)) return false;
+    // The others are in the same page.
+    if (((at ^ (sp - count * bytes)) & ~4095) == 0 && ((at ^ (at + bytes - 1)) & ~4095) == 0) return true;
+  }
+  return true;
+}
+
 /** As canPush, on the current stack, in any mode. */
 export function canPushHere(cpu: usize, count: i32, bytes: i32, error: u32): bool {
   const sp = getReg(cpu, REG_RSP);
   if (in64BitMode(cpu)) {
-    return probeWrite(cpu, sp - count * bytes, count * bytes, SEG_SS, ownAccess(cpu));
+    return canPushLong(cpu, sp, count, bytes, ownAccess(cpu));
   }
   const attr = segAttr(cpu, SEG_SS);
   const base = segBase(cpu, SEG_SS);

@@ -3,7 +3,6 @@ import {
   SEG_CS,
   SEG_DS,
   SEG_ES,
-  SEG_FS,
   SEG_GS,
   SEG_LDTR,
   SEG_SS,
@@ -227,7 +226,9 @@ export function switchTask(cpu: usize, selector: u32, reason: i32, external: u32
   if (!probeWrite(cpu, base, bytes, SEG_DS, access)) return STATUS_FAULT;
   const oldSelector = segSelector(cpu, SEG_TR);
   const oldBytes = isWide(segAttr(cpu, SEG_TR)) ? TSS32_BYTES : TSS16_BYTES;
-  if (segLimit(cpu, SEG_TR) < oldBytes - 1) return raise(cpu, EXCEPTION_TS, (oldSelector & 0xfffc) | external);
+  if (segLimit(cpu, SEG_TR) < oldBytes - 1) {
+    return raise(cpu, EXCEPTION_TS, (oldSelector & 0xfffc) | external);
+  }
   if (!probeWrite(cpu, segBase(cpu, SEG_TR), oldBytes, SEG_DS, access)) return STATUS_FAULT;
 
   let flags = getFlags(cpu);
@@ -286,8 +287,9 @@ export function switchTask(cpu: usize, selector: u32, reason: i32, external: u32
     for (let i = SEG_ES; i <= SEG_GS; i++) loadRealSegment(cpu, i, segSelector(cpu, i));
     setSegment(cpu, SEG_CS, code, code << 4, 0xffff, ATTR_P | ATTR_S | ATTR_CODE | ATTR_RW | 1 | (3 << 5));
   }
-  let ok = true;
-  if (!isNull(ldt)) ok = loadLdtFrom(cpu, ldt, EXCEPTION_TS, EXCEPTION_TS);
+  // Tables that overlap what was just written can still fault here.
+  let ok = !faulted(cpu);
+  if (ok && !isNull(ldt)) ok = loadLdtFrom(cpu, ldt, EXCEPTION_TS, EXCEPTION_TS);
   if (ok && !virtual) ok = loadTaskSegments(cpu);
   updateMode(cpu);
   if (ok && rip > <u64>segLimit(cpu, SEG_CS)) {

@@ -19,26 +19,38 @@ import {
   TLB_ENTRY_writeTag,
   TLB_FILLED_BYTES,
   TLB_FILLED_OFFSET,
+  TLB_GLOBAL,
+  TLB_HUGE,
+  TLB_LARGE,
   TLB_OFFSET,
+  TLB_WRITABLE,
   VCPU_countTlbFills,
   VCPU_tlbFilled,
+  VCPU_tlbLarge,
 } from './generated/layout';
-import { a20, count, cpl, cr4, CR4_SMAP, eflags, FLAG_AC } from './cpu';
+import { a20, count, cpl, cr4, CR4_PAE, CR4_SMAP, eflags, FLAG_AC } from './cpu';
 import {
   ACCESS_FETCH,
   ACCESS_SYSTEM,
   ACCESS_USER,
   ACCESS_WRITE,
   PAGE_GLOBAL,
+  PAGE_HUGE,
+  PAGE_LARGE,
   PAGE_WRITABLE,
   walk,
   WALK_FAULT,
 } from './paging';
 import { codeBits, inRam, isDirty, setDirty } from './physical';
 
-/** `TLB_ENTRY.flags`. */
+// `VCPU.tlbLarge`.
 // @ts-ignore: decorator
-@inline const ENTRY_GLOBAL: u32 = 1;
+@inline const LARGE_GROUPS: i32 = 8;
+// @ts-ignore: decorator
+@inline const LARGE_HUGE_BIT: i32 = 24;
+/** Entries that the pieces of one 2 MiB page fill. */
+// @ts-ignore: decorator
+@inline const GROUP_ENTRIES: i32 = 512;
 
 // @ts-ignore: decorator
 @inline export function contextBase(cpu: usize, context: i32): usize {
@@ -53,7 +65,7 @@ export function currentContext(cpu: usize): i32 {
     : TLB_CONTEXT_KERNEL;
 }
 
-/** System accesses (GDT, IDT, TSS) are supervisor accesses that EFLAGS.AC does not help: APM vol. 2, 5.6.6. */
+/** Accesses to GDT, IDT and TSS are supervisor accesses that RFLAGS.AC does not help: APM vol. 2, 5.6.6. */
 function contextFor(cpu: usize, access: u32): i32 {
   if ((access & ACCESS_USER) != 0) return TLB_CONTEXT_USER;
   if ((access & ACCESS_SYSTEM) != 0) return TLB_CONTEXT_KERNEL;
@@ -62,39 +74,69 @@ function contextFor(cpu: usize, access: u32): i32 {
     : TLB_CONTEXT_KERNEL;
 }
 
+/** The page that an entry is for, or TLB_EMPTY: each tag is that page or has all bits set. */
+// @ts-ignore: decorator
+@inline function entryPage(entry: usize): i64 {
+  return (
+    load<i64>(entry, TLB_ENTRY_readTag) &
+    load<i64>(entry, TLB_ENTRY_writeTag) &
+    load<i64>(entry, TLB_ENTRY_executeTag)
+  );
+}
+
+/** Notes where INVLPG has to look for the pieces of a large page. */
+function noteLarge(cpu: usize, context: i32, linear: u64, flags: u32): void {
+  const half = cpu + VCPU_tlbLarge + (<usize>(linear >> 63) << 2);
+  const group = <i32>(linear >> 21) & (LARGE_GROUPS - 1);
+  const bit = (flags & TLB_HUGE) != 0 ? LARGE_HUGE_BIT + context : context * LARGE_GROUPS + group;
+  store<u32>(half, load<u32>(half) | (<u32>1 << bit));
+}
+
+// @ts-ignore: decorator
+@inline function forgetLarge(cpu: usize, context: i32): void {
+  const kept = ~((<u32>0xff << (context * LARGE_GROUPS)) | (<u32>1 << (LARGE_HUGE_BIT + context)));
+  store<u32>(cpu, load<u32>(cpu, VCPU_tlbLarge) & kept, VCPU_tlbLarge);
+  store<u32>(cpu, load<u32>(cpu, VCPU_tlbLarge + 4) & kept, VCPU_tlbLarge + 4);
+}
+
+/** Lets writes through, if no code was decoded from the page. Its first write makes it dirty. */
+function openForWriting(entry: usize, tag: i64, gpa: u32, access: u32): void {
+  if (atomic.load<u64>(codeBits(gpa)) != 0) return;
+  // Writes through the tag are not seen one by one.
+  if ((access & ACCESS_WRITE) != 0) setDirty(gpa);
+  if (isDirty(gpa)) store<i64>(entry, tag, TLB_ENTRY_writeTag);
+}
+
 function fill(cpu: usize, context: i32, linear: u64, gpa: u32, page: u64, access: u32): void {
   count(cpu, VCPU_countTlbFills);
   const index = <u32>(linear >> 12) & (TLB_ENTRIES - 1);
   const entry = contextBase(cpu, context) + <usize>index * TLB_ENTRY_SIZE;
   const tag = <i64>linear & ~4095;
   const addend = RAM_BASE + (gpa & ~4095) - <u32>tag;
-
-  let readTag = load<i64>(entry, TLB_ENTRY_readTag);
-  let writeTag = load<i64>(entry, TLB_ENTRY_writeTag);
-  let executeTag = load<i64>(entry, TLB_ENTRY_executeTag);
-  const wasEmpty = (readTag & writeTag & executeTag) == TLB_EMPTY;
-  const same = load<u32>(entry, TLB_ENTRY_addend) == addend;
-  if (!same || readTag != tag) readTag = TLB_EMPTY;
-  if (!same || writeTag != tag) writeTag = TLB_EMPTY;
-  if (!same || executeTag != tag) executeTag = TLB_EMPTY;
-
+  const before = entryPage(entry);
+  let flags = load<u32>(entry, TLB_ENTRY_flags) & TLB_WRITABLE;
+  if (before != tag || load<u32>(entry, TLB_ENTRY_addend) != addend) {
+    clearEntry(entry);
+    store<u32>(entry, addend, TLB_ENTRY_addend);
+    flags = 0;
+  }
+  if ((page & PAGE_GLOBAL) != 0) flags |= TLB_GLOBAL;
+  if ((page & (PAGE_LARGE | PAGE_HUGE)) != 0) {
+    flags |= (page & PAGE_HUGE) != 0 ? TLB_HUGE : TLB_LARGE;
+    noteLarge(cpu, context, linear, flags);
+  }
   if ((access & ACCESS_FETCH) != 0) {
-    executeTag = tag;
+    store<i64>(entry, tag, TLB_ENTRY_executeTag);
   } else {
-    readTag = tag;
-    if ((page & PAGE_WRITABLE) != 0 && atomic.load<u64>(codeBits(gpa)) == 0) {
-      // Writes through the tag are not seen one by one: the first one makes the page dirty.
-      if ((access & ACCESS_WRITE) != 0) setDirty(gpa);
-      if (isDirty(gpa)) writeTag = tag;
+    store<i64>(entry, tag, TLB_ENTRY_readTag);
+    if ((page & PAGE_WRITABLE) != 0) {
+      flags |= TLB_WRITABLE;
+      openForWriting(entry, tag, gpa, access);
     }
   }
-  store<i64>(entry, readTag, TLB_ENTRY_readTag);
-  store<i64>(entry, writeTag, TLB_ENTRY_writeTag);
-  store<i64>(entry, executeTag, TLB_ENTRY_executeTag);
-  store<u32>(entry, addend, TLB_ENTRY_addend);
-  store<u32>(entry, (page & PAGE_GLOBAL) != 0 ? ENTRY_GLOBAL : 0, TLB_ENTRY_flags);
+  store<u32>(entry, flags, TLB_ENTRY_flags);
 
-  if (wasEmpty) {
+  if (before == TLB_EMPTY) {
     const counter = cpu + VCPU_tlbFilled + (<usize>context << 2);
     const filled = load<u32>(counter);
     if (filled < <u32>TLB_ENTRIES) {
@@ -109,12 +151,20 @@ export function translate(cpu: usize, linear: u64, access: u32): i64 {
   const context = contextFor(cpu, access);
   const entry =
     contextBase(cpu, context) + <usize>(<u32>(linear >> 12) & (TLB_ENTRIES - 1)) * TLB_ENTRY_SIZE;
-  let tag: i64;
-  if ((access & ACCESS_FETCH) != 0) tag = load<i64>(entry, TLB_ENTRY_executeTag);
-  else if ((access & ACCESS_WRITE) != 0) tag = load<i64>(entry, TLB_ENTRY_writeTag);
-  else tag = load<i64>(entry, TLB_ENTRY_readTag);
-  if (tag == (<i64>linear & ~4095)) {
-    return <i64>(<u32>linear + load<u32>(entry, TLB_ENTRY_addend) - RAM_BASE);
+  const wanted = <i64>linear & ~4095;
+  const known = <u32>linear + load<u32>(entry, TLB_ENTRY_addend) - RAM_BASE;
+  if ((access & ACCESS_FETCH) != 0) {
+    if (load<i64>(entry, TLB_ENTRY_executeTag) == wanted) return <i64>known;
+  } else if ((access & ACCESS_WRITE) != 0) {
+    if (load<i64>(entry, TLB_ENTRY_writeTag) == wanted) return <i64>known;
+    // A page with decoded code: the tables have been asked before.
+    const readable = load<i64>(entry, TLB_ENTRY_readTag) == wanted;
+    if (readable && (load<u32>(entry, TLB_ENTRY_flags) & TLB_WRITABLE) != 0) {
+      openForWriting(entry, wanted, known, access);
+      return <i64>known;
+    }
+  } else if (load<i64>(entry, TLB_ENTRY_readTag) == wanted) {
+    return <i64>known;
   }
   const page = walk(cpu, linear, access);
   if (page == WALK_FAULT) return WALK_FAULT;
@@ -136,6 +186,7 @@ function flushContext(cpu: usize, context: i32, keepGlobal: bool): void {
   const counter = cpu + VCPU_tlbFilled + (<usize>context << 2);
   const filled = load<u32>(counter);
   const overflowed = filled > <u32>TLB_ENTRIES;
+  forgetLarge(cpu, context);
   if (overflowed && !keepGlobal) {
     memory.fill(base, 0xff, TLB_BYTES);
     store<u32>(counter, 0);
@@ -146,13 +197,11 @@ function flushContext(cpu: usize, context: i32, keepGlobal: bool): void {
   for (let i: u32 = 0; i < entries; i++) {
     const index = overflowed ? i : <u32>load<u16>(list + (i << 1));
     const entry = base + <usize>index * TLB_ENTRY_SIZE;
-    const empty =
-      (load<i64>(entry, TLB_ENTRY_readTag) &
-        load<i64>(entry, TLB_ENTRY_writeTag) &
-        load<i64>(entry, TLB_ENTRY_executeTag)) ==
-      TLB_EMPTY;
-    if (empty) continue;
-    if (keepGlobal && (load<u32>(entry, TLB_ENTRY_flags) & ENTRY_GLOBAL) != 0) {
+    const page = entryPage(entry);
+    if (page == TLB_EMPTY) continue;
+    const flags = load<u32>(entry, TLB_ENTRY_flags);
+    if (keepGlobal && (flags & TLB_GLOBAL) != 0) {
+      if ((flags & (TLB_LARGE | TLB_HUGE)) != 0) noteLarge(cpu, context, page, flags);
       // `kept` never overtakes `i`, so what is written here has been read.
       store<u16>(list + (kept << 1), <u16>index);
       kept++;
@@ -171,13 +220,41 @@ export function flushTlb(cpu: usize, keepGlobal: i32): void {
 export function resetTlb(cpu: usize): void {
   memory.fill(cpu + TLB_OFFSET, 0xff, TLB_BYTES * TLB_CONTEXTS);
   memory.fill(cpu + VCPU_tlbFilled, 0, TLB_CONTEXTS * 4);
+  store<u64>(cpu, 0, VCPU_tlbLarge);
 }
 
-/** INVLPG: one page in all contexts, global or not. */
+/** Clears the pieces of the large page around `linear` among `entries` entries from `first`. */
+function flushPieces(first: usize, entries: i32, linear: u64, largeShift: u64): void {
+  const end = first + <usize>entries * TLB_ENTRY_SIZE;
+  for (let entry = first; entry < end; entry += TLB_ENTRY_SIZE) {
+    const flags = load<u32>(entry, TLB_ENTRY_flags);
+    if ((flags & (TLB_LARGE | TLB_HUGE)) == 0) continue;
+    const shift: u64 = (flags & TLB_HUGE) != 0 ? 30 : largeShift;
+    const page = entryPage(entry);
+    if (page != TLB_EMPTY && ((<u64>page ^ linear) >> shift) == 0) clearEntry(entry);
+  }
+}
+
+/** INVLPG: a page in all contexts, global or not, all of it if it is a large one (APM vol. 2, 5.5.3). */
 export function flushPage(cpu: usize, linear: u64): void {
   const offset = <usize>(<u32>(linear >> 12) & (TLB_ENTRIES - 1)) * TLB_ENTRY_SIZE;
   for (let context = 0; context < TLB_CONTEXTS; context++) {
     clearEntry(contextBase(cpu, context) + offset);
+  }
+  const large = load<u32>(cpu + VCPU_tlbLarge + (<usize>(linear >> 63) << 2));
+  if (large == 0) return;
+  // A 4 MiB page of two-level paging fills two groups.
+  const isPae = (cr4(cpu) & CR4_PAE) != 0;
+  const group = (<i32>(linear >> 21) & (LARGE_GROUPS - 1)) & (isPae ? -1 : -2);
+  const groups = isPae ? 1 : 2;
+  for (let context = 0; context < TLB_CONTEXTS; context++) {
+    const base = contextBase(cpu, context);
+    if (((large >> (LARGE_HUGE_BIT + context)) & 1) != 0) {
+      flushPieces(base, TLB_ENTRIES, linear, isPae ? 21 : 22);
+    } else if (((large >> (context * LARGE_GROUPS + group)) & (isPae ? 1 : 3)) != 0) {
+      const first = base + <usize>(group * GROUP_ENTRIES) * TLB_ENTRY_SIZE;
+      flushPieces(first, groups * GROUP_ENTRIES, linear, isPae ? 21 : 22);
+    }
   }
 }
 

@@ -94,12 +94,19 @@ import {
   TYPE_TSS16,
 } from './descriptor';
 import { getFlags, setFlags } from './flags';
-import { probeWrite, readSystem } from './mmu';
+import { readSystem } from './mmu';
 import { updateMode } from './mode';
 import { ACCESS_WRAP32 } from './paging';
 import { dropInnerSegments, loadNullSegment, loadRealSegment, stackDescriptor } from './segments';
-import { canPush, canPushHere, peek, push, pushHere, stackMask, stackMaskOf } from './stack';
-import { innerStackPointer, innerStackSelector, switchTask, SWITCH_CALL, SWITCH_JUMP, SWITCH_RETURN } from './task';
+import { canPush, canPushHere, canPushLong, peek, push, pushHere, stackMask, stackMaskOf } from './stack';
+import {
+  innerStackPointer,
+  innerStackSelector,
+  switchTask,
+  SWITCH_CALL,
+  SWITCH_JUMP,
+  SWITCH_RETURN,
+} from './task';
 
 // @ts-ignore: decorator
 @inline function maskOf(bytes: i32): u64 {
@@ -141,9 +148,15 @@ function checkTarget(cpu: usize, code: u64, target: u64): bool {
   return inLongMode(cpu) && (attr & (ATTR_L | ATTR_DB)) == (ATTR_L | ATTR_DB);
 }
 
+/** Real mode keeps the limit of CS (unreal mode's may be larger), virtual-8086 mode has 64 KiB. */
+// @ts-ignore: decorator
+@inline function realLimit(cpu: usize): u64 {
+  return inVirtual8086(cpu) ? 0xffff : segLimit(cpu, SEG_CS);
+}
+
 /** Real and virtual-8086 mode: no descriptor, only the limit of CS. */
 function jumpReal(cpu: usize, selector: u32, offset: u64): i32 {
-  if (offset > <u64>(inVirtual8086(cpu) ? 0xffff : segLimit(cpu, SEG_CS))) return raise(cpu, EXCEPTION_GP, 0);
+  if (offset > realLimit(cpu)) return raise(cpu, EXCEPTION_GP, 0);
   loadCodeReal(cpu, selector);
   return branch(cpu, offset);
 }
@@ -252,7 +265,7 @@ function callInnerLong(cpu: usize, selector: u32, code: u64, offset: u64): i32 {
   }
   let sp = readSystem(cpu, segBase(cpu, SEG_TR) + slot, 8);
   if (faulted(cpu)) return STATUS_FAULT;
-  if (!probeWrite(cpu, sp - 32, 32, SEG_SS, 0)) return STATUS_FAULT;
+  if (!canPushLong(cpu, sp, 4, 8, 0)) return STATUS_FAULT;
   if (!setAccessed(cpu, selector, code)) return STATUS_FAULT;
   sp = push(cpu, 0, -1, sp, 8, 0, segSelector(cpu, SEG_SS));
   sp = push(cpu, 0, -1, sp, 8, 0, getReg(cpu, REG_RSP));
@@ -351,7 +364,7 @@ export function callFar(cpu: usize, selector: u32, offset: u64, bytes: i32): i32
   selector &= 0xffff;
   offset &= maskOf(bytes);
   if (!inProtectedMode(cpu)) {
-    if (offset > <u64>(inVirtual8086(cpu) ? 0xffff : segLimit(cpu, SEG_CS))) return raise(cpu, EXCEPTION_GP, 0);
+    if (offset > realLimit(cpu)) return raise(cpu, EXCEPTION_GP, 0);
     if (!canPushHere(cpu, 2, bytes, 0)) return STATUS_FAULT;
     let sp = pushHere(cpu, getReg(cpu, REG_RSP), bytes, segSelector(cpu, SEG_CS));
     sp = pushHere(cpu, sp, bytes, load<u64>(cpu, VCPU_rip));
@@ -424,7 +437,7 @@ export function returnFar(cpu: usize, bytes: i32, extra: i32): i32 {
   const selector = <u32>peek(cpu, bytes, bytes) & 0xffff;
   if (faulted(cpu)) return STATUS_FAULT;
   if (!inProtectedMode(cpu)) {
-    if (offset > <u64>(inVirtual8086(cpu) ? 0xffff : segLimit(cpu, SEG_CS))) return raise(cpu, EXCEPTION_GP, 0);
+    if (offset > realLimit(cpu)) return raise(cpu, EXCEPTION_GP, 0);
     setStackPointer(cpu, getReg(cpu, REG_RSP) + 2 * bytes + extra, stackMask(cpu));
     loadCodeReal(cpu, selector);
     return branch(cpu, offset);
@@ -497,7 +510,7 @@ function returnReal(cpu: usize, bytes: i32): i32 {
   if (faulted(cpu)) return STATUS_FAULT;
   const image = <u32>peek(cpu, 2 * bytes, bytes);
   if (faulted(cpu)) return STATUS_FAULT;
-  if (offset > <u64>(virtual ? 0xffff : segLimit(cpu, SEG_CS))) return raise(cpu, EXCEPTION_GP, 0);
+  if (offset > realLimit(cpu)) return raise(cpu, EXCEPTION_GP, 0);
 
   let flags: u32;
   if (extended) {
@@ -508,8 +521,8 @@ function returnReal(cpu: usize, bytes: i32): i32 {
     }
     flags = (getFlags(cpu) & ~(0x4dd5 | FLAG_VIF)) | (image & 0x4dd5) | (wantsInterrupts ? FLAG_VIF : 0);
   } else {
-    flags = returnedFlags(cpu, image, bytes, 0);
-    if (virtual) flags = (flags & ~(FLAG_IOPL | FLAG_VIF | FLAG_VIP)) | (eflags(cpu) & (FLAG_IOPL | FLAG_VIF | FLAG_VIP));
+    const kept = FLAG_VIF | FLAG_VIP | (virtual ? FLAG_IOPL : 0);
+    flags = (returnedFlags(cpu, image, bytes, 0) & ~kept) | (eflags(cpu) & kept);
   }
   setStackPointer(cpu, getReg(cpu, REG_RSP) + 3 * bytes, stackMask(cpu));
   setFlags(cpu, flags);

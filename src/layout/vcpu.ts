@@ -193,6 +193,13 @@ export const VCPU = struct({
   countInterrupts: 'u64',
   countInvalidations: 'u64',
   countUndefined: 'u64',
+
+  /**
+   * Where INVLPG has to look for other pieces of a large page: bit (context * 8 + linear bits 21-23)
+   * says that pieces of one were filled there, bit 24 + context that of a 1 GiB one; for the lower and
+   * the upper half of the address space. Behind the counters, which outlive a reset.
+   */
+  tlbLarge: ['u32', 2],
 });
 
 /** Width of a physical address (CPUID 8000_0008h EAX bits 0-7): page-table bits above it are reserved. */
@@ -225,11 +232,17 @@ export const TLB_ENTRY = struct({
   executeTag: 'u64',
   /** host address = low 32 bits of the linear address + addend (mod 2^32). */
   addend: 'u32',
-  /** Bit 0: global. */
+  /** TLB_GLOBAL, TLB_LARGE, TLB_HUGE, TLB_WRITABLE. */
   flags: 'u32',
 });
 /** Equal to no page address, and what memory.fill with FFh writes. */
 export const TLB_EMPTY = -1;
+/** `TLB_ENTRY.flags`: survives CR3 writes; piece of a 2 or 4 MiB page; of a 1 GiB page. */
+export const TLB_GLOBAL = 1;
+export const TLB_LARGE = 2;
+export const TLB_HUGE = 4;
+/** The page tables let this context write (dirty bit included), even if the write tag is empty. */
+export const TLB_WRITABLE = 8;
 export const TLB_CONTEXT_USER = 0;
 export const TLB_CONTEXT_KERNEL = 1;
 export const TLB_CONTEXT_KERNEL_AC = 2;

@@ -34,7 +34,7 @@ export function formatMips(mips: number): string {
 export const STEP_NAMES: { readonly [K in LoadStep]: string } = {
   core: 'Emulator',
   kernel: 'Kernel',
-  initrd: 'Initial RAM disk',
+  initrd: 'RAM disk',
   memory: 'Memory',
   processor: 'Processor',
 };

@@ -14,6 +14,8 @@ export const JIT_OFF = 0xffffffff;
 const WARM = JIT_THRESHOLD / 16;
 /** Regions that are compiled as one module: a module of ten costs a third per function of one alone. */
 const BATCH = 8;
+/** Budget expiries (60 us) that an incomplete batch waits. */
+const MAX_WAIT = 32;
 /** A page whose code keeps growing hot is translated as a whole this often; then only what is new. */
 const WHOLE_PAGE_ROUNDS = 3;
 
@@ -34,6 +36,8 @@ export class Translator {
   readonly #decoder = new Decoder();
   readonly #queue = new Map<number, number>();
   readonly #rounds = new Map<number, number>();
+  /** Budget expiries since the queue got its first entry. */
+  #waited = 0;
   #nextSlot = 1;
   #regions = 0;
   #modules = 0;
@@ -79,8 +83,14 @@ export class Translator {
     if (this.#queue.size >= BATCH) this.flush();
   }
 
+  /** Called now and then: translates what has waited long enough for company. */
+  tick(): void {
+    if (this.#queue.size > 0 && ++this.#waited >= MAX_WAIT) this.flush();
+  }
+
   /** Translates what is waiting. */
   flush(): void {
+    this.#waited = 0;
     if (this.#queue.size === 0) return;
     const started = this.#hostNow();
     const regions: Region[] = [];

@@ -200,7 +200,7 @@ export class Vcpu<Asked> {
       else if (reason === EXIT_HOT) this.#handle(reason, false);
       else break;
     } while (end === undefined && (this.#get(VCPU.at.budget) | 0) > 0);
-    if (reason === EXIT_BUDGET) this.#translator.flush();
+    if (reason === EXIT_BUDGET) this.#translator.tick();
     const elapsed = this.#hostNow() - started;
     this.#interpretMs += elapsed - (this.#decodeMs - decodedBefore);
     const ran = (this.#get(VCPU.at.budgetStart) - this.#get(VCPU.at.budget)) | 0;

@@ -35,6 +35,7 @@ export function createReplay(core: Uint8Array<ArrayBuffer>, interpreter: Uint8Ar
       nextDeadline: () => Infinity,
       expire: () => undefined,
     },
+    jit: false,
     hostNow: () => 0,
   });
   vcpu.reset(REPLAY_RAM_BYTES);

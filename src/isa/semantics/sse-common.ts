@@ -99,7 +99,7 @@ const NO_TRANSITION = new Set(['cvtpi2ps', 'cvtpi2pd']);
 /**
  * What every instruction on XMM or MMX registers does around its own work (AMD64 APM vol. 2, table 8-8; Intel SDM
  * vol. 3, tables 13-1 and 12-1): #UD or #NM where CR0 and CR4 hold it off, #MF if an x87 exception is pending, and
- * for MMX registers the transition from x87: TOP becomes 0 and all registers are valid (SDM vol. 1, 9.6.2).
+ * for MMX registers the transition from x87.
  */
 function gated(description: Description): Description {
   return (s, site, ...operands) => {
@@ -126,13 +126,16 @@ function gated(description: Description): Description {
       s.if(s.op('i32.and', status, s.i32(FSW_ES)), () => s.raise(VECTOR_MF), undefined, false);
     }
     description(s, site, ...operands);
-    if (transition) {
-      // Behind the work, which may fault.
-      const status = s.readState('i32.load16_u', VCPU.at.fpuStatus);
-      s.writeState('i32.store16', VCPU.at.fpuStatus, s.op('i32.and', status, s.i32(0xffff ^ FSW_TOP)));
-      s.writeState('i32.store8', VCPU.at.fpuTag, s.i32(row.semantics === 'emms' ? 0 : 0xff));
-    }
+    // Behind the work, which may fault, unless that made it earlier.
+    if (transition) enterMmx(s, row.semantics === 'emms' ? 0 : 0xff);
   };
+}
+
+/** TOP becomes 0, and the registers valid or (EMMS) empty: SDM vol. 1, 9.6.2. */
+export function enterMmx(s: Builder, tags = 0xff): void {
+  const status = s.readState('i32.load16_u', VCPU.at.fpuStatus);
+  s.writeState('i32.store16', VCPU.at.fpuStatus, s.op('i32.and', status, s.i32(0xffff ^ FSW_TOP)));
+  s.writeState('i32.store8', VCPU.at.fpuTag, s.i32(tags));
 }
 
 export function gateAll(descriptions: Descriptions): Descriptions {

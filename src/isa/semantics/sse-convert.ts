@@ -13,7 +13,7 @@ import {
   SSE_TO_I64,
 } from '../../layout/sse.ts';
 import type { Description, Descriptions } from './common.ts';
-import { byteLanes, shuffle, splat, withOperands, zero, type VectorOperand } from './sse-common.ts';
+import { byteLanes, enterMmx, shuffle, splat, withOperands, zero, type VectorOperand } from './sse-common.ts';
 import {
   all,
   areInside,
@@ -77,6 +77,8 @@ function vectorToIntegers(format: Format, lanes: number, truncate: boolean): Des
   return withOperands((s, d, x) => {
     const { shape } = format;
     const b = s.let(x.getVector());
+    // Even if the conversion itself raises an exception.
+    if (d.bits === 64) enterMmx(s);
     const rounded = truncate ? s.op(`${shape}.trunc`, b) : s.op(`${shape}.nearest`, b);
     const whole = s.let(rounded);
     const integers = s.let(

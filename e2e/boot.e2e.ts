@@ -1,0 +1,58 @@
+/** Debian's cloud kernel in the page, from the address to the prompt and back. */
+import { expect, test } from './virtab-page.ts';
+
+/** The shell of the default guest (tools/guest/initramfs.ts). */
+const PROMPT = 'root@virtab:~#';
+
+test('the default guest boots to a shell, runs commands, pauses, resets and powers off', async ({
+  virtab,
+  serve,
+}) => {
+  const site = await serve();
+  await virtab.page.goto(site.url);
+  await virtab.waitForOutput('Linux version');
+  await virtab.screenshot('booting');
+  await virtab.waitForOutput(PROMPT, 90_000);
+
+  await virtab.type('echo sum: $((6 * 7)); uname -m\n');
+  await virtab.waitForOutput('sum: 42');
+  await virtab.waitForOutput('x86_64');
+  await virtab.screenshot('prompt');
+
+  await virtab.button('Pause').click();
+  await expect(virtab.status).toHaveText('Paused');
+  await virtab.button('Resume').click();
+  await virtab.type('echo back\\ again\n');
+  await virtab.waitForOutput('back again');
+
+  await virtab.button('Reset').click();
+  await expect.poll(async () => (await virtab.consoleText()).split('Linux version').length - 1).toBe(2);
+  await expect
+    .poll(async () => (await virtab.consoleText()).trimEnd().endsWith(PROMPT), { timeout: 90_000 })
+    .toBe(true);
+
+  await virtab.type('poweroff -f\n');
+  await expect(virtab.notice).toHaveAttribute('data-kind', 'power-off', { timeout: 30_000 });
+  await virtab.screenshot('powered-off');
+});
+
+test('an idle guest leaves the processor alone', async ({ virtab, serve }) => {
+  const site = await serve();
+  await virtab.page.goto(site.url);
+  await virtab.waitForOutput(PROMPT, 90_000);
+  await virtab.page.waitForTimeout(2000);
+  const before = await virtab.instructions();
+  await virtab.page.waitForTimeout(2000);
+  // A tick now and then; a spinning guest would do hundreds of millions.
+  expect((await virtab.instructions()) - before).toBeLessThan(10_000_000);
+});
+
+test('a guest reboots when it is told to', async ({ virtab, serve }) => {
+  const site = await serve();
+  await virtab.page.goto(site.url);
+  await virtab.waitForOutput(PROMPT, 90_000);
+  await virtab.type('reboot -f\n');
+  await expect
+    .poll(async () => (await virtab.consoleText()).split('Linux version').length - 1, { timeout: 60_000 })
+    .toBe(2);
+});

@@ -128,6 +128,7 @@ function fitSingle(s: Builder, value: Value, mask: number): Value {
 function integersToSingles(lanes: number): Description {
   return withOperands((s, d, x) => {
     const value = s.let(x.getVector());
+    if (lanes === 2 && !x.memory) enterMmx(s);
     const result = s.let(s.op('f32x4.convert_i32x4_s', value));
     const sound = s.op('i32.or', fitSingle(s, value, (1 << lanes) - 1), inexactIsSilent(s, true));
     const computation = { operation: SSE_FROM_I32, format: SINGLE, lanes };

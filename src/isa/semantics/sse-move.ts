@@ -8,6 +8,7 @@ import {
   byteImmediate,
   byteIndices,
   byteLanes,
+  enterMmx,
   lanes16,
   lanes64,
   shuffle,
@@ -75,6 +76,8 @@ function signMask(op: string): Description {
 /** MASKMOVQ and MASKMOVDQU: the bytes whose mask byte is negative, at DS:rDI. */
 const maskedStore: Description = withOperands((s, d, mask, site) => {
   const bytes = d.bits / 8;
+  // Even if the store faults.
+  if (bytes === 8) enterMmx(s);
   const rdi = s.readRegister(general(REG_RDI), 8, false);
   const target = new MemoryOperand(s, site, d.bits, s.let(s.and(rdi, site.addressMask(s))));
   const data = s.let(d.getVector());

@@ -8,7 +8,13 @@
 import { Builder } from '../ir/builder.ts';
 import { FORMS, HANDLER_COUNT, HANDLER_END, HANDLER_UNDEFINED, type Form } from '../isa/forms.ts';
 import { describeInstruction } from '../isa/semantics/index.ts';
-import { CORE_FUNCTIONS, signatureOf, type CoreFunction, type CoreName, type CoreType } from '../layout/core-abi.ts';
+import {
+  CORE_FUNCTIONS,
+  signatureOf,
+  type CoreFunction,
+  type CoreName,
+  type CoreType,
+} from '../layout/core-abi.ts';
 import {
   EXIT_BUDGET,
   EXIT_DECODE,
@@ -61,7 +67,10 @@ export function generateInterpreter(): Uint8Array<ArrayBuffer> {
   const regionTable = module.importTable('env', 'regions', 1);
   for (const [name, abi] of Object.entries<CoreFunction>(CORE_FUNCTIONS)) {
     const { params, results } = signatureOf(abi);
-    const signature = { params: params.map((type) => WASM_TYPES[type]), results: results.map((type) => WASM_TYPES[type]) };
+    const signature = {
+      params: params.map((type) => WASM_TYPES[type]),
+      results: results.map((type) => WASM_TYPES[type]),
+    };
     imported.set(name as CoreName, module.importFunction('core', name, signature));
   }
   const conditions = new Map<number, number>();
@@ -116,15 +125,22 @@ function raiseUndefined(): Code {
 function coldHandler(form: Form, functions: Functions): Code {
   const code = new Code([I32, I32]);
   const status = (value: number) => (): void => void code.i32Const(value).return();
-  const lowering = new HandlerLowering(code, 0, 1, functions, {
-    fault: status(STATUS_FAULT),
-    status: (_code, local) => void code.get(local).return(),
-    branch: status(STATUS_BRANCH),
-    follow: () => {
-      code.if();
-      code.i32Const(STATUS_FOLLOW).return().end();
+  const lowering = new HandlerLowering(
+    code,
+    0,
+    1,
+    functions,
+    {
+      fault: status(STATUS_FAULT),
+      status: (_code, local) => void code.get(local).return(),
+      branch: status(STATUS_BRANCH),
+      follow: () => {
+        code.if();
+        code.i32Const(STATUS_FOLLOW).return().end();
+      },
     },
-  }, new LocalPool(code));
+    new LocalPool(code),
+  );
   lowering.statements(describe(form).finish());
   return code.i32Const(STATUS_NEXT);
 }
@@ -146,7 +162,7 @@ function defineConditions(module: ModuleBuilder, functions: Functions): void {
   /** One case a FLAGS_* kind, in order; each leaves an i32. */
   const byKind = (code: Code, cases: readonly ((code: Code) => void)[]): void => {
     const labels: Label[] = cases.map(() => code.block());
-    kind(code).brTable([...labels].reverse(), labels[0]!);
+    kind(code).brTable(labels.toReversed(), labels[0]!);
     for (const emit of cases) {
       code.end();
       emit(code);
@@ -155,11 +171,13 @@ function defineConditions(module: ModuleBuilder, functions: Functions): void {
     code.unreachable();
   };
   const zero = (code: Code): void => void code.i32Const(0);
-  const compare = (x: number, y: number, op: string) => (code: Code): void => {
-    wide(code, x);
-    wide(code, y);
-    code.op(op);
-  };
+  const compare =
+    (x: number, y: number, op: string) =>
+    (code: Code): void => {
+      wide(code, x);
+      wide(code, y);
+      code.op(op);
+    };
   const storedCarry = (code: Code): void => void code.get(cpu).memory('i32.load', b);
   const kinds = (by: Record<number, (code: Code) => void>): ((code: Code) => void)[] =>
     Array.from({ length: FLAGS_RESULT + 1 }, (_, i) => by[i] ?? zero);
@@ -225,8 +243,7 @@ function defineConditions(module: ModuleBuilder, functions: Functions): void {
     explicitBit(code, bit);
     code.end();
   };
-  const isZero = (code: Code): void =>
-    fromResult(code, 6, () => void wide(code, r).op('i64.eqz'));
+  const isZero = (code: Code): void => fromResult(code, 6, () => void wide(code, r).op('i64.eqz'));
   const isNegative = (code: Code): void =>
     fromResult(code, 7, () => {
       wide(code, r);
@@ -308,7 +325,12 @@ function mainLoop(functions: Functions, tables: Tables): Code {
   const storeBlockRip = (): void => {
     code.get(cpu).get(cpu).memory('i64.load', pageRip);
     code.get(block).memory('i32.load', BLOCK.at.address).i32Const(0xfff).op('i32.and').op('i64.extend_i32_u');
-    code.op('i64.add').get(cpu).memory('i64.load', VCPU.at.ripMask).op('i64.and').memory('i64.store', VCPU.at.rip);
+    code
+      .op('i64.add')
+      .get(cpu)
+      .memory('i64.load', VCPU.at.ripMask)
+      .op('i64.and')
+      .memory('i64.store', VCPU.at.rip);
   };
 
   const outer = code.loop();
@@ -321,14 +343,26 @@ function mainLoop(functions: Functions, tables: Tables): Code {
     exit(EXIT_BUDGET);
     code.end();
     loadRip().tee(rip);
-    code.get(cpu).memory('i64.load', VCPU.at.segEffective + SEG_CS * 8).op('i64.add');
+    code
+      .get(cpu)
+      .memory('i64.load', VCPU.at.segEffective + SEG_CS * 8)
+      .op('i64.add');
     code.get(cpu).memory('i64.load', VCPU.at.linearMask).op('i64.and').tee(linear);
-    code.op('i32.wrap_i64').i32Const(12 - Math.log2(TLB_ENTRY.size)).op('i32.shr_u');
+    code
+      .op('i32.wrap_i64')
+      .i32Const(12 - Math.log2(TLB_ENTRY.size))
+      .op('i32.shr_u');
     code.i32Const((TLB_ENTRIES - 1) * TLB_ENTRY.size).op('i32.and');
     code.get(cpu).memory('i32.load', VCPU.at.tlb).op('i32.add').tee(entry);
     code.memory('i64.load', TLB_ENTRY.at.executeTag);
     code.get(linear).i64Const(-4096n).op('i64.and').op('i64.eq').if(true);
-    code.get(linear).op('i32.wrap_i64').get(entry).memory('i32.load', TLB_ENTRY.at.addend).op('i32.add').set(host);
+    code
+      .get(linear)
+      .op('i32.wrap_i64')
+      .get(entry)
+      .memory('i32.load', TLB_ENTRY.at.addend)
+      .op('i32.add')
+      .set(host);
     code.else();
     code.get(cpu).get(linear).call(functions.core('fetchSlow')).tee(host);
     code.i32Const(1).op('i32.le_u').if(false);
@@ -342,7 +376,14 @@ function mainLoop(functions: Functions, tables: Tables): Code {
     code.br(outer);
     code.end().end();
     // pageRip = rip - offset in page
-    code.get(cpu).get(rip).get(linear).i64Const(0xfffn).op('i64.and').op('i64.sub').memory('i64.store', pageRip);
+    code
+      .get(cpu)
+      .get(rip)
+      .get(linear)
+      .i64Const(0xfffn)
+      .op('i64.and')
+      .op('i64.sub')
+      .memory('i64.store', pageRip);
     // hash = (physical ^ physical >>> 12) & FFFFh
     code.get(host).i32Const(RAM_BASE).op('i32.sub').tee(n);
     code.get(n).i32Const(12).op('i32.shr_u').op('i32.xor').i32Const(0xffff).op('i32.and');
@@ -381,11 +422,25 @@ function mainLoop(functions: Functions, tables: Tables): Code {
   code.get(cpu).memory('i32.load', VCPU.at.exitReason).return();
   code.end();
   code.get(cpu).memory('i32.load', VCPU.at.budget);
-  code.get(block).memory('i32.load16_u', BLOCK.at.count).op('i32.sub').tee(n).i32Const(0).op('i32.lt_s').if(false);
+  code
+    .get(block)
+    .memory('i32.load16_u', BLOCK.at.count)
+    .op('i32.sub')
+    .tee(n)
+    .i32Const(0)
+    .op('i32.lt_s')
+    .if(false);
   storeBlockRip();
   exit(EXIT_BUDGET);
   code.end();
-  code.get(block).get(block).memory('i32.load', BLOCK.at.heat).i32Const(1).op('i32.add').tee(status).memory('i32.store', BLOCK.at.heat);
+  code
+    .get(block)
+    .get(block)
+    .memory('i32.load', BLOCK.at.heat)
+    .i32Const(1)
+    .op('i32.add')
+    .tee(status)
+    .memory('i32.store', BLOCK.at.heat);
   code.get(status).get(cpu).memory('i32.load', VCPU.at.jitThreshold).op('i32.eq').if(false);
   storeBlockRip();
   code.get(cpu).get(block).memory('i32.store', VCPU.at.exitArg0);
@@ -415,17 +470,24 @@ function mainLoop(functions: Functions, tables: Tables): Code {
   );
   for (const form of hot) {
     code.end();
-    const lowering = new HandlerLowering(code, cpu, rec, functions, {
-      fault: () => void code.br(fault),
-      status: (_code, local) => void code.get(local).set(status).br(byStatus),
-      branch: () => void code.br(branch),
-      follow: () => {
-        // Not taken: the end record behind this one has the way on.
-        code.set(n);
-        code.get(rec).get(rec).i32Const(RECORD.size).op('i32.add').get(n).select().set(rec);
-        code.br(follow);
+    const lowering = new HandlerLowering(
+      code,
+      cpu,
+      rec,
+      functions,
+      {
+        fault: () => void code.br(fault),
+        status: (_code, local) => void code.get(local).set(status).br(byStatus),
+        branch: () => void code.br(branch),
+        follow: () => {
+          // Not taken: the end record behind this one has the way on.
+          code.set(n);
+          code.get(rec).get(rec).i32Const(RECORD.size).op('i32.add').get(n).select().set(rec);
+          code.br(follow);
+        },
       },
-    }, pool);
+      pool,
+    );
     lowering.statements(describe(form).finish());
     code.get(rec).i32Const(RECORD.size).op('i32.add').set(rec).br(next);
   }
@@ -450,7 +512,15 @@ function mainLoop(functions: Functions, tables: Tables): Code {
   code.get(status).i32Const(STATUS_FAULT).op('i32.eq').if();
   storeOwnRip();
   code.end();
-  code.get(status).i32Const(STATUS_FAULT).op('i32.eq').get(status).i32Const(STATUS_FAULT_AT_RIP).op('i32.eq').op('i32.or').if();
+  code
+    .get(status)
+    .i32Const(STATUS_FAULT)
+    .op('i32.eq')
+    .get(status)
+    .i32Const(STATUS_FAULT_AT_RIP)
+    .op('i32.eq')
+    .op('i32.or')
+    .if();
   refund(0);
   code.get(cpu).call(functions.core('deliverException')).i32Const(STATUS_EXIT).op('i32.eq').if(false);
   code.get(cpu).memory('i32.load', VCPU.at.exitReason).return();
@@ -486,4 +556,3 @@ function mainLoop(functions: Functions, tables: Tables): Code {
   code.unreachable();
   return code;
 }
-

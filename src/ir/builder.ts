@@ -37,7 +37,7 @@ export class Builder {
     this.statements.push(statement);
   }
 
-  temp<T extends Type>(type: T): Temp {
+  temp(type: Type): Temp {
     return { kind: 'temp', type, id: this.nextTemp++ };
   }
 
@@ -74,7 +74,7 @@ export class Builder {
     this.statements = elsePart;
     otherwise?.();
     this.statements = outer;
-    this.push({ kind: 'if', condition, then: thenPart, else: elsePart, likely });
+    this.push({ kind: 'if', condition, yes: thenPart, no: elsePart, likely });
   }
 
   // --- values

@@ -35,7 +35,10 @@ export function compileRegions(regions: readonly Region[]): Uint8Array<ArrayBuff
     if (index === undefined) {
       const { params, results } = signatureOf(CORE_FUNCTIONS[name]);
       const types = { i32: I32, i64: I64 } as const;
-      const signature = { params: params.map((type) => types[type]), results: results.map((type) => types[type]) };
+      const signature = {
+        params: params.map((type) => types[type]),
+        results: results.map((type) => types[type]),
+      };
       imported.set(name, (index = module.importFunction('core', name, signature)));
     }
     return index;
@@ -80,7 +83,10 @@ function compileRegion(
 
   loadRegisters(code, frame);
   loadFlags(code, frame);
-  code.get(CPU).memory('i64.load', VCPU.at.regs + REG_PAGE_RIP * 8).set(frame.pageRip);
+  code
+    .get(CPU)
+    .memory('i64.load', VCPU.at.regs + REG_PAGE_RIP * 8)
+    .set(frame.pageRip);
   code.get(CPU).memory('i32.load', VCPU.at.tlb).set(frame.tlb);
   code.get(CPU).memory('i32.load', VCPU.at.budget).set(frame.budget);
   code.get(CPU).memory('i32.load', VCPU.at.countInvalidations).set(frame.epoch);
@@ -89,7 +95,7 @@ function compileRegion(
   const exit = code.block();
   const fault = code.block();
   const header = code.loop();
-  const blocks = region.blocks.map(() => code.block()).reverse();
+  const blocks = region.blocks.map(() => code.block()).toReversed();
   code.get(ENTRY).brTable(blocks, blocks[0]!);
   const numbers = new Map(region.blocks.map(({ offset }, i) => [offset, i]));
   const lowering = new RegionLowering(
@@ -127,8 +133,8 @@ function compileRegion(
 function collectRegisters(list: readonly Statement[], touched: Set<number>, written: Set<number>): void {
   for (const statement of list) {
     if (statement.kind === 'if') {
-      collectRegisters(statement.then, touched, written);
-      collectRegisters(statement.else, touched, written);
+      collectRegisters(statement.yes, touched, written);
+      collectRegisters(statement.no, touched, written);
     } else if (statement.kind === 'readRegister' || statement.kind === 'writeRegister') {
       const { file, where } = statement.register;
       if (file !== 'general' || typeof where !== 'number' || where >> 3 === REG_PAGE_RIP) continue;

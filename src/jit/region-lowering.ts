@@ -31,9 +31,7 @@ const PURE: ReadonlySet<string> = new Set(['mulHighUnsigned', 'mulHighSigned']);
 /** Those that only read the flags. */
 const READS_FLAGS: ReadonlySet<string> = new Set(['materializeFlags']);
 /** Those that end normally and may have written code. */
-const WRITES_MEMORY: ReadonlySet<string> = new Set(
-  'movs stos ins fxsave xsave x87Memory enter'.split(' '),
-);
+const WRITES_MEMORY: ReadonlySet<string> = new Set('movs stos ins fxsave xsave x87Memory enter'.split(' '));
 
 /** Locals and labels of a region's function that its instructions share. */
 export interface RegionFrame {
@@ -269,7 +267,10 @@ export class RegionLowering extends Lowering {
     if (register.file !== 'general') {
       const { type } = temp;
       const op = type === 'f32' || type === 'f64' ? `${type}.load` : loadOperator(bytes, signed);
-      code.get(this.cpu).memory(op, FILES[register.file] + where).set(this.local(temp));
+      code
+        .get(this.cpu)
+        .memory(op, FILES[register.file] + where)
+        .set(this.local(temp));
       return;
     }
     code.get(this.#local(where >> 3));
@@ -290,7 +291,11 @@ export class RegionLowering extends Lowering {
       this.value(value);
       code.memory(storeOperator(bytes, value.type), base);
       // Sign and exponent of an MMX register read as all ones.
-      if (register.file === 'mmx') code.get(this.cpu).i32Const(0xffff).memory('i32.store16', base + 8);
+      if (register.file === 'mmx')
+        code
+          .get(this.cpu)
+          .i32Const(0xffff)
+          .memory('i32.store16', base + 8);
       return;
     }
     const local = this.#local(where >> 3);
@@ -306,7 +311,10 @@ export class RegionLowering extends Lowering {
       return;
     }
     const shift = where & 7 ? 8n : 0n;
-    code.get(local).i64Const(~(mask << shift)).op('i64.and');
+    code
+      .get(local)
+      .i64Const(~(mask << shift))
+      .op('i64.and');
     this.value(value);
     code.i64Const(mask).op('i64.and');
     if (shift) code.i64Const(shift).op('i64.shl');
@@ -333,7 +341,7 @@ export class RegionLowering extends Lowering {
     const before = this.#known;
     super.conditional(statement);
     // What an arm set is not known behind it.
-    this.#known = setsFlags(statement.then) || setsFlags(statement.else) ? undefined : before;
+    this.#known = setsFlags(statement.yes) || setsFlags(statement.no) ? undefined : before;
   }
 
   protected override condition(condition: number): void {
@@ -424,7 +432,15 @@ export class RegionLowering extends Lowering {
       case 10:
         if (kind === FLAGS_EXPLICIT) bit(2);
         else
-          code.get(r).op('i32.wrap_i64').i32Const(0xff).op('i32.and').op('i32.popcnt').i32Const(1).op('i32.and').op('i32.eqz');
+          code
+            .get(r)
+            .op('i32.wrap_i64')
+            .i32Const(0xff)
+            .op('i32.and')
+            .op('i32.popcnt')
+            .i32Const(1)
+            .op('i32.and')
+            .op('i32.eqz');
         return;
       case 12:
         if (subtract) {
@@ -474,7 +490,10 @@ export class RegionLowering extends Lowering {
     code.get(offset);
     if (segment.kind === 'const' && Number(segment.value) < SEG_FS) return;
     const number = segment.kind === 'const' ? Number(segment.value) : 0;
-    code.get(this.cpu).memory('i64.load', VCPU.at.segEffective + number * 8).op('i64.add');
+    code
+      .get(this.cpu)
+      .memory('i64.load', VCPU.at.segEffective + number * 8)
+      .op('i64.add');
   }
 
   protected override beforeSlow(): void {
@@ -518,7 +537,12 @@ export class RegionLowering extends Lowering {
 
   #ifCodeChanged(then: () => void): void {
     const { code, cpu } = this;
-    code.get(cpu).memory('i32.load', VCPU.at.countInvalidations).get(this.#frame.epoch).op('i32.ne').if(false);
+    code
+      .get(cpu)
+      .memory('i32.load', VCPU.at.countInvalidations)
+      .get(this.#frame.epoch)
+      .op('i32.ne')
+      .if(false);
     then();
     code.end();
   }
@@ -547,7 +571,8 @@ function place({ where }: RegisterRef): number {
 function setsFlags(list: readonly Statement[]): boolean {
   return list.some(
     (statement) =>
-      statement.kind === 'flags' || (statement.kind === 'if' && (setsFlags(statement.then) || setsFlags(statement.else))),
+      statement.kind === 'flags' ||
+      (statement.kind === 'if' && (setsFlags(statement.yes) || setsFlags(statement.no))),
   );
 }
 
@@ -559,12 +584,20 @@ function ends(list: readonly Statement[]): boolean {
 
 export function spillRegisters(code: Code, { cpu, registers, written }: RegionFrame): void {
   for (const [index, local] of registers) {
-    if (written.has(index)) code.get(cpu).get(local).memory('i64.store', VCPU.at.regs + index * 8);
+    if (written.has(index))
+      code
+        .get(cpu)
+        .get(local)
+        .memory('i64.store', VCPU.at.regs + index * 8);
   }
 }
 
 export function loadRegisters(code: Code, { cpu, registers }: RegionFrame): void {
-  for (const [index, local] of registers) code.get(cpu).memory('i64.load', VCPU.at.regs + index * 8).set(local);
+  for (const [index, local] of registers)
+    code
+      .get(cpu)
+      .memory('i64.load', VCPU.at.regs + index * 8)
+      .set(local);
 }
 
 export function loadFlags(code: Code, { cpu, flagKind, flagResult, flagA, flagB }: RegionFrame): void {

@@ -41,7 +41,11 @@ export function formRegion(
     if (blocks.length === MAX_REGION_BLOCKS || total >= MAX_REGION_INSTRUCTIONS) break;
     const instructions: Instruction[] = [];
     let at = offset;
-    while (instructions.length < MAX_BLOCK_INSTRUCTIONS && at < PAGE_SIZE && (at === offset || !starts.has(at))) {
+    while (
+      instructions.length < MAX_BLOCK_INSTRUCTIONS &&
+      at < PAGE_SIZE &&
+      (at === offset || !starts.has(at))
+    ) {
       const decoded = decoder.decode(bytes, pageStart + at, pageStart + PAGE_SIZE, at, mode);
       const form = decoded.length > 0 ? formOf(decoded.handler) : undefined;
       if (!form) break;

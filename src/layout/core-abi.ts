@@ -146,9 +146,9 @@ export const CORE_FUNCTIONS = {
   fxrstor: fn('status', 'i64', 'i32', 'i32'),
   xsave: fn('status', 'i64', 'i32', 'i32'),
   xrstor: fn('status', 'i64', 'i32', 'i32'),
-  /** (opcode byte D8h-DFh << 8 | ModRM byte): x87 with register operands. */
+  /** (instruction length << 16 | opcode byte D8h-DFh << 8 | ModRM byte): x87 with register operands. */
   x87Register: fn('status', 'i32'),
-  /** (opcode byte << 8 | ModRM byte, linear address, segment, operand size in bytes): x87 with a memory operand. */
+  /** (the same code, linear address, segment, operand size in bytes): x87 with a memory operand. */
   x87Memory: fn('status', 'i32', 'i64', 'i32', 'i32'),
   /** (linear, segment) */
   loadMxcsr: fn('status', 'i64', 'i32'),

@@ -72,7 +72,6 @@ export function link(
     core: core as unknown as CoreExports,
     interpreter: interpreter as unknown as InterpreterExports,
     regions,
-    regionImports: { env, core, interpreter } as unknown as WebAssembly.Imports,
+    regionImports: { env, core, interpreter },
   };
 }
-

@@ -128,7 +128,8 @@ export class Translator {
     this.#regions += regions.length;
     this.#modules++;
     this.#bytes += bytes.length;
-    for (const { blocks } of regions) for (const { instructions } of blocks) this.#instructions += instructions.length;
+    for (const { blocks } of regions)
+      for (const { instructions } of blocks) this.#instructions += instructions.length;
     this.#translateMs += compiled - started;
     this.#compileMs += this.#hostNow() - compiled;
   }

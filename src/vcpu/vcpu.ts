@@ -275,7 +275,7 @@ export class Vcpu<Asked> {
     }
     const attention = this.#get(VCPU.at.attention);
     const { i32 } = this.#views;
-    if (attention & ATTENTION_NMI) {
+    if (attention & ATTENTION_NMI && this.#get(VCPU.at.nmiBlocked) === 0) {
       // Taken before delivery: an NMI that arrives meanwhile sets the bit again.
       Atomics.and(i32, (this.cpu + VCPU.at.attention) >>> 2, ~ATTENTION_NMI);
       this.#set(VCPU.at.halted, 0);

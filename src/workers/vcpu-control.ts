@@ -80,7 +80,7 @@ class VcpuThread {
           timers.expire(now);
         },
       },
-      jit: (globalThis as any).process?.env.JIT !== '0',
+      jit: setup.jit,
       hostNow: () => performance.now(),
     });
   }

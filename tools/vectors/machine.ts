@@ -41,6 +41,7 @@ export function createReplay(
       nextDeadline: () => Infinity,
       expire: () => undefined,
     },
+    jit: false,
     hostNow: () => 0,
   });
   vcpu.reset(REPLAY_RAM_BYTES);

@@ -411,6 +411,8 @@ function mainLoop(functions: Functions, tables: Tables): Code {
 
   // --- enter the block, by its translation if there is one
   code.get(block).memory('i32.load', BLOCK.at.region).tee(n).if();
+  code.get(cpu).get(cpu).memory('i64.load', VCPU.at.countRegionEntries).i64Const(1n).op('i64.add');
+  code.memory('i64.store', VCPU.at.countRegionEntries);
   code.get(cpu).get(n).i32Const(0xff).op('i32.and').get(n).i32Const(8).op('i32.shr_u');
   code.callIndirect(tables.type, tables.regionTable).set(status);
   code.i32Const(0).set(block).i32Const(0).set(from);

@@ -48,6 +48,7 @@ export class CounterReader {
       interrupts: counter(VCPU.at.countInterrupts),
       invalidations: counter(VCPU.at.countInvalidations),
       undefined: counter(VCPU.at.countUndefined),
+      regionEntries: counter(VCPU.at.countRegionEntries),
       mips,
       halted: this.#halted(cpu),
     };

@@ -21,6 +21,7 @@ const COUNTERS = [
   ['exceptions', VCPU.at.countExceptions],
   ['interrupts', VCPU.at.countInterrupts],
   ['undefined opcodes', VCPU.at.countUndefined],
+  ['region entries', VCPU.at.countRegionEntries],
 ] as const;
 
 function hex(value: number, digits: number): string {

@@ -16,6 +16,7 @@ export interface MachineStats {
   readonly undefined: number;
   /** Calls of translated code. */
   readonly regionEntries: number;
+  readonly regionInstructions: number;
   /** Millions of guest instructions per second of wall time since the last figures. */
   readonly mips: number;
   readonly halted: HaltState;

@@ -195,6 +195,8 @@ export const VCPU = struct({
   countUndefined: 'u64',
   /** Calls of translated regions. */
   countRegionEntries: 'u64',
+  /** Instructions executed in them. */
+  countRegionInstructions: 'u64',
 
   /**
    * Where INVLPG has to look for other pieces of a large page: bit (context * 8 + linear bits 21-23)

@@ -49,6 +49,7 @@ export class CounterReader {
       invalidations: counter(VCPU.at.countInvalidations),
       undefined: counter(VCPU.at.countUndefined),
       regionEntries: counter(VCPU.at.countRegionEntries),
+      regionInstructions: counter(VCPU.at.countRegionInstructions),
       mips,
       halted: this.#halted(cpu),
     };

@@ -65,7 +65,8 @@ class Machine {
         taskPriority: () => 0,
         setTaskPriority: () => undefined,
       },
-      environment: {
+      jit: false,
+    environment: {
         pendingVector: () => -1,
         acknowledge: () => -1,
         now: () => 0,

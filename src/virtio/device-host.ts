@@ -215,13 +215,14 @@ export class DeviceHost implements DeviceOwner, DeviceContext, DeviceHostLink {
 
   updateConfig(change: (config: DataView) => void): void {
     const state = this.#state;
-    state.locked(() => {
+    const isLive = state.locked(() => {
       const { config } = state;
       change(new DataView(config.buffer, config.byteOffset, config.length));
       // 2.5.1: a driver that reads the same generation before and after has read one version.
       state.set('configGeneration', (state.get('configGeneration') + 1) & 0xff);
+      return (state.get('status') & DRIVER_OK) !== 0 && state.get('resetting') === 0;
     });
-    if ((state.get('status') & DRIVER_OK) !== 0) this.#interrupts.config();
+    if (isLive) this.#interrupts.config();
   }
 
   needsReset(reason: string): void {

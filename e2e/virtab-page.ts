@@ -66,7 +66,6 @@ export const test = base.extend<Fixtures>({
     await use(new VirtabPage(page));
   },
   // Playwright reads the names of the fixtures that it needs from the first parameter.
-  // oxlint-disable-next-line no-empty-pattern
   serve: async ({}, use) => {
     const servers: SiteServer[] = [];
     await use(async (options) => {

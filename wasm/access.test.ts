@@ -64,6 +64,18 @@ describe('an access that crosses a page', () => {
   });
 });
 
+describe('RAM above 2 GiB', () => {
+  it('is reached with unsigned host addresses, from the tables and from the TLB', () => {
+    const gpa = 0xb000_0000;
+    core.memory.grow((0xc000_0000 - core.memory.buffer.byteLength) / 65536);
+    core.set('ramBytes', 0xc000_0000 - RAM_BASE);
+    core.map(PAGE, BigInt(gpa) | P | W);
+    expect([write(PAGE, 8), write(PAGE, 8), read(PAGE, 8)]).toEqual(Array(3).fill(RAM_BASE + gpa));
+    expect(core.call('translateDebug', PAGE) >>> 0).toBe(gpa);
+    expect(core.call('fetchSlow', PAGE) >>> 0).toBe(RAM_BASE + gpa);
+  });
+});
+
 describe('memory-mapped devices', () => {
   beforeEach(() => {
     core.map(PAGE, BigInt(RAM_BYTES) | P | W);

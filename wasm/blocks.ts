@@ -9,6 +9,7 @@ import {
   BLOCK_hashNext,
   BLOCK_mode,
   BLOCK_pageNext,
+  BLOCK_region,
   HANDLER_LOOKUP,
   MACHINE_BASE,
   MACHINE_vcpuCount,
@@ -74,6 +75,7 @@ function unlinkFromBlockHash(cpu: usize, block: usize): void {
 
 function kill(block: usize): void {
   store<u32>(block, BLOCK_DEAD, BLOCK_mode);
+  store<u32>(block, 0, BLOCK_region);
   const end = block + BLOCK_SIZE + (<usize>load<u16>(block, BLOCK_count)) * RECORD_SIZE;
   for (let record = block + BLOCK_SIZE; record < end; record += RECORD_SIZE) {
     store<u16>(record, HANDLER_LOOKUP, RECORD_handler);

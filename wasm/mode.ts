@@ -32,6 +32,7 @@ import {
   VCPU_ramBytes,
   VCPU_rip,
   VCPU_fpuBlocked,
+  VCPU_jitThreshold,
   VCPU_linearMask,
   VCPU_ripMask,
   FPU_BLOCKED_MMX,
@@ -145,11 +146,13 @@ export function reset(cpu: usize): void {
   const arenaEnd = load<u32>(cpu, VCPU_arenaEnd);
   const attention = atomic.load<u32>(cpu, VCPU_attention);
   const tscOffset = load<u64>(cpu, VCPU_tscOffset);
+  const jitThreshold = load<u32>(cpu, VCPU_jitThreshold);
   memory.fill(cpu, 0, VCPU_countInstructions);
   store<u32>(cpu, ramBytes, VCPU_ramBytes);
   store<u32>(cpu, arenaStart, VCPU_arenaStart);
   store<u32>(cpu, arenaEnd, VCPU_arenaEnd);
   store<u64>(cpu, tscOffset, VCPU_tscOffset);
+  store<u32>(cpu, jitThreshold, VCPU_jitThreshold);
   atomic.store<u32>(cpu, attention, VCPU_attention);
 
   store<u32>(cpu, -1, VCPU_a20Mask);

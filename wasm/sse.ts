@@ -261,7 +261,7 @@ function product(immediate: u32, i: i32, width: u32, aLow: u64, aHigh: u64, bLow
   return multiply(laneOf(aLow, aHigh, i, width), laneOf(bLow, bHigh, i, width), width == 64);
 }
 
-/** MASKMOVQ and MASKMOVDQU. A fault in the middle leaves what was stored, which the retry stores again. */
+/** MASKMOVQ and MASKMOVDQU. AMD's fault as a write of the whole operand would, whatever the mask is. */
 export function maskedStore(
   cpu: i32,
   linear: i64,
@@ -272,6 +272,7 @@ export function maskedStore(
   maskLow: i64,
   maskHigh: i64,
 ): i32 {
+  if (hostForWrite(cpu, linear, bytes, segment) == 0) return STATUS_FAULT;
   for (let i = 0; i < bytes; i++) {
     const shift: u64 = (<u64>i & 7) << 3;
     if ((((i < 8 ? maskLow : maskHigh) >> shift) & 0x80) == 0) continue;

@@ -8,7 +8,14 @@ import { MIB } from '../base/units.ts';
 import { configError } from './config-error.ts';
 import type { ConfigError } from './config-error.ts';
 import { formatSize, parseSize } from './size.ts';
-import { CPUS_MAX, MEMORY_MAX_BYTES, MEMORY_MIN_BYTES, SERIAL_PORTS_MAX } from './vm-config.ts';
+import {
+  CPUS_MAX,
+  DEFAULT_CONFIG,
+  JIT_MODES,
+  MEMORY_MAX_BYTES,
+  MEMORY_MIN_BYTES,
+  SERIAL_PORTS_MAX,
+} from './vm-config.ts';
 import type { SerialBackend, VmConfig } from './vm-config.ts';
 
 /** A configuration under construction: what has been asked for so far. */
@@ -81,6 +88,13 @@ export const OPTIONS: readonly Option[] = [
       debugExit === undefined
         ? []
         : [`isa-debug-exit,iobase=${hex(debugExit.port)},iosize=${hex(debugExit.bytes)}`],
+  },
+  {
+    name: 'jit',
+    value: 'on|off',
+    help: 'translate hot guest code (default off: it is correct but not yet faster for a boot)',
+    apply: setJit,
+    print: ({ jit }) => (jit === DEFAULT_CONFIG.jit ? [] : [jit]),
   },
   {
     name: 'no-reboot',
@@ -175,6 +189,14 @@ function setCpus(draft: Draft, value: string, shown: string): Result<Draft, Conf
     );
   }
   return success({ ...draft, cpus });
+}
+
+function setJit(draft: Draft, value: string, shown: string): Result<Draft, ConfigError> {
+  const jit = JIT_MODES.find((mode) => mode === value);
+  if (jit === undefined) {
+    return configError(shown, `${shown} ${value}: the JIT is on or off.`, `Use ${shown} on or ${shown} off.`);
+  }
+  return success({ ...draft, jit });
 }
 
 function addSerial(draft: Draft, value: string, shown: string): Result<Draft, ConfigError> {

@@ -10,6 +10,9 @@ export interface DebugExitConfig {
   readonly bytes: number;
 }
 
+export const JIT_MODES = ['off', 'on'] as const;
+export type JitMode = (typeof JIT_MODES)[number];
+
 export interface VmConfig {
   readonly memoryBytes: number;
   readonly cpus: number;
@@ -23,8 +26,8 @@ export interface VmConfig {
   readonly debugExit?: DebugExitConfig;
   /** A reset ends the machine. */
   readonly noReboot: boolean;
-  /** Interpreter only, until there is a JIT to choose. */
-  readonly jit: 'off';
+  /** Whether hot guest code is translated; everything else is interpreted. */
+  readonly jit: JitMode;
 }
 
 export const DEFAULT_CONFIG: VmConfig = {

@@ -30,6 +30,7 @@ export interface VcpuSetup {
   readonly coreModule: WebAssembly.Module;
   readonly interpreterModule: WebAssembly.Module;
   readonly serialPorts: number;
+  readonly jit: boolean;
   readonly debugExit?: DebugExitConfig;
 }
 

@@ -236,17 +236,20 @@ export abstract class Lowering {
   protected conditional(statement: StatementOf<'if'>): void {
     this.value(statement.condition);
     this.code.if(statement.likely);
-    this.statements(statement.then);
-    if (statement.else.length > 0) {
+    this.statements(statement.yes);
+    if (statement.no.length > 0) {
       this.code.else();
-      this.statements(statement.else);
+      this.statements(statement.no);
     }
     this.code.end();
   }
 
   protected raise(vector: number, error: Value | undefined): void {
     const { code, cpu } = this;
-    code.get(cpu).i32Const(vector + 1).memory('i32.store', VCPU.at.exception);
+    code
+      .get(cpu)
+      .i32Const(vector + 1)
+      .memory('i32.store', VCPU.at.exception);
     code.get(cpu);
     if (error) this.value(error);
     else code.i32Const(0);
@@ -266,8 +269,16 @@ export abstract class Lowering {
   private probe(linear: number, bytes: number, tag: number, entry: number): void {
     const { code } = this;
     this.tlb();
-    code.get(linear).op('i32.wrap_i64').i32Const(12 - Math.log2(TLB_ENTRY.size)).op('i32.shr_u');
-    code.i32Const((TLB_ENTRIES - 1) * TLB_ENTRY.size).op('i32.and').op('i32.add').tee(entry);
+    code
+      .get(linear)
+      .op('i32.wrap_i64')
+      .i32Const(12 - Math.log2(TLB_ENTRY.size))
+      .op('i32.shr_u');
+    code
+      .i32Const((TLB_ENTRIES - 1) * TLB_ENTRY.size)
+      .op('i32.and')
+      .op('i32.add')
+      .tee(entry);
     code.memory('i64.load', tag);
     code.get(linear);
     if (bytes > 1) code.i64Const(BigInt(bytes - 1)).op('i64.add');
@@ -401,7 +412,11 @@ export abstract class Lowering {
       this.compareExchange(statement, host);
     } else {
       // wasm atomics trap on misaligned addresses; those need the other vCPUs stopped.
-      code.get(host).i32Const(bytes - 1).op('i32.and').if(false);
+      code
+        .get(host)
+        .i32Const(bytes - 1)
+        .op('i32.and')
+        .if(false);
       plain();
       code.else();
       this.compareExchange(statement, host);
@@ -468,7 +483,14 @@ export abstract class Lowering {
   private checkTarget(target: Value): void {
     const { code, cpu } = this;
     const local = this.intoLocal(target);
-    code.get(local).i64Const(1n << 47n).op('i64.add').i64Const(48n).op('i64.shr_u').i64Const(0n).op('i64.ne');
+    code
+      .get(local)
+      .i64Const(1n << 47n)
+      .op('i64.add')
+      .i64Const(48n)
+      .op('i64.shr_u')
+      .i64Const(0n)
+      .op('i64.ne');
     code.if(false);
     this.raise(VECTOR_GP, undefined);
     code.end();

@@ -8,11 +8,18 @@
 import { Builder } from '../ir/builder.ts';
 import { FORMS, HANDLER_COUNT, HANDLER_END, HANDLER_UNDEFINED, type Form } from '../isa/forms.ts';
 import { describeInstruction } from '../isa/semantics/index.ts';
-import { CORE_FUNCTIONS, type CoreFunction, type CoreName } from '../layout/core-abi.ts';
+import {
+  CORE_FUNCTIONS,
+  signatureOf,
+  type CoreFunction,
+  type CoreName,
+  type CoreType,
+} from '../layout/core-abi.ts';
 import {
   EXIT_BUDGET,
   EXIT_DECODE,
   EXIT_FETCH_MMIO,
+  EXIT_HOT,
   STATUS_BRANCH,
   STATUS_EXIT,
   STATUS_FAULT,
@@ -51,22 +58,19 @@ const STATUS_FOLLOW = 6;
 
 const MAX_PAGES = 65536;
 
-const RESULT_TYPES: Record<CoreFunction['result'], readonly ValueType[]> = {
-  host: [I32],
-  status: [I32],
-  linear: [I64],
-  value: [I64],
-  checked: [I64],
-  void: [],
-};
+const WASM_TYPES: Record<CoreType, ValueType> = { i32: I32, i64: I64 };
 
 export function generateInterpreter(): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder();
   module.importMemory('env', 'memory', 1, MAX_PAGES);
   const imported = new Map<CoreName, number>();
-  for (const [name, { params, result }] of Object.entries<CoreFunction>(CORE_FUNCTIONS)) {
-    const types = params.map((type): ValueType => (type === 'i32' ? I32 : I64));
-    const signature: Signature = { params: [I32, ...types], results: RESULT_TYPES[result] };
+  const regionTable = module.importTable('env', 'regions', 1);
+  for (const [name, abi] of Object.entries<CoreFunction>(CORE_FUNCTIONS)) {
+    const { params, results } = signatureOf(abi);
+    const signature = {
+      params: params.map((type) => WASM_TYPES[type]),
+      results: results.map((type) => WASM_TYPES[type]),
+    };
     imported.set(name as CoreName, module.importFunction('core', name, signature));
   }
   const conditions = new Map<number, number>();
@@ -75,12 +79,14 @@ export function generateInterpreter(): Uint8Array<ArrayBuffer> {
     condition: (even) => conditions.get(even)!,
   };
   for (const even of [0, 2, 4, 6, 8, 10, 12, 14]) {
-    conditions.set(even, module.declare({ params: [I32], results: [I32] }));
+    const func = module.declare({ params: [I32], results: [I32] });
+    conditions.set(even, func);
+    module.exportFunction(`condition${even}`, func);
   }
   defineConditions(module, functions);
 
   const handlerType: Signature = { params: [I32, I32], results: [I32] };
-  module.table(HANDLER_COUNT);
+  const handlerTable = module.table(HANDLER_COUNT);
   const main = module.declare({ params: [I32, I32], results: [I32] });
   for (const form of FORMS) {
     if (isHot(form)) continue;
@@ -91,7 +97,7 @@ export function generateInterpreter(): Uint8Array<ArrayBuffer> {
   const undefinedHandler = module.declare(handlerType);
   module.define(undefinedHandler, raiseUndefined());
   module.element(HANDLER_UNDEFINED, undefinedHandler);
-  module.define(main, mainLoop(functions, module.type(handlerType)));
+  module.define(main, mainLoop(functions, { type: module.type(handlerType), handlerTable, regionTable }));
   const run = module.declare({ params: [I32], results: [I32] });
   module.define(run, new Code([I32]).get(0).i32Const(0).call(main));
   module.exportFunction('run', run);
@@ -119,15 +125,22 @@ function raiseUndefined(): Code {
 function coldHandler(form: Form, functions: Functions): Code {
   const code = new Code([I32, I32]);
   const status = (value: number) => (): void => void code.i32Const(value).return();
-  const lowering = new HandlerLowering(code, 0, 1, functions, {
-    fault: status(STATUS_FAULT),
-    status: (_code, local) => void code.get(local).return(),
-    branch: status(STATUS_BRANCH),
-    follow: () => {
-      code.if();
-      code.i32Const(STATUS_FOLLOW).return().end();
+  const lowering = new HandlerLowering(
+    code,
+    0,
+    1,
+    functions,
+    {
+      fault: status(STATUS_FAULT),
+      status: (_code, local) => void code.get(local).return(),
+      branch: status(STATUS_BRANCH),
+      follow: () => {
+        code.if();
+        code.i32Const(STATUS_FOLLOW).return().end();
+      },
     },
-  }, new LocalPool(code));
+    new LocalPool(code),
+  );
   lowering.statements(describe(form).finish());
   return code.i32Const(STATUS_NEXT);
 }
@@ -149,7 +162,7 @@ function defineConditions(module: ModuleBuilder, functions: Functions): void {
   /** One case a FLAGS_* kind, in order; each leaves an i32. */
   const byKind = (code: Code, cases: readonly ((code: Code) => void)[]): void => {
     const labels: Label[] = cases.map(() => code.block());
-    kind(code).brTable([...labels].reverse(), labels[0]!);
+    kind(code).brTable(labels.toReversed(), labels[0]!);
     for (const emit of cases) {
       code.end();
       emit(code);
@@ -158,11 +171,13 @@ function defineConditions(module: ModuleBuilder, functions: Functions): void {
     code.unreachable();
   };
   const zero = (code: Code): void => void code.i32Const(0);
-  const compare = (x: number, y: number, op: string) => (code: Code): void => {
-    wide(code, x);
-    wide(code, y);
-    code.op(op);
-  };
+  const compare =
+    (x: number, y: number, op: string) =>
+    (code: Code): void => {
+      wide(code, x);
+      wide(code, y);
+      code.op(op);
+    };
   const storedCarry = (code: Code): void => void code.get(cpu).memory('i32.load', b);
   const kinds = (by: Record<number, (code: Code) => void>): ((code: Code) => void)[] =>
     Array.from({ length: FLAGS_RESULT + 1 }, (_, i) => by[i] ?? zero);
@@ -228,8 +243,7 @@ function defineConditions(module: ModuleBuilder, functions: Functions): void {
     explicitBit(code, bit);
     code.end();
   };
-  const isZero = (code: Code): void =>
-    fromResult(code, 6, () => void wide(code, r).op('i64.eqz'));
+  const isZero = (code: Code): void => fromResult(code, 6, () => void wide(code, r).op('i64.eqz'));
   const isNegative = (code: Code): void =>
     fromResult(code, 7, () => {
       wide(code, r);
@@ -260,8 +274,15 @@ function defineConditions(module: ModuleBuilder, functions: Functions): void {
   });
 }
 
+/** Handlers, (cpu, rec), and regions, (cpu, entry), have the same type. */
+interface Tables {
+  readonly type: number;
+  readonly handlerTable: number;
+  readonly regionTable: number;
+}
+
 /** run(cpu, block): `block` = 0 looks rip up. */
-function mainLoop(functions: Functions, handlerType: number): Code {
+function mainLoop(functions: Functions, tables: Tables): Code {
   const code = new Code([I32, I32]);
   const cpu = 0;
   const block = 1;
@@ -300,6 +321,18 @@ function mainLoop(functions: Functions, handlerType: number): Code {
     code.memory('i64.store', VCPU.at.rip);
   };
 
+  /** rip = address of `block`. */
+  const storeBlockRip = (): void => {
+    code.get(cpu).get(cpu).memory('i64.load', pageRip);
+    code.get(block).memory('i32.load', BLOCK.at.address).i32Const(0xfff).op('i32.and').op('i64.extend_i32_u');
+    code
+      .op('i64.add')
+      .get(cpu)
+      .memory('i64.load', VCPU.at.ripMask)
+      .op('i64.and')
+      .memory('i64.store', VCPU.at.rip);
+  };
+
   const outer = code.loop();
   // Falls out of `lookup` when there is a block to enter.
   const haveBlock = code.block();
@@ -310,14 +343,26 @@ function mainLoop(functions: Functions, handlerType: number): Code {
     exit(EXIT_BUDGET);
     code.end();
     loadRip().tee(rip);
-    code.get(cpu).memory('i64.load', VCPU.at.segEffective + SEG_CS * 8).op('i64.add');
+    code
+      .get(cpu)
+      .memory('i64.load', VCPU.at.segEffective + SEG_CS * 8)
+      .op('i64.add');
     code.get(cpu).memory('i64.load', VCPU.at.linearMask).op('i64.and').tee(linear);
-    code.op('i32.wrap_i64').i32Const(12 - Math.log2(TLB_ENTRY.size)).op('i32.shr_u');
+    code
+      .op('i32.wrap_i64')
+      .i32Const(12 - Math.log2(TLB_ENTRY.size))
+      .op('i32.shr_u');
     code.i32Const((TLB_ENTRIES - 1) * TLB_ENTRY.size).op('i32.and');
     code.get(cpu).memory('i32.load', VCPU.at.tlb).op('i32.add').tee(entry);
     code.memory('i64.load', TLB_ENTRY.at.executeTag);
     code.get(linear).i64Const(-4096n).op('i64.and').op('i64.eq').if(true);
-    code.get(linear).op('i32.wrap_i64').get(entry).memory('i32.load', TLB_ENTRY.at.addend).op('i32.add').set(host);
+    code
+      .get(linear)
+      .op('i32.wrap_i64')
+      .get(entry)
+      .memory('i32.load', TLB_ENTRY.at.addend)
+      .op('i32.add')
+      .set(host);
     code.else();
     code.get(cpu).get(linear).call(functions.core('fetchSlow')).tee(host);
     code.i32Const(1).op('i32.le_u').if(false);
@@ -331,7 +376,14 @@ function mainLoop(functions: Functions, handlerType: number): Code {
     code.br(outer);
     code.end().end();
     // pageRip = rip - offset in page
-    code.get(cpu).get(rip).get(linear).i64Const(0xfffn).op('i64.and').op('i64.sub').memory('i64.store', pageRip);
+    code
+      .get(cpu)
+      .get(rip)
+      .get(linear)
+      .i64Const(0xfffn)
+      .op('i64.and')
+      .op('i64.sub')
+      .memory('i64.store', pageRip);
     // hash = (physical ^ physical >>> 12) & FFFFh
     code.get(host).i32Const(RAM_BASE).op('i32.sub').tee(n);
     code.get(n).i32Const(12).op('i32.shr_u').op('i32.xor').i32Const(0xffff).op('i32.and');
@@ -357,16 +409,51 @@ function mainLoop(functions: Functions, handlerType: number): Code {
   }
   code.end(); // haveBlock
 
-  // --- enter the block
+  // --- enter the block, by its translation if there is one
+  code.get(block).memory('i32.load', BLOCK.at.region).tee(n).if();
+  code.get(cpu).get(cpu).memory('i64.load', VCPU.at.countRegionEntries).i64Const(1n).op('i64.add');
+  code.memory('i64.store', VCPU.at.countRegionEntries);
+  const ran = (): Code =>
+    code.get(cpu).memory('i32.load', VCPU.at.budgetStart).get(cpu).memory('i32.load', VCPU.at.budget).op('i32.sub');
+  ran().set(host);
+  code.get(cpu).get(n).i32Const(0xff).op('i32.and').get(n).i32Const(8).op('i32.shr_u');
+  code.callIndirect(tables.type, tables.regionTable).set(status);
+  code.get(cpu).get(cpu).memory('i64.load', VCPU.at.countRegionInstructions);
+  ran().get(host).op('i32.sub').op('i64.extend_i32_s').op('i64.add').memory('i64.store', VCPU.at.countRegionInstructions);
+  code.i32Const(0).set(block).i32Const(0).set(from);
+  code.get(status).i32Const(STATUS_BRANCH).op('i32.eq').brIf(outer, true);
+  code.get(status).i32Const(STATUS_FAULT_AT_RIP).op('i32.eq').if();
+  code.get(cpu).call(functions.core('deliverException')).i32Const(STATUS_EXIT).op('i32.ne').brIf(outer, true);
+  code.end();
+  code.get(status).i32Const(STATUS_REPEAT).op('i32.eq').brIf(outer);
+  code.get(cpu).memory('i32.load', VCPU.at.exitReason).return();
+  code.end();
   code.get(cpu).memory('i32.load', VCPU.at.budget);
-  code.get(block).memory('i32.load16_u', BLOCK.at.count).op('i32.sub').tee(n).i32Const(0).op('i32.lt_s').if(false);
-  code.get(cpu).get(cpu).memory('i64.load', pageRip);
-  code.get(block).memory('i32.load', BLOCK.at.address).i32Const(0xfff).op('i32.and').op('i64.extend_i32_u');
-  code.op('i64.add').get(cpu).memory('i64.load', VCPU.at.ripMask).op('i64.and').memory('i64.store', VCPU.at.rip);
+  code
+    .get(block)
+    .memory('i32.load16_u', BLOCK.at.count)
+    .op('i32.sub')
+    .tee(n)
+    .i32Const(0)
+    .op('i32.lt_s')
+    .if(false);
+  storeBlockRip();
   exit(EXIT_BUDGET);
   code.end();
+  code
+    .get(block)
+    .get(block)
+    .memory('i32.load', BLOCK.at.heat)
+    .i32Const(1)
+    .op('i32.add')
+    .tee(status)
+    .memory('i32.store', BLOCK.at.heat);
+  code.get(status).get(cpu).memory('i32.load', VCPU.at.jitThreshold).op('i32.eq').if(false);
+  storeBlockRip();
+  code.get(cpu).get(block).memory('i32.store', VCPU.at.exitArg0);
+  exit(EXIT_HOT);
+  code.end();
   code.get(cpu).get(n).memory('i32.store', VCPU.at.budget);
-  code.get(block).get(block).memory('i32.load', BLOCK.at.heat).i32Const(1).op('i32.add').memory('i32.store', BLOCK.at.heat);
   code.get(block).i32Const(BLOCK.size).op('i32.add').set(rec);
 
   const next = code.loop();
@@ -390,23 +477,30 @@ function mainLoop(functions: Functions, handlerType: number): Code {
   );
   for (const form of hot) {
     code.end();
-    const lowering = new HandlerLowering(code, cpu, rec, functions, {
-      fault: () => void code.br(fault),
-      status: (_code, local) => void code.get(local).set(status).br(byStatus),
-      branch: () => void code.br(branch),
-      follow: () => {
-        // Not taken: the end record behind this one has the way on.
-        code.set(n);
-        code.get(rec).get(rec).i32Const(RECORD.size).op('i32.add').get(n).select().set(rec);
-        code.br(follow);
+    const lowering = new HandlerLowering(
+      code,
+      cpu,
+      rec,
+      functions,
+      {
+        fault: () => void code.br(fault),
+        status: (_code, local) => void code.get(local).set(status).br(byStatus),
+        branch: () => void code.br(branch),
+        follow: () => {
+          // Not taken: the end record behind this one has the way on.
+          code.set(n);
+          code.get(rec).get(rec).i32Const(RECORD.size).op('i32.add').get(n).select().set(rec);
+          code.br(follow);
+        },
       },
-    }, pool);
+      pool,
+    );
     lowering.statements(describe(form).finish());
     code.get(rec).i32Const(RECORD.size).op('i32.add').set(rec).br(next);
   }
   code.end(); // cold
   code.get(cpu).get(rec).get(rec).memory('i32.load16_u', RECORD.at.handler);
-  code.callIndirect(handlerType, 0).tee(status).op('i32.eqz').if(true);
+  code.callIndirect(tables.type, tables.handlerTable).tee(status).op('i32.eqz').if(true);
   code.get(rec).i32Const(RECORD.size).op('i32.add').set(rec).br(next);
   code.end();
   code.br(byStatus);
@@ -425,7 +519,15 @@ function mainLoop(functions: Functions, handlerType: number): Code {
   code.get(status).i32Const(STATUS_FAULT).op('i32.eq').if();
   storeOwnRip();
   code.end();
-  code.get(status).i32Const(STATUS_FAULT).op('i32.eq').get(status).i32Const(STATUS_FAULT_AT_RIP).op('i32.eq').op('i32.or').if();
+  code
+    .get(status)
+    .i32Const(STATUS_FAULT)
+    .op('i32.eq')
+    .get(status)
+    .i32Const(STATUS_FAULT_AT_RIP)
+    .op('i32.eq')
+    .op('i32.or')
+    .if();
   refund(0);
   code.get(cpu).call(functions.core('deliverException')).i32Const(STATUS_EXIT).op('i32.eq').if(false);
   code.get(cpu).memory('i32.load', VCPU.at.exitReason).return();
@@ -461,4 +563,3 @@ function mainLoop(functions: Functions, handlerType: number): Code {
   code.unreachable();
   return code;
 }
-

@@ -152,7 +152,12 @@ export class HandlerLowering extends Lowering {
       else code.i64Const(0n).op('i64.lt_s');
       code.else();
       load('i32.load', VCPU.at.flagA);
-      code.i32Const(even === 4 ? 6 : 7).op('i32.shr_u').i32Const(1).op('i32.and').end();
+      code
+        .i32Const(even === 4 ? 6 : 7)
+        .op('i32.shr_u')
+        .i32Const(1)
+        .op('i32.and')
+        .end();
     } else {
       const compare = { 2: 'i64.lt_u', 6: 'i64.le_u', 12: 'i64.lt_s', 14: 'i64.le_s' }[even];
       if (compare) {

@@ -9,6 +9,11 @@ const HOT = new Set(
 /** Whether the form's handler stands inline in the interpreter's loop. */
 export function isHot({ row, operandBits, locked }: Form): boolean {
   if (locked || !HOT.has(row.semantics)) return false;
-  if (row.operands.some(({ letter, size }) => letter === 'O' || (letter === 'fixed' && /^[C-GS]S$|ES/.test(size)))) return false;
+  if (
+    row.operands.some(
+      ({ letter, size }) => letter === 'O' || (letter === 'fixed' && /^[C-GS]S$|ES/.test(size)),
+    )
+  )
+    return false;
   return operandBits !== 16;
 }

@@ -2,13 +2,30 @@
 import { formName, FORMS } from '../isa/forms.ts';
 import type { Form } from '../isa/forms.ts';
 import {
-  MAP_0F, MAP_0F38, MAP_0F3A, MAP_ONE_BYTE, PREFIX_66, PREFIX_F2, PREFIX_F3, PREFIX_NONE,
+  MAP_0F,
+  MAP_0F38,
+  MAP_0F3A,
+  MAP_ONE_BYTE,
+  PREFIX_66,
+  PREFIX_F2,
+  PREFIX_F3,
+  PREFIX_NONE,
 } from '../isa/tables/row.ts';
 import type { Row } from '../isa/tables/row.ts';
 import { NOT_RECORDED } from './vectors-excluded.ts';
 
-const MAP_TEXT: Record<number, string> = { [MAP_ONE_BYTE]: '', [MAP_0F]: '0F.', [MAP_0F38]: '0F38.', [MAP_0F3A]: '0F3A.' };
-const PREFIX_TEXT: Record<number, string> = { [PREFIX_NONE]: 'NP.', [PREFIX_66]: '66.', [PREFIX_F2]: 'F2.', [PREFIX_F3]: 'F3.' };
+const MAP_TEXT: Record<number, string> = {
+  [MAP_ONE_BYTE]: '',
+  [MAP_0F]: '0F.',
+  [MAP_0F38]: '0F38.',
+  [MAP_0F3A]: '0F3A.',
+};
+const PREFIX_TEXT: Record<number, string> = {
+  [PREFIX_NONE]: 'NP.',
+  [PREFIX_66]: '66.',
+  [PREFIX_F2]: 'F2.',
+  [PREFIX_F3]: 'F3.',
+};
 
 function hex(value: number): string {
   return value.toString(16).toUpperCase().padStart(2, '0');
@@ -16,7 +33,12 @@ function hex(value: number): string {
 
 /** The opcode as the table writes it. */
 export function opcodeText(row: Row): string {
-  const modrm = row.modrmByte !== undefined ? `.${hex(row.modrmByte)}` : row.modrmReg !== undefined ? `/${row.modrmReg}` : '';
+  const modrm =
+    row.modrmByte !== undefined
+      ? `.${hex(row.modrmByte)}`
+      : row.modrmReg !== undefined
+        ? `/${row.modrmReg}`
+        : '';
   return `${PREFIX_TEXT[row.prefix] ?? ''}${MAP_TEXT[row.map] ?? ''}${hex(row.opcode)}${modrm}`;
 }
 
@@ -36,7 +58,9 @@ export interface Coverage {
 }
 
 /** `id` of a group: `profile opcode mnemonic ...`, with ` rep` or ` repne` behind it for repeated strings. */
-export function coverage(groups: Iterable<{ readonly id: string; readonly cases: { readonly length: number } }>): Coverage {
+export function coverage(
+  groups: Iterable<{ readonly id: string; readonly cases: { readonly length: number } }>,
+): Coverage {
   const cases = new Map<string, number>();
   const keys = new Set(FORMS.map(formKey));
   for (const group of groups) {
@@ -58,7 +82,8 @@ export function coverage(groups: Iterable<{ readonly id: string; readonly cases:
 /** Forms that the table enumerates and no encoding selects. */
 function unreachable({ row, operandBits }: Form): string | undefined {
   const { attributes } = row;
-  if (operandBits === 64 && attributes.has('i64')) return 'there is no 64-bit operand size outside 64-bit mode';
+  if (operandBits === 64 && attributes.has('i64'))
+    return 'there is no 64-bit operand size outside 64-bit mode';
   if (attributes.has('o64') && (attributes.has('d64') || attributes.has('f64')) && operandBits === 32) {
     return 'the operand size is 64 or 16 in 64-bit mode';
   }
@@ -67,7 +92,9 @@ function unreachable({ row, operandBits }: Form): string | undefined {
 
 export function coverageReport({ forms, cases, excluded, missing }: Coverage): string {
   const total = [...cases.values()].reduce((a, b) => a + b, 0);
-  const lines = [`${cases.size} of ${forms} forms recorded, ${total} cases; ${excluded.length} excluded, ${missing.length} missing`];
+  const lines = [
+    `${cases.size} of ${forms} forms recorded, ${total} cases; ${excluded.length} excluded, ${missing.length} missing`,
+  ];
   for (const [key, count] of cases) lines.push(`${String(count).padStart(6)}  ${key}`);
   for (const [key, reason] of excluded) lines.push(`     -  ${key}: ${reason}`);
   for (const key of missing) lines.push(`  NONE  ${key}`);

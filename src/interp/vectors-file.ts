@@ -18,7 +18,17 @@
  */
 import type { CaseState, Profile } from './vectors-state.ts';
 import {
-  caseSeed, checksumState, CODE_BASE, fillState, FLAG_TF, PROFILES, RESULT, setCode, setMemory, STATE, STOP_BREAKPOINT,
+  caseSeed,
+  checksumState,
+  CODE_BASE,
+  fillState,
+  FLAG_TF,
+  PROFILES,
+  RESULT,
+  setCode,
+  setMemory,
+  STATE,
+  STOP_BREAKPOINT,
 } from './vectors-state.ts';
 
 export const MAGIC = 0x31565456;
@@ -106,7 +116,12 @@ export interface Group {
 }
 
 /** Builds the state that case `index` of a group starts from. */
-export function buildCaseState(state: CaseState, group: Pick<Group, 'seed' | 'profile'>, index: number, input: CaseInput): void {
+export function buildCaseState(
+  state: CaseState,
+  group: Pick<Group, 'seed' | 'profile'>,
+  index: number,
+  input: CaseInput,
+): void {
   fillState(state, caseSeed(group.seed, index), group.profile);
   for (const set of input.registers) applySet(state, set);
   for (const set of input.memory) setMemory(state, set.linear, set.bytes);
@@ -231,14 +246,18 @@ function nextRip(state: CaseState, vector: number): bigint {
 }
 
 /** Reads the recorder's report of one case. */
-export function parseResult(state: CaseState, buffer: Uint8Array, at: number): { outcome: CaseOutcome; end: number } {
+export function parseResult(
+  state: CaseState,
+  buffer: Uint8Array,
+  at: number,
+): { outcome: CaseOutcome; end: number } {
   const view = new DataView(buffer.buffer, buffer.byteOffset + at);
   const u64 = (offset: number): bigint => view.getBigUint64(offset, true);
   const vector = view.getInt32(RESULT.vector, true);
   const profile = PROFILES[state.bytes[STATE.profile]!]!;
   const memory: MemorySet[] = [];
   const end = RESULT.size + view.getUint32(RESULT.memoryBytes, true);
-  for (let i = RESULT.size; i < end; ) {
+  for (let i = RESULT.size; i < end;) {
     const length = view.getUint32(i + 4, true);
     memory.push({ linear: view.getUint32(i, true), bytes: buffer.slice(at + i + 8, at + i + 8 + length) });
     i += 8 + length;
@@ -296,7 +315,10 @@ export interface GroupHeader {
 }
 
 /** Writes groups; `states` are rebuilt here, so that what is checked and delta-coded is what a reader will build. */
-export function encodeFile(groups: readonly (GroupHeader & { readonly cases: readonly RecordedCase[] })[], state: CaseState): Uint8Array {
+export function encodeFile(
+  groups: readonly (GroupHeader & { readonly cases: readonly RecordedCase[] })[],
+  state: CaseState,
+): Uint8Array {
   const w = new Writer();
   w.u32(MAGIC);
   for (const group of groups) {
@@ -330,14 +352,20 @@ function encodeCase(w: Writer, group: GroupHeader, c: RecordedCase, state: CaseS
   const fsw = view.getUint16(STATE.fsw, true);
   const segmentMask = outcome.selectors.reduce((m, s, i) => (s === selectors[i] ? m : m | (1 << i)), 0);
   const basesChanged =
-    profile.mode === 64 && (outcome.fsBase !== BigInt(profile.fsBase) || outcome.gsBase !== BigInt(profile.gsBase));
+    profile.mode === 64 &&
+    (outcome.fsBase !== BigInt(profile.fsBase) || outcome.gsBase !== BigInt(profile.gsBase));
   const flags =
     (input.registers.length + input.memory.length > 0 ? HAS_SETS : 0) |
     (outcome.vector >= 0 ? HAS_EXCEPTION : 0) |
     (outcome.rip !== expectedRip ? HAS_RIP : 0) |
     (outcome.memory.length > 0 ? HAS_MEMORY : 0) |
     (outcome.xmm.length > 0 || outcome.mxcsr !== mxcsr ? HAS_XMM : 0) |
-    (outcome.st.length > 0 || outcome.fcw !== fcw || outcome.fsw !== fsw || outcome.ftw !== state.bytes[STATE.ftw] ? HAS_FPU : 0) |
+    (outcome.st.length > 0 ||
+    outcome.fcw !== fcw ||
+    outcome.fsw !== fsw ||
+    outcome.ftw !== state.bytes[STATE.ftw]
+      ? HAS_FPU
+      : 0) |
     (segmentMask !== 0 || basesChanged ? HAS_SEGMENTS : 0) |
     (input.breakpointStop ? HAS_BREAKPOINT_STOP : 0);
   w.u8(flags);
@@ -408,7 +436,8 @@ function writeVectors(w: Writer, changed: readonly ChangedVector[]): void {
 function readVectors(r: Reader, size: number): ChangedVector[] {
   const mask = r.leb();
   const changed: ChangedVector[] = [];
-  for (let index = 0; index < 16; index++) if (mask & (1 << index)) changed.push({ index, bytes: r.bytes(size) });
+  for (let index = 0; index < 16; index++)
+    if (mask & (1 << index)) changed.push({ index, bytes: r.bytes(size) });
   return changed;
 }
 
@@ -438,7 +467,8 @@ export function decodeFile(bytes: Uint8Array, state: CaseState): Group[] {
       cases.push(decodeCase(r, header, state));
       sum = checksumState(sum, state);
     }
-    if (sum >>> 0 !== checksum) throw new Error(`vectors: the inputs of '${header.id}' are not those recorded: record again`);
+    if (sum >>> 0 !== checksum)
+      throw new Error(`vectors: the inputs of '${header.id}' are not those recorded: record again`);
     groups.push({ ...header, checksum, cases });
   }
   return groups;
@@ -461,7 +491,11 @@ function decodeCase(r: Reader, group: GroupHeader, state: CaseState): RecordedCa
     }
   }
   const input: CaseInput = {
-    code, codeLinear, registers, memory: memorySets, breakpointStop: (flags & HAS_BREAKPOINT_STOP) !== 0,
+    code,
+    codeLinear,
+    registers,
+    memory: memorySets,
+    breakpointStop: (flags & HAS_BREAKPOINT_STOP) !== 0,
   };
   buildCaseState(state, group, index, input);
   const { view } = state;
@@ -512,6 +546,23 @@ function decodeCase(r: Reader, group: GroupHeader, state: CaseState): RecordedCa
   return {
     index,
     input,
-    outcome: { vector, error, cr2, rip, gpr, eflags, memory, xmm, mxcsr, fcw, fsw, ftw, st, selectors, fsBase, gsBase },
+    outcome: {
+      vector,
+      error,
+      cr2,
+      rip,
+      gpr,
+      eflags,
+      memory,
+      xmm,
+      mxcsr,
+      fcw,
+      fsw,
+      ftw,
+      st,
+      selectors,
+      fsBase,
+      gsBase,
+    },
   };
 }

@@ -123,30 +123,106 @@ export const USER_CS64 = 0x33;
 
 export const PROFILES: readonly Profile[] = [
   {
-    name: '64', mode: 64, stack: 64, cs: USER_CS64, ss: USER_DS, ds: USER_DS, es: USER_DS, fs: 0, gs: 0,
-    csBase: 0, ssBase: 0, dsBase: 0, esBase: 0, fsBase: 0x12345, gsBase: 0x1ffff000,
+    name: '64',
+    mode: 64,
+    stack: 64,
+    cs: USER_CS64,
+    ss: USER_DS,
+    ds: USER_DS,
+    es: USER_DS,
+    fs: 0,
+    gs: 0,
+    csBase: 0,
+    ssBase: 0,
+    dsBase: 0,
+    esBase: 0,
+    fsBase: 0x12345,
+    gsBase: 0x1ffff000,
   },
   {
-    name: '32', mode: 32, stack: 32, cs: USER_CS32, ss: USER_DS, ds: USER_DS, es: USER_DS, fs: 0x1f, gs: 0x27,
-    csBase: 0, ssBase: 0, dsBase: 0, esBase: 0, fsBase: 0x01000000, gsBase: DATA_BASE_16,
+    name: '32',
+    mode: 32,
+    stack: 32,
+    cs: USER_CS32,
+    ss: USER_DS,
+    ds: USER_DS,
+    es: USER_DS,
+    fs: 0x1f,
+    gs: 0x27,
+    csBase: 0,
+    ssBase: 0,
+    dsBase: 0,
+    esBase: 0,
+    fsBase: 0x01000000,
+    gsBase: DATA_BASE_16,
   },
   {
-    name: '16', mode: 16, stack: 16, cs: 0x07, ss: 0x17, ds: 0x0f, es: 0x0f, fs: 0x1f, gs: 0x27,
-    csBase: CODE_BASE, ssBase: STACK_BASE_16, dsBase: DATA_BASE_16, esBase: DATA_BASE_16,
-    fsBase: 0x01000000, gsBase: DATA_BASE_16,
+    name: '16',
+    mode: 16,
+    stack: 16,
+    cs: 0x07,
+    ss: 0x17,
+    ds: 0x0f,
+    es: 0x0f,
+    fs: 0x1f,
+    gs: 0x27,
+    csBase: CODE_BASE,
+    ssBase: STACK_BASE_16,
+    dsBase: DATA_BASE_16,
+    esBase: DATA_BASE_16,
+    fsBase: 0x01000000,
+    gsBase: DATA_BASE_16,
   },
   {
-    name: '32-limits', mode: 32, stack: 32, cs: 0x67, ss: 0x6f, ds: 0x27, es: 0x2f, fs: 0x3f, gs: 0x6f,
-    csBase: CODE_BASE, ssBase: STACK_BASE_16, dsBase: DATA_BASE_16, esBase: DATA_BASE_16,
-    fsBase: 0, gsBase: STACK_BASE_16,
+    name: '32-limits',
+    mode: 32,
+    stack: 32,
+    cs: 0x67,
+    ss: 0x6f,
+    ds: 0x27,
+    es: 0x2f,
+    fs: 0x3f,
+    gs: 0x6f,
+    csBase: CODE_BASE,
+    ssBase: STACK_BASE_16,
+    dsBase: DATA_BASE_16,
+    esBase: DATA_BASE_16,
+    fsBase: 0,
+    gsBase: STACK_BASE_16,
   },
   {
-    name: '16-stack32', mode: 16, stack: 32, cs: 0x07, ss: USER_DS, ds: 0x27, es: 0x0f, fs: 0, gs: 0x2f,
-    csBase: CODE_BASE, ssBase: 0, dsBase: DATA_BASE_16, esBase: DATA_BASE_16, fsBase: 0, gsBase: DATA_BASE_16,
+    name: '16-stack32',
+    mode: 16,
+    stack: 32,
+    cs: 0x07,
+    ss: USER_DS,
+    ds: 0x27,
+    es: 0x0f,
+    fs: 0,
+    gs: 0x2f,
+    csBase: CODE_BASE,
+    ssBase: 0,
+    dsBase: DATA_BASE_16,
+    esBase: DATA_BASE_16,
+    fsBase: 0,
+    gsBase: DATA_BASE_16,
   },
   {
-    name: '32-stack16', mode: 32, stack: 16, cs: 0x37, ss: 0x77, ds: USER_DS, es: 0x2f, fs: 0x0f, gs: 0x1f,
-    csBase: 0, ssBase: STACK_BASE_16, dsBase: 0, esBase: DATA_BASE_16, fsBase: DATA_BASE_16, gsBase: 0x01000000,
+    name: '32-stack16',
+    mode: 32,
+    stack: 16,
+    cs: 0x37,
+    ss: 0x77,
+    ds: USER_DS,
+    es: 0x2f,
+    fs: 0x0f,
+    gs: 0x1f,
+    csBase: 0,
+    ssBase: STACK_BASE_16,
+    dsBase: 0,
+    esBase: DATA_BASE_16,
+    fsBase: DATA_BASE_16,
+    gsBase: 0x01000000,
   },
 ];
 
@@ -291,13 +367,15 @@ function pattern(bits: number): number {
 
 /** Single precision: zeros, ones, infinities, quiet and signalling NaNs, denormals, extremes of the ranges. */
 const SINGLES = [
-  0, 0x80000000, 0x3f800000, 0xbf800000, 0x7f800000, 0xff800000, 0x7fc00000, 0xffc12345, 0x7f800001, 0xffa00000,
-  1, 0x807fffff, 0x00800000, 0x7f7fffff, 0x4f000000, 0xcf000000, 0x5f000000, 0x3f000000, 0x40490fdb, 0x3effffff,
+  0, 0x80000000, 0x3f800000, 0xbf800000, 0x7f800000, 0xff800000, 0x7fc00000, 0xffc12345, 0x7f800001,
+  0xffa00000, 1, 0x807fffff, 0x00800000, 0x7f7fffff, 0x4f000000, 0xcf000000, 0x5f000000, 0x3f000000,
+  0x40490fdb, 0x3effffff,
 ];
 /** The high words of such doubles; the low word is 0, 1 or all ones. */
 const DOUBLES = [
-  0, 0x80000000, 0x3ff00000, 0xbff00000, 0x7ff00000, 0xfff00000, 0x7ff80000, 0xfff81234, 0x00100000, 0x7fefffff,
-  0x41dfffff, 0x41e00000, 0xc1e00000, 0x43e00000, 0xc3e00000, 0x3fe00000, 0x400921fb, 0x381fffff, 0x47efffff, 0x36a00000,
+  0, 0x80000000, 0x3ff00000, 0xbff00000, 0x7ff00000, 0xfff00000, 0x7ff80000, 0xfff81234, 0x00100000,
+  0x7fefffff, 0x41dfffff, 0x41e00000, 0xc1e00000, 0x43e00000, 0xc3e00000, 0x3fe00000, 0x400921fb, 0x381fffff,
+  0x47efffff, 0x36a00000,
 ];
 
 /** Writes 16 bytes for an XMM register at word `at`: packed singles, packed doubles or integers. */
@@ -326,11 +404,30 @@ export function pickVector(random: Random, words: Uint32Array, at: number): void
 
 /** Sign and exponent, then the high word of the significand; the low word is 0, 1, all ones or random. */
 const EXTENDED: readonly (readonly [number, number])[] = [
-  [0, 0], [0x8000, 0], [0x3fff, 0x80000000], [0xbfff, 0x80000000], [0x7fff, 0x80000000], [0xffff, 0x80000000],
-  [0x7fff, 0xc0000000], [0xffff, 0xc0000000], [0x7fff, 0xa0000000], [0, 0x00000001], [0x8000, 0x7fffffff],
-  [0, 0x80000000], [0x7ffe, 0xffffffff], [0x0001, 0x80000000], [0x3ffe, 0x80000000], [0x4000, 0xc90fdaa2],
-  [0x401e, 0x80000000], [0xc01e, 0x80000000], [0x403e, 0x80000000], [0xc03e, 0x80000000], [0x400d, 0xffff8000],
-  [0x3fff, 0], [0x7fff, 0], [0x4005, 0x12345678],
+  [0, 0],
+  [0x8000, 0],
+  [0x3fff, 0x80000000],
+  [0xbfff, 0x80000000],
+  [0x7fff, 0x80000000],
+  [0xffff, 0x80000000],
+  [0x7fff, 0xc0000000],
+  [0xffff, 0xc0000000],
+  [0x7fff, 0xa0000000],
+  [0, 0x00000001],
+  [0x8000, 0x7fffffff],
+  [0, 0x80000000],
+  [0x7ffe, 0xffffffff],
+  [0x0001, 0x80000000],
+  [0x3ffe, 0x80000000],
+  [0x4000, 0xc90fdaa2],
+  [0x401e, 0x80000000],
+  [0xc01e, 0x80000000],
+  [0x403e, 0x80000000],
+  [0xc03e, 0x80000000],
+  [0x400d, 0xffff8000],
+  [0x3fff, 0],
+  [0x7fff, 0],
+  [0x4005, 0x12345678],
 ];
 
 function pickExtended(random: Random, words: Uint32Array, at: number): void {
@@ -392,7 +489,11 @@ export function fillState(state: CaseState, seed: number, profileIndex: number):
   } else view.setUint32(STATE.gpr + 36, 0, true);
 
   const f = random.next();
-  view.setUint32(STATE.eflags, FLAGS_FIXED | (f & CF_PF_AF_ZF_SF_OF) | ((f & 0x30000) === 0 ? FLAG_DF : 0), true);
+  view.setUint32(
+    STATE.eflags,
+    FLAGS_FIXED | (f & CF_PF_AF_ZF_SF_OF) | ((f & 0x30000) === 0 ? FLAG_DF : 0),
+    true,
+  );
 
   const m = random.next();
   // All exceptions masked in 3 of 4 cases; else random masks. Rounding, FTZ and DAZ at random, flags too.
@@ -405,7 +506,8 @@ export function fillState(state: CaseState, seed: number, profileIndex: number):
   const x = random.next();
   // FCW: masks as above, precision control extended more often than not, rounding at random.
   const precision = (x & 12) !== 0 ? 0x300 : [0, 0x200, 0x300, 0x100][(x >>> 4) & 3]!;
-  const fcw = 0x40 | ((x & 3) === 0 ? (x >>> 8) & 0x3f : 0x3f) | precision | ((x & 64) === 0 ? 0 : (x >>> 4) & 0xc00);
+  const fcw =
+    0x40 | ((x & 3) === 0 ? (x >>> 8) & 0x3f : 0x3f) | precision | ((x & 64) === 0 ? 0 : (x >>> 4) & 0xc00);
   view.setUint16(STATE.fcw, fcw, true);
   const y = random.next();
   // FSW: TOP and condition codes at random; sticky flags only where they are masked, so that nothing is pending.
@@ -442,7 +544,8 @@ export function setMemory(state: CaseState, linear: number, data: Uint8Array): v
   for (let i = 0; i < data.length; i++) {
     for (let w = 0; w < WINDOWS.length; w++) {
       const offset = linear + i - WINDOWS[w]!;
-      if (offset >= 0 && offset < WINDOW_BYTES) state.bytes[STATE.windows + w * WINDOW_BYTES + offset] = data[i]!;
+      if (offset >= 0 && offset < WINDOW_BYTES)
+        state.bytes[STATE.windows + w * WINDOW_BYTES + offset] = data[i]!;
     }
   }
 }

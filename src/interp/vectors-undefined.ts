@@ -156,9 +156,19 @@ export const TOLERATED_ON_FAULT: Readonly<Record<string, readonly Tolerance[]>> 
   fxrstor: ['address', 'order'],
   x87mem: ['memory', 'address', 'order'],
   cmps: ['order'],
+  // Zen enters MMX state first, and names the first byte of the operand, stored or not.
+  maskmovq: ['address', 'registers'],
+  maskmovdqu: ['address'],
   // Zen reads for reading and then writes; a read-modify-write here faults as a write at once.
   arpl: ['address', 'order'],
   // Zen pushes before it checks the target against the limit.
   call: ['memory', 'order'],
   callTo: ['memory', 'order'],
 };
+
+/**
+ * Approximations: AMD and Intel differ, and both promise a relative error of at most 1.5 * 2^-12 (APM vol. 4, RCPPS,
+ * RSQRTPS), so that two of them differ by twice that. Zeros, infinities and NaNs are exact.
+ */
+export const APPROXIMATE: ReadonlySet<string> = new Set(['rcpps', 'rcpss', 'rsqrtps', 'rsqrtss']);
+export const APPROXIMATION_ERROR = 3 / 4096;

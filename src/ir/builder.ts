@@ -26,11 +26,18 @@ export class Builder {
     return this.statements;
   }
 
+  /** The statements since the last call; temporaries go on being numbered. */
+  take(): Statement[] {
+    const taken = this.statements;
+    this.statements = [];
+    return taken;
+  }
+
   push(statement: Statement): void {
     this.statements.push(statement);
   }
 
-  temp<T extends Type>(type: T): Temp {
+  temp(type: Type): Temp {
     return { kind: 'temp', type, id: this.nextTemp++ };
   }
 
@@ -67,7 +74,7 @@ export class Builder {
     this.statements = elsePart;
     otherwise?.();
     this.statements = outer;
-    this.push({ kind: 'if', condition, then: thenPart, else: elsePart, likely });
+    this.push({ kind: 'if', condition, yes: thenPart, no: elsePart, likely });
   }
 
   // --- values

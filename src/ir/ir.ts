@@ -51,8 +51,8 @@ export type Statement =
   | {
       readonly kind: 'if';
       readonly condition: Value;
-      readonly then: Statement[];
-      readonly else: Statement[];
+      readonly yes: Statement[];
+      readonly no: Statement[];
       readonly likely: boolean | undefined;
     }
   /** A field of the vCPU block; `op` is the load or store operator. */
@@ -164,7 +164,7 @@ export function resultType(op: string): Type {
   const prefix = op.slice(0, dot);
   const name = op.slice(dot + 1);
   if (prefix === 'i32' || prefix === 'i64' || prefix === 'f32' || prefix === 'f64') {
-    return /^(eqz|eq|ne|lt|gt|le|ge)(_[su])?$/.test(name) ? 'i32' : (prefix as Type);
+    return /^(eqz|eq|ne|lt|gt|le|ge)(_[su])?$/.test(name) ? 'i32' : prefix;
   }
   if (/^(all_true|any_true|bitmask)$/.test(name)) return 'i32';
   if (name.startsWith('extract_lane')) {

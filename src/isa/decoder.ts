@@ -92,7 +92,9 @@ const byOpcode: (readonly Prepared[] | undefined)[] = [];
   // A row with a mandatory prefix wins over one that takes any.
   for (const [key, list] of lists.entries()) {
     if (!list) continue;
-    byOpcode[key] = list.toSorted((a, b) => Number(a.row.prefix === PREFIX_ANY) - Number(b.row.prefix === PREFIX_ANY));
+    byOpcode[key] = list.toSorted(
+      (a, b) => Number(a.row.prefix === PREFIX_ANY) - Number(b.row.prefix === PREFIX_ANY),
+    );
   }
 }
 
@@ -144,7 +146,8 @@ export class Decoder {
 
     this.instruction(mode, pageOffset, start);
     if (this.short) {
-      if (end - start > MAX_LENGTH || this.end - start === MAX_LENGTH) return this.undefined(MAX_LENGTH, VECTOR_GP);
+      if (end - start > MAX_LENGTH || this.end - start === MAX_LENGTH)
+        return this.undefined(MAX_LENGTH, VECTOR_GP);
       out.length = 0;
       return out;
     }
@@ -257,7 +260,13 @@ export class Decoder {
     } else {
       operandBits = (codeSize === MODE_CODE16) === operandOverride ? 32 : 16;
     }
-    const addressSize = is64 ? (addressOverride ? 1 : 2) : (codeSize === MODE_CODE16) === addressOverride ? 1 : 0;
+    const addressSize = is64
+      ? addressOverride
+        ? 1
+        : 2
+      : (codeSize === MODE_CODE16) === addressOverride
+        ? 1
+        : 0;
 
     let memory = false;
     let defaultSegment = SEG_DS;
@@ -323,7 +332,8 @@ export class Decoder {
         this.immediate(size, operandBits, immediateShift);
         immediateShift += sizeBits(size, operandBits);
       } else if (letter === 'J') {
-        const displacement = size === 'b' ? this.s8() : operandBits === 16 ? (this.u16() << 16) >> 16 : this.s32();
+        const displacement =
+          size === 'b' ? this.s8() : operandBits === 16 ? (this.u16() << 16) >> 16 : this.s32();
         out.disp = (pageOffset + (this.at - start) + displacement) | 0;
         out.reg = operandBits === 16 ? 16 : 0;
         const inPage = out.disp >= 0 && out.disp < 4096;
@@ -339,7 +349,7 @@ export class Decoder {
     }
     if (this.short) return;
     if (prepared.rep) out.imm = rep;
-    if (prepared.opcodeInImmediate) out.imm = (opcode << 8) | modrm;
+    if (prepared.opcodeInImmediate) out.imm = ((this.at - start) << 16) | (opcode << 8) | modrm;
     out.ends = prepared.ends;
     out.handler = handlerFor(prepared.index, operandBits, memory || offsetOperand, lock);
   }

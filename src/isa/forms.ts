@@ -22,7 +22,8 @@ const FIRST_FORM = 3;
 /** The sizes in bits for which a row has separate forms. */
 export function operandSizes(row: Row): readonly number[] {
   const sizes = row.operands.map(({ size }) => size);
-  const any = row.attributes.has('os') || sizes.some((size) => ['v', 'z', 'p', 'bs', 'rAX', 'eAX'].includes(size));
+  const any =
+    row.attributes.has('os') || sizes.some((size) => ['v', 'z', 'p', 'bs', 'rAX', 'eAX'].includes(size));
   if (any) return row.attributes.has('o64') && row.attributes.has('f64') ? [64] : [16, 32, 64];
   return sizes.includes('y') || row.attributes.has('y') ? [32, 64] : [0];
 }
@@ -32,10 +33,13 @@ function enumerate(): Form[] {
   ROWS.forEach((row, rowIndex) => {
     const rm = rmOperand(row);
     const memoryKinds =
-      rm === undefined ? [row.operands.some(({ letter }) => letter === 'M' || letter === 'O')]
-      : rm.letter === 'M' ? [true]
-      : 'RUN'.includes(rm.letter) ? [false]
-      : [false, true];
+      rm === undefined
+        ? [row.operands.some(({ letter }) => letter === 'M' || letter === 'O')]
+        : rm.letter === 'M'
+          ? [true]
+          : 'RUN'.includes(rm.letter)
+            ? [false]
+            : [false, true];
     for (const operandBits of operandSizes(row)) {
       for (const memory of memoryKinds) {
         const lockable = row.attributes.has('lock') && memory;
@@ -75,7 +79,6 @@ export function handlerFor(rowIndex: number, operandBits: number, memory: boolea
   const id = formIds[rowIndex * SLOTS + (operandBits >> 5) * 4 + (memory ? 2 : 0) + (locked ? 1 : 0)]!;
   return id === 0 ? HANDLER_UNDEFINED : id;
 }
-
 
 /** How the form reads in reports: `add Ev,Gv 32 mem lock`. */
 export function formName({ row, operandBits, memory, locked }: Form): string {

@@ -282,7 +282,9 @@ function operandOf(s: Builder, site: Site, { letter, size }: OperandSpec): Opera
     case 'I': {
       // Iz is at most 32 bits in the code but as wide as the operation once sign-extended.
       const width = size === 'z' ? operandBits : bits;
-      return new ConstantOperand(s, width, (b) => (bits === 64 && size === 'v' ? site.immediate64(b) : site.immediate(b)));
+      return new ConstantOperand(s, width, (b) =>
+        bits === 64 && size === 'v' ? site.immediate64(b) : site.immediate(b),
+      );
     }
     case 'O':
       return new MemoryOperand(s, site, bits, site.immediate64(s));
@@ -306,7 +308,8 @@ function numbered(s: Builder, site: Site): Operand {
 
 function fixedOperand(s: Builder, name: string, operandBits: number): Operand {
   if (name === '1') return new ConstantOperand(s, 8, (b) => b.i64(1));
-  if (name === 'rAX' || name === 'eAX') return new RegisterOperand(s, general(0), sizeBits(name, operandBits));
+  if (name === 'rAX' || name === 'eAX')
+    return new RegisterOperand(s, general(0), sizeBits(name, operandBits));
   const register = GENERAL[name];
   if (register) return new RegisterOperand(s, general(register[0]), register[1]);
   const segment = SEGMENT_NAMES.indexOf(name);

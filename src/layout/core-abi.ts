@@ -16,6 +16,23 @@ export interface CoreFunction {
   readonly result: CoreResult;
 }
 
+const RESULT_TYPES: Readonly<Record<CoreResult, readonly CoreType[]>> = {
+  host: ['i32'],
+  status: ['i32'],
+  linear: ['i64'],
+  value: ['i64'],
+  checked: ['i64'],
+  void: [],
+};
+
+/** The WebAssembly signature, `cpu` included. */
+export function signatureOf({ params, result }: CoreFunction): {
+  readonly params: readonly CoreType[];
+  readonly results: readonly CoreType[];
+} {
+  return { params: ['i32', ...params], results: RESULT_TYPES[result] };
+}
+
 function fn(result: CoreResult, ...params: CoreType[]): CoreFunction {
   return { params, result };
 }
@@ -129,9 +146,9 @@ export const CORE_FUNCTIONS = {
   fxrstor: fn('status', 'i64', 'i32', 'i32'),
   xsave: fn('status', 'i64', 'i32', 'i32'),
   xrstor: fn('status', 'i64', 'i32', 'i32'),
-  /** (opcode byte D8h-DFh << 8 | ModRM byte): x87 with register operands. */
+  /** (instruction length << 16 | opcode byte D8h-DFh << 8 | ModRM byte): x87 with register operands. */
   x87Register: fn('status', 'i32'),
-  /** (opcode byte << 8 | ModRM byte, linear address, segment, operand size in bytes): x87 with a memory operand. */
+  /** (the same code, linear address, segment, operand size in bytes): x87 with a memory operand. */
   x87Memory: fn('status', 'i32', 'i64', 'i32', 'i32'),
   /** (linear, segment) */
   loadMxcsr: fn('status', 'i64', 'i32'),

@@ -164,6 +164,8 @@ export const VCPU = struct({
   /** A20: all ones, or bit 20 clear. */
   a20Mask: 'u32',
 
+  /** Entries after which a block is reported hot (EXIT_HOT); FFFFFFFFh: never. Survives a reset. */
+  jitThreshold: 'u32',
   /** FPU_BLOCKED_* bits: instruction groups that would raise #NM or #UD; kept by updateMode. */
   fpuBlocked: 'u32',
   xmm: ['v128', 16],
@@ -191,6 +193,10 @@ export const VCPU = struct({
   countInterrupts: 'u64',
   countInvalidations: 'u64',
   countUndefined: 'u64',
+  /** Calls of translated regions. */
+  countRegionEntries: 'u64',
+  /** Instructions executed in them. */
+  countRegionInstructions: 'u64',
 
   /**
    * Where INVLPG has to look for other pieces of a large page: bit (context * 8 + linear bits 21-23)
@@ -259,7 +265,7 @@ export const BLOCK = struct({
   bytes: 'u16',
   /** Entries so far. */
   heat: 'u32',
-  /** Index of translated code, or 0. */
+  /** Translated code that covers it, or 0: slot in the table of regions << 8 | number of the entry. */
   region: 'u32',
   pad: 'u32',
 });

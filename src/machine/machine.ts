@@ -233,6 +233,7 @@ export class Machine {
         ramBytes: config.memoryBytes,
         vcpus: config.cpus,
         timeOrigin: performance.timeOrigin,
+        jit: config.jit === 'on',
         coreModule,
         interpreterModule,
         serialPorts: config.serial.filter((backend) => backend !== 'none').length,

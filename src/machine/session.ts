@@ -1,4 +1,5 @@
 /** One run of a machine from start to its end, with the figures that the runner writes down. */
+import { isLegal } from '../control/commands.ts';
 import type { MachineStats } from '../control/stats.ts';
 import type { MachineStatus } from '../control/status.ts';
 import type { VcpuFigures } from '../control/vcpu-control.ts';
@@ -34,6 +35,8 @@ export class Session {
   readonly #options: SessionOptions;
   #firstOutput: number | undefined;
   #untilSeen: number | undefined;
+  /** Typed before the machine ran. */
+  #early: Uint8Array[] = [];
   #finish: ((ended: SessionResult['ended']) => void) | undefined;
 
   constructor(options: SessionOptions) {
@@ -61,6 +64,7 @@ export class Session {
           }
           break;
         case 'status':
+          if (event.status.state === 'running') this.#sendEarly();
           if (['off', 'shutdown', 'crashed'].includes(event.status.state)) this.#finish?.('by-itself');
           break;
         case 'reset':
@@ -78,8 +82,17 @@ export class Session {
     return result;
   }
 
+  /** Input for COM1; what comes before the machine runs waits until it does. */
   send(bytes: Uint8Array): void {
-    void this.#machine.execute({ kind: 'serialInput', bytes });
+    if (isLegal('serialInput', this.#machine.status.state)) {
+      void this.#machine.execute({ kind: 'serialInput', bytes });
+    } else this.#early.push(bytes);
+  }
+
+  #sendEarly(): void {
+    const early = this.#early;
+    this.#early = [];
+    for (const bytes of early) void this.#machine.execute({ kind: 'serialInput', bytes });
   }
 
   /** Ends the run. */

@@ -68,6 +68,16 @@ describe('guest memory', () => {
     expect(memory.read(RAM_BYTES - 4, 5)).toBeUndefined();
   });
 
+  it('publishes and loads aligned words only', () => {
+    expect([memory.storeU16(0x1002, 0xbeef), memory.loadU16(0x1002), memory.isDirty(1)]).toEqual([
+      true,
+      0xbeef,
+      true,
+    ]);
+    expect([memory.storeU16(0x1003, 1), memory.loadU16(0x1003)]).toEqual([false, undefined]);
+    expect([memory.storeU16(RAM_BYTES, 1), memory.loadU16(RAM_BYTES)]).toEqual([false, undefined]);
+  });
+
   it('marks every page that a write touches as dirty', () => {
     memory.write(0x2fff, new Uint8Array(0x1002));
     expect([1, 2, 3, 4, 5].map((page) => memory.isDirty(page))).toEqual([false, true, true, true, false]);
@@ -88,6 +98,14 @@ describe('guest memory', () => {
       [0x5fff, 1],
       [0x5f00, 0x100],
     ]);
+  });
+
+  it('accounts for what was written through a view', () => {
+    views.u32[(CODE_BITMAP_BASE >>> 2) + 6 * 2] = 1;
+    memory.wroteView(0x6000, 0x2000);
+    memory.wroteView(RAM_BYTES, 1);
+    expect([memory.isDirty(6), memory.isDirty(7), memory.isDirty(8)]).toEqual([true, true, false]);
+    expect(codeWrites).toEqual([[0x6000, 0x1000]]);
   });
 
   it('accounts for a write in place even if the writer fails', () => {

@@ -50,6 +50,13 @@ export class GuestMemory {
     return this.isRam(gpa, 2) ? this.#views.data.getUint16(RAM_BASE + gpa, true) : undefined;
   }
 
+  /** An aligned word that a vCPU publishes (a ring's index): what it wrote before is visible to reads after this. */
+  loadU16(gpa: number): number | undefined {
+    if (!this.isRam(gpa, 2) || (gpa & 1) !== 0) return undefined;
+    // Acquire, and ordered after every storeU16 of this thread before it.
+    return Atomics.load(this.#views.u16, (RAM_BASE + gpa) >>> 1);
+  }
+
   readU32(gpa: number): number | undefined {
     return this.isRam(gpa, 4) ? this.#views.data.getUint32(RAM_BASE + gpa, true) : undefined;
   }
@@ -90,6 +97,15 @@ export class GuestMemory {
     return true;
   }
 
+  /** Publishes: everything that this thread wrote before is visible to a vCPU that sees the new value. */
+  storeU16(gpa: number, value: number): boolean {
+    if (!this.isRam(gpa, 2) || (gpa & 1) !== 0) return false;
+    // Release, and ordered before every loadU16 of this thread after it.
+    Atomics.store(this.#views.u16, (RAM_BASE + gpa) >>> 1, value);
+    this.#written(gpa, 2);
+    return true;
+  }
+
   writeU32(gpa: number, value: number): boolean {
     if (!this.isRam(gpa, 4)) return false;
     this.#views.data.setUint32(RAM_BASE + gpa, value, true);
@@ -118,6 +134,11 @@ export class GuestMemory {
       this.#written(gpa, bytes);
     }
     return true;
+  }
+
+  /** Accounts for a write that somebody made through a `view`, once it is in memory. */
+  wroteView(gpa: number, bytes: number): void {
+    if (this.isRam(gpa, bytes)) this.#written(gpa, bytes);
   }
 
   /** True if the page was written by a device or a vCPU since its bit was cleared. */

@@ -16,6 +16,8 @@ export class BlockDecoder {
   readonly #core: CoreExports;
   readonly #cpu: number;
   readonly #decoder = new Decoder();
+  /** Called after all blocks were forgotten because the arena was full. */
+  onFlush: () => void = () => {};
   /** Holds an instruction whose bytes come from two pages. */
   readonly #joined = new Uint8Array(2 * MAX_LENGTH);
 
@@ -36,6 +38,7 @@ export class BlockDecoder {
     let block = u32[cpu + (VCPU.at.arenaNext >>> 2)]!;
     if (block + MAX_BLOCK_BYTES > u32[cpu + (VCPU.at.arenaEnd >>> 2)]!) {
       this.#core.flushBlocks(this.#cpu);
+      this.onFlush();
       block = u32[cpu + (VCPU.at.arenaNext >>> 2)]!;
     }
     const pageEnd = (host & -PAGE_SIZE) + PAGE_SIZE;

@@ -48,7 +48,14 @@ export interface InterpreterExports {
 export interface Linked {
   readonly core: CoreExports;
   readonly interpreter: InterpreterExports;
+  /** Translated regions by slot. */
+  readonly regions: WebAssembly.Table;
+  /** What a module of regions imports. */
+  readonly regionImports: WebAssembly.Imports;
 }
+
+/** Slots for translated regions; slot 0 stays empty, as 0 means that a block has none. */
+export const REGION_SLOTS = 16384;
 
 export function link(
   memory: WebAssembly.Memory,
@@ -56,13 +63,15 @@ export function link(
   interpreterModule: WebAssembly.Module,
   host: HostCalls,
 ): Linked {
-  const env = { memory };
+  const regions = new WebAssembly.Table({ element: 'anyfunc', initial: REGION_SLOTS });
+  const env = { memory, regions };
   const imports = host as unknown as WebAssembly.ModuleImports;
   const core = new WebAssembly.Instance(coreModule, { env, host: imports }).exports;
   const interpreter = new WebAssembly.Instance(interpreterModule, { env, core }).exports;
   return {
     core: core as unknown as CoreExports,
     interpreter: interpreter as unknown as InterpreterExports,
+    regions,
+    regionImports: { env, core, interpreter },
   };
 }
-

@@ -5,6 +5,7 @@ import {
   EXIT_DECODE,
   EXIT_FETCH_MMIO,
   EXIT_HLT,
+  EXIT_HOT,
   EXIT_NAMES,
   EXIT_PAUSE,
   EXIT_SHUTDOWN,
@@ -17,6 +18,7 @@ import { stopRequest } from '../sync/stop.ts';
 import { WakeWord } from '../sync/wake.ts';
 import { BlockDecoder } from './blocks.ts';
 import { link, type CoreExports, type HostCalls, type InterpreterExports } from './link.ts';
+import { Translator, type TranslatorFigures } from './translator.ts';
 
 /** Interrupts, timers and time as the run loop sees them; all times in guest nanoseconds. */
 export interface VcpuEnvironment {
@@ -46,6 +48,7 @@ export interface VcpuOptions {
   readonly interpreterModule: WebAssembly.Module;
   readonly host: HostCalls;
   readonly environment: VcpuEnvironment;
+  readonly jit: boolean;
   /** Milliseconds, for the figures. */
   readonly hostNow: () => number;
 }
@@ -55,6 +58,7 @@ export interface VcpuFigures {
   readonly decodeMs: number;
   readonly interpretMs: number;
   readonly haltedMs: number;
+  readonly jit: TranslatorFigures;
   readonly exits: Readonly<Record<string, number>>;
 }
 
@@ -80,6 +84,7 @@ export class Vcpu<Asked> {
   readonly #thread: number;
   readonly #wake: WakeWord;
   readonly #blocks: BlockDecoder;
+  readonly #translator: Translator;
   readonly #hostNow: () => number;
   readonly #exits = new Float64Array(EXIT_NAMES.length);
   #decodeMs = 0;
@@ -99,6 +104,9 @@ export class Vcpu<Asked> {
     this.core = linked.core;
     this.#interpreter = linked.interpreter;
     this.#blocks = new BlockDecoder(options.views, linked.core, this.cpu);
+    this.#translator = new Translator(options.views, linked, this.cpu, options.hostNow);
+    this.#translator.enable(options.jit);
+    this.#blocks.onFlush = () => this.#translator.forget();
     const share = Math.floor(ARENA_BYTES / options.vcpuCount) & -64;
     const start = ARENA_BASE + options.index * share;
     this.#set(VCPU.at.arenaStart, start);
@@ -111,6 +119,7 @@ export class Vcpu<Asked> {
     this.#set(VCPU.at.ramBytes, ramBytes);
     this.core.reset(this.cpu);
     this.core.flushBlocks(this.cpu);
+    this.#translator.forget();
     this.#asked = undefined;
   }
 
@@ -119,6 +128,7 @@ export class Vcpu<Asked> {
       decodeMs: this.#decodeMs,
       interpretMs: this.#interpretMs,
       haltedMs: this.#haltedMs,
+      jit: this.#translator.figures,
       exits: Object.fromEntries(EXIT_NAMES.map((name, i) => [name, this.#exits[i]!])),
     };
   }
@@ -183,11 +193,16 @@ export class Vcpu<Asked> {
     const started = this.#hostNow();
     const decodedBefore = this.#decodeMs;
     let end: RunEnd<Asked> | undefined;
-    let reason: number;
-    do {
-      reason = this.#interpreter.run(this.cpu);
-      if (reason === EXIT_DECODE) end = this.#decode();
-    } while (reason === EXIT_DECODE && end === undefined && (this.#get(VCPU.at.budget) | 0) > 0);
+    let reason = this.#interpreter.run(this.cpu);
+    while (reason === EXIT_DECODE || reason === EXIT_HOT) {
+      const next = reason === EXIT_DECODE ? this.#decode() : this.#translate();
+      if (typeof next !== 'number') {
+        end = next;
+        break;
+      }
+      reason = next;
+    }
+    if (reason === EXIT_BUDGET) this.#translator.tick();
     const elapsed = this.#hostNow() - started;
     this.#interpretMs += elapsed - (this.#decodeMs - decodedBefore);
     const ran = (this.#get(VCPU.at.budgetStart) - this.#get(VCPU.at.budget)) | 0;
@@ -197,7 +212,7 @@ export class Vcpu<Asked> {
       const target = (this.#budget * STAY_MS) / elapsed;
       this.#budget = Math.round(Math.min(MAX_BUDGET, Math.max(MIN_BUDGET, (this.#budget * 7 + target) / 8)));
     }
-    return end ?? (reason === EXIT_DECODE ? undefined : this.#handle(reason, false));
+    return end ?? this.#handle(reason, false);
   }
 
   #handle(reason: number, counted: boolean): RunEnd<Asked> | undefined {
@@ -215,6 +230,7 @@ export class Vcpu<Asked> {
         return undefined;
       case EXIT_BUDGET:
       case EXIT_DECODE:
+      case EXIT_HOT:
       case EXIT_PAUSE:
         return undefined;
       default:
@@ -222,21 +238,28 @@ export class Vcpu<Asked> {
     }
   }
 
-  #decode(): RunEnd<Asked> | undefined {
+  /** EXIT_DECODE: decodes what is at rip and goes on. Gives the next EXIT_*. */
+  #decode(): number | RunEnd<Asked> {
     const started = this.#hostNow();
     this.#exits[EXIT_DECODE]!++;
-    const done = this.#blocks.decodeBlock(this.#get(VCPU.at.exitArg0));
-    this.#decodeMs += this.#hostNow() - started;
-    if (done) return undefined;
-    // The instruction goes on in the next page.
     const host = this.#get(VCPU.at.exitArg0);
+    const done = this.#blocks.decodeBlock(host);
+    this.#decodeMs += this.#hostNow() - started;
+    if (done) return this.#interpreter.run(this.cpu);
+    // The instruction goes on in the next page.
     const second = this.#fetch((this.#linearRip() & ~0xfffn) + 0x1000n);
-    if (second === 0) return this.#deliver();
+    if (second === 0) return this.#deliver() ?? this.#interpreter.run(this.cpu);
     if (second === 1) return this.#outsideRam();
     const block = this.#blocks.decodeOne(host, second);
     this.#setPageRip(host);
-    const reason = this.#interpreter.runBlock(this.cpu, block);
-    return reason === EXIT_DECODE ? this.#decode() : this.#handle(reason, false);
+    return this.#interpreter.runBlock(this.cpu, block);
+  }
+
+  /** EXIT_HOT: notes the block for translation and goes on. */
+  #translate(): number {
+    this.#exits[EXIT_HOT]!++;
+    this.#translator.hot(this.#get(VCPU.at.exitArg0));
+    return this.#interpreter.run(this.cpu);
   }
 
   /** Single step: #DB follows every instruction that did not itself cause an event (SDM vol. 3, 18.3.1.4). */
@@ -259,7 +282,7 @@ export class Vcpu<Asked> {
     }
     const attention = this.#get(VCPU.at.attention);
     const { i32 } = this.#views;
-    if (attention & ATTENTION_NMI) {
+    if (attention & ATTENTION_NMI && this.#get(VCPU.at.nmiBlocked) === 0) {
       // Taken before delivery: an NMI that arrives meanwhile sets the bit again.
       Atomics.and(i32, (this.cpu + VCPU.at.attention) >>> 2, ~ATTENTION_NMI);
       this.#set(VCPU.at.halted, 0);

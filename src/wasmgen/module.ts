@@ -29,6 +29,7 @@ export class ModuleBuilder {
   private readonly bodies: (Code | undefined)[] = [];
   private readonly exports = new ByteWriter();
   private exportCount = 0;
+  private importedTables = 0;
   private tableSize = 0;
   private readonly elements: [offset: number, func: number][] = [];
 
@@ -54,7 +55,8 @@ export class ModuleBuilder {
     this.imports.u32(maxPages);
   }
 
-  importTable(module: string, name: string, minSize: number): void {
+  /** Imported tables come before the module's own in the index space. */
+  importTable(module: string, name: string, minSize: number): number {
     this.importCount++;
     this.imports.name(module);
     this.imports.name(name);
@@ -62,6 +64,7 @@ export class ModuleBuilder {
     this.imports.u8(FUNCREF);
     this.imports.u8(0x00);
     this.imports.u32(minSize);
+    return this.importedTables++;
   }
 
   /** All imports come before the first declared function. */
@@ -94,8 +97,9 @@ export class ModuleBuilder {
   }
 
   /** A table of the module's own, filled by `element`. */
-  table(size: number): void {
+  table(size: number): number {
     this.tableSize = size;
+    return this.importedTables;
   }
 
   element(offset: number, func: number): void {
@@ -133,10 +137,12 @@ export class ModuleBuilder {
     if (this.elements.length > 0) {
       const elements = new ByteWriter();
       for (const [offset, func] of this.elements) {
-        elements.u8(0x00);
+        elements.u8(0x02); // active, with a table index
+        elements.u32(this.importedTables);
         elements.u8(0x41);
         elements.s32(offset);
         elements.u8(0x0b);
+        elements.u8(0x00); // function references
         elements.u32(1);
         elements.u32(func);
       }

@@ -80,6 +80,7 @@ class VcpuThread {
           timers.expire(now);
         },
       },
+      jit: setup.jit,
       hostNow: () => performance.now(),
     });
   }

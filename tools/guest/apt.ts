@@ -1,6 +1,6 @@
 /** Debian packages by name, through apt: nothing here knows a mirror or a version. */
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, readdir, rm, stat } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Result } from '../../src/base/result.ts';
 import { failure, success } from '../../src/base/result.ts';
@@ -21,11 +21,73 @@ export async function hasApt(): Promise<boolean> {
   return (await run('apt-cache', ['--version'])).code === 0;
 }
 
-/** The package that a meta package such as linux-image-cloud-amd64 depends on; `pattern` picks among several. */
-export async function resolveMetaPackage(name: string, pattern: RegExp): Promise<Result<string>> {
+/** Which package lists apt works with: options for it. */
+export interface Apt {
+  readonly options: readonly string[];
+}
+
+/** The system's own. */
+const SYSTEM_APT: Apt = { options: [] };
+
+/** Lists of ours are taken as fresh for so long. */
+const LISTS_AGE_MS = 3_600_000;
+
+/**
+ * Runs `attempt` with the system's package lists, and if that fails, with lists of our own, brought up to date: the
+ * system's may be missing (a fresh container), lack a foreign architecture, or name a version that the mirror has
+ * replaced. Ours are in the cache folder, so that it takes no root and changes nothing in the system.
+ */
+export async function withApt<T>(
+  architecture: string,
+  attempt: (apt: Apt) => Promise<Result<T>>,
+  log: Log,
+): Promise<Result<T>> {
   if (!(await hasApt())) return failure(NO_APT);
-  const shown = await run('apt-cache', ['show', '--no-all-versions', name]);
-  const depends = /^Depends: (.*)$/m.exec(shown.stdout)?.[1] ?? '';
+  const first = await attempt(SYSTEM_APT);
+  if (first.ok) return first;
+  const folder = join(cacheFolder(), 'apt');
+  const lists = join(folder, 'lists');
+  await mkdir(join(lists, 'partial'), { recursive: true });
+  await mkdir(join(folder, 'cache', 'archives', 'partial'), { recursive: true });
+  const apt: Apt = {
+    options: [
+      ...option(`Dir::State::Lists=${lists}`),
+      ...option(`Dir::Cache=${join(folder, 'cache')}`),
+      ...option(`APT::Architectures::=${await hostArchitecture()}`),
+      ...option(`APT::Architectures::=${architecture}`),
+    ],
+  };
+  const stamp = join(folder, `updated-${architecture}`);
+  const updated = await stat(stamp).then(
+    ({ mtimeMs }) => mtimeMs,
+    () => 0,
+  );
+  if (Date.now() - updated > LISTS_AGE_MS) {
+    log('fetching the package lists');
+    await run('apt-get', ['-q', ...SANDBOX, ...apt.options, 'update']);
+    await writeFile(stamp, '');
+  }
+  return attempt(apt);
+}
+
+/** apt verifies signatures whoever runs it; its unprivileged user may not be able to write where we want it to. */
+const SANDBOX = process.getuid?.() === 0 ? option('APT::Sandbox::User=root') : [];
+
+function option(setting: string): string[] {
+  return ['-o', setting];
+}
+
+export async function hostArchitecture(): Promise<string> {
+  return (await run('dpkg', ['--print-architecture'])).stdout.trim();
+}
+
+async function show(apt: Apt, name: string): Promise<string> {
+  return (await run('apt-cache', [...apt.options, 'show', '--no-all-versions', name])).stdout;
+}
+
+/** The package that a meta package such as linux-image-cloud-amd64 depends on; `pattern` picks among several. */
+export async function resolveMetaPackage(apt: Apt, name: string, pattern: RegExp): Promise<Result<string>> {
+  const depends = /^Depends: (.*)$/m.exec(await show(apt, name))?.[1] ?? '';
   const found = depends
     .split(',')
     .map((entry) => entry.trim().split(/[ (]/)[0] ?? '')
@@ -36,15 +98,14 @@ export async function resolveMetaPackage(name: string, pattern: RegExp): Promise
 }
 
 /** Makes sure that the candidate version of `name` is in the cache. Only the download touches the network. */
-export async function fetchPackage(name: string, log: Log): Promise<Result<Package>> {
-  if (!(await hasApt())) return failure(NO_APT);
-  const shown = await run('apt-cache', ['show', '--no-all-versions', name]);
-  const version = /^Version: (.*)$/m.exec(shown.stdout)?.[1];
+export async function fetchPackage(apt: Apt, name: string, log: Log): Promise<Result<Package>> {
+  const shown = await show(apt, name);
+  const version = /^Version: (.*)$/m.exec(shown)?.[1];
   if (version === undefined) return failure(unknownPackage(name));
-  const megabytes = (Number(/^Size: (\d+)$/m.exec(shown.stdout)?.[1] ?? 0) / 1e6).toFixed(1);
+  const megabytes = (Number(/^Size: (\d+)$/m.exec(shown)?.[1] ?? 0) / 1e6).toFixed(1);
+  const sha256 = /^SHA256: ([0-9a-f]{64})$/m.exec(shown)?.[1];
   const folder = join(cacheFolder(), 'debian');
   await mkdir(folder, { recursive: true });
-  const sha256 = /^SHA256: ([0-9a-f]{64})$/m.exec(shown.stdout)?.[1];
   const cached = await findDeb(folder, name, version);
   if (cached !== undefined) {
     if (await hasHash(cached, sha256)) return success({ name, version, file: cached });
@@ -52,14 +113,8 @@ export async function fetchPackage(name: string, log: Log): Promise<Result<Packa
     await rm(cached);
   }
   log(`downloading ${name} ${version} (${megabytes} MB)`);
-  // apt verifies the signature chain of what it downloads. Its unprivileged user may not be able to write here.
-  const download = await run(
-    'apt-get',
-    ['-q', '-o', 'APT::Sandbox::User=root', 'download', `${name}=${version}`],
-    {
-      cwd: folder,
-    },
-  );
+  const arguments_ = ['-q', ...SANDBOX, ...apt.options, 'download', `${name}=${version}`];
+  const download = await run('apt-get', arguments_, { cwd: folder });
   const file = await findDeb(folder, name, version);
   if (download.code !== 0 || file === undefined) {
     const reason = download.stderr.trim().split('\n').at(-1) ?? '';
@@ -91,30 +146,6 @@ async function findDeb(folder: string, name: string, version: string): Promise<s
       (architecture === undefined || file.endsWith(`_${architecture}.deb`)),
   );
   return found === undefined ? undefined : join(folder, found);
-}
-
-/**
- * Runs `attempt`; if that fails and we are root, brings the package lists up to date and tries once more: they may be
- * missing (a fresh container), lack a foreign architecture, or name a version that the mirror has replaced.
- */
-export async function withFreshLists<T>(
-  name: string,
-  attempt: () => Promise<Result<T>>,
-  log: Log,
-): Promise<Result<T>> {
-  const first = await attempt();
-  if (first.ok || process.getuid?.() !== 0 || !(await hasApt())) return first;
-  const architecture = name.split(':')[1];
-  if (architecture !== undefined) {
-    const foreign = await run('dpkg', ['--print-foreign-architectures']);
-    if (!foreign.stdout.split('\n').includes(architecture)) {
-      log(`adding the architecture ${architecture} to dpkg`);
-      await run('dpkg', ['--add-architecture', architecture]);
-    }
-  }
-  log('updating the package lists');
-  await run('apt-get', ['-q', 'update']);
-  return attempt();
 }
 
 /** The newest download whose package name `pattern` matches: what is left when apt is not there or cannot help. */
@@ -152,14 +183,15 @@ export async function ensurePrograms(programs: readonly Program[], log: Log): Pr
   const why = missing.map((program) => `${program.package} (for ${program.needed})`).join(', ');
   const byHand = `Missing: ${why}. On Debian, as root: apt-get install ${packages.join(' ')}`;
   if (process.getuid?.() !== 0 || !(await hasApt())) return failure(byHand);
-  const install = async (): Promise<Result<true>> => {
-    log(`installing ${packages.join(' ')}`);
-    const result = await run('apt-get', ['-q', '-y', '--no-install-recommends', 'install', ...packages], {
-      env: { DEBIAN_FRONTEND: 'noninteractive' },
-    });
-    return result.code === 0 ? success(true) : failure(`${byHand}\n${result.stderr.trim()}`);
-  };
-  return withFreshLists('', install, log);
+  log(`installing ${packages.join(' ')}`);
+  const environment = { env: { DEBIAN_FRONTEND: 'noninteractive' } };
+  const install = ['-q', '-y', '--no-install-recommends', 'install', ...packages];
+  let result = await run('apt-get', install, environment);
+  if (result.code !== 0) {
+    await run('apt-get', ['-q', 'update']);
+    result = await run('apt-get', install, environment);
+  }
+  return result.code === 0 ? success(true) : failure(`${byHand}\n${result.stderr.trim()}`);
 }
 
 const NO_APT =
@@ -167,5 +199,5 @@ const NO_APT =
   'Take a kernel and an initrd of your own in the page, or run this once on Debian and copy build/guest/.';
 
 function unknownPackage(name: string): string {
-  return `apt knows no package ${name}. Run "apt-get update" as root; on other systems than Debian take a kernel of your own.`;
+  return `apt knows no package ${name}. On other systems than Debian, take a kernel and an initrd of your own in the page.`;
 }

@@ -20,16 +20,24 @@ import type { GuestFile, GuestManifest } from './manifest.ts';
 
 const DEFAULT_COMMAND_LINE = 'console=ttyS0 cryptomgr.notests';
 
-/** Does nothing if build/guest/ is whole and was built by this version of the tools. */
+/**
+ * Does nothing if build/guest/ is whole and was built by this version of the tools. One that another version built, or
+ * another computer, is better than none.
+ */
 export async function buildGuest(log: Log, force = false): Promise<Result<GuestManifest>> {
   const tools = await toolsHash();
-  if (!force) {
-    const present = await presentGuest(tools);
-    if (present !== undefined) {
-      log(`default guest: ready (Linux ${present.release})`);
-      return success(present);
-    }
+  const present = await presentGuest();
+  if (!force && present?.tools === tools) {
+    log(`default guest: ready (Linux ${present.release})`);
+    return success(present);
   }
+  const built = await makeGuest(tools, log);
+  if (built.ok || present === undefined) return built;
+  log(`default guest: keeping the one that is there (Linux ${present.release}). ${built.error}`);
+  return success(present);
+}
+
+async function makeGuest(tools: string, log: Log): Promise<Result<GuestManifest>> {
   log('default guest: building from Debian packages');
   const kernelPackage = await fetchKernelPackage('cloud-amd64', log);
   if (!kernelPackage.ok) return kernelPackage;
@@ -75,10 +83,10 @@ async function put(name: string, data: Uint8Array): Promise<GuestFile> {
   return { file: name, bytes: data.length, sha256: createHash('sha256').update(data).digest('hex') };
 }
 
-async function presentGuest(tools: string): Promise<GuestManifest | undefined> {
+async function presentGuest(): Promise<GuestManifest | undefined> {
   try {
     const manifest = JSON.parse(await readFile(join(GUEST_FOLDER, 'manifest.json'), 'utf8')) as GuestManifest;
-    if (manifest.tools !== tools) return undefined;
+    if (manifest.format !== 1) return undefined;
     for (const entry of [manifest.kernel, manifest.initrd]) {
       if ((await stat(join(GUEST_FOLDER, entry.file))).size !== entry.bytes) return undefined;
     }

@@ -103,6 +103,21 @@ describe('tar', () => {
     expect(entries.map(({ path, data }) => [path, latin1(data)])).toEqual([['b', 'yes']]);
   });
 
+  it('ends its input when the reader stops early', async () => {
+    let isEnded = false;
+    const input = async function* (): AsyncGenerator<Uint8Array> {
+      try {
+        yield Buffer.concat([entry('a', '0', 'first'), entry('b', '0', 'second')]);
+      } finally {
+        isEnded = true;
+      }
+    };
+    const entries = readTar(input(), () => true);
+    await entries.next();
+    await entries.return(undefined);
+    expect(isEnded).toBe(true);
+  });
+
   it('refuses a damaged header', async () => {
     const bad = entry('a', '0');
     bad[0] = 0x62;

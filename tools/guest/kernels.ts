@@ -3,13 +3,12 @@ import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Result } from '../../src/base/result.ts';
 import { success } from '../../src/base/result.ts';
-import { fetchPackage, newestCached, resolveMetaPackage, withFreshLists } from './apt.ts';
+import { fetchPackage, hostArchitecture, newestCached, resolveMetaPackage, withApt } from './apt.ts';
 import type { Log, Package } from './apt.ts';
 import { readDeb, readFirst } from './deb.ts';
 import { cacheFolder } from './folders.ts';
 import { readModule } from './modules.ts';
 import type { KernelModule } from './modules.ts';
-import { run } from './process.ts';
 
 export type KernelFlavour = 'cloud-amd64' | 'amd64' | '686' | '686-pae';
 
@@ -31,11 +30,11 @@ export interface Kernel {
 /** The package behind `linux-image-<flavour>`, downloaded; without apt, the newest one in the cache. */
 export async function fetchKernelPackage(flavour: KernelFlavour, log: Log): Promise<Result<Package>> {
   const meta = await debianName(`linux-image-${flavour}`, ARCHITECTURE[flavour]);
-  const fetched = await withFreshLists(
-    meta,
-    async () => {
-      const name = await resolveMetaPackage(meta, /^linux-image-\d/);
-      return name.ok ? fetchPackage(name.value, log) : name;
+  const fetched = await withApt(
+    ARCHITECTURE[flavour],
+    async (apt) => {
+      const name = await resolveMetaPackage(apt, meta, /^linux-image-\d/);
+      return name.ok ? fetchPackage(apt, name.value, log) : name;
     },
     log,
   );
@@ -44,7 +43,7 @@ export async function fetchKernelPackage(flavour: KernelFlavour, log: Log): Prom
 
 export async function fetchBusybox(log: Log): Promise<Result<Package>> {
   const name = await debianName('busybox-static', 'amd64');
-  const fetched = await withFreshLists(name, () => fetchPackage(name, log), log);
+  const fetched = await withApt('amd64', (apt) => fetchPackage(apt, name, log), log);
   return orCached(fetched, /^busybox-static$/, 'amd64', log);
 }
 
@@ -63,7 +62,7 @@ async function orCached(
 
 /** `name:architecture`, or the bare name where that is the host's own architecture. */
 async function debianName(name: string, architecture: string): Promise<string> {
-  const host = (await run('dpkg', ['--print-architecture'])).stdout.trim();
+  const host = await hostArchitecture();
   return host === architecture || host === '' ? name : `${name}:${architecture}`;
 }
 

@@ -25,6 +25,18 @@ export async function* readTar(
   wanted: (path: string) => boolean,
 ): AsyncGenerator<TarEntry> {
   const reader = new ChunkReader(input);
+  try {
+    yield* readEntries(reader, wanted);
+  } finally {
+    // The caller may have found what it wanted: the program behind the input must end too.
+    await reader.close();
+  }
+}
+
+async function* readEntries(
+  reader: ChunkReader,
+  wanted: (path: string) => boolean,
+): AsyncGenerator<TarEntry> {
   let longName: string | undefined;
   let longLink: string | undefined;
   for (;;) {
@@ -119,6 +131,10 @@ class ChunkReader {
       this.#chunk = this.#chunk.subarray(step);
       left -= step;
     }
+  }
+
+  async close(): Promise<void> {
+    await this.#source.return?.();
   }
 
   async #advance(): Promise<boolean> {

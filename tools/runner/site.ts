@@ -4,7 +4,6 @@ import { createServer } from 'node:http';
 import type { ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { extname, join, normalize, sep } from 'node:path';
-import { build } from 'vite';
 import { isStale, root } from './stale.ts';
 import { ensureWasm } from './wasm.ts';
 
@@ -14,6 +13,7 @@ export const SITE_FOLDER = join(root, 'build', 'site');
 const TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
   '.js': 'text/javascript',
+  '.mjs': 'text/javascript',
   '.css': 'text/css',
   '.wasm': 'application/wasm',
   '.svg': 'image/svg+xml',
@@ -36,6 +36,8 @@ const INPUTS = [
 export async function ensureSite(): Promise<void> {
   await ensureWasm(false);
   if (isStale('build/site/index.html', INPUTS)) {
+    // Loaded only when needed: it takes longer than the rest of the runner.
+    const { build } = await import('vite');
     await build({ root, logLevel: 'warn', build: { outDir: SITE_FOLDER, emptyOutDir: true } });
   }
 }

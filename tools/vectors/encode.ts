@@ -3,14 +3,31 @@ import { operandSizes } from '../../src/isa/forms.ts';
 import type { Form } from '../../src/isa/forms.ts';
 import type { OperandSpec, Row } from '../../src/isa/tables/row.ts';
 import {
-  hasModrm, MAP_0F, MAP_0F38, MAP_0F3A, PREFIX_66, PREFIX_F2, PREFIX_F3, PREFIX_NONE, rmOperand,
+  hasModrm,
+  MAP_0F,
+  MAP_0F38,
+  MAP_0F3A,
+  PREFIX_66,
+  PREFIX_F2,
+  PREFIX_F3,
+  PREFIX_NONE,
+  rmOperand,
 } from '../../src/isa/tables/row.ts';
 import { SET_EFLAGS } from '../../src/interp/vectors-file.ts';
 import type { CaseInput } from '../../src/interp/vectors-file.ts';
 import type { CaseState, Profile, Random } from '../../src/interp/vectors-state.ts';
 import {
-  CODE_BASE, CODE_BYTES, DATA_WINDOW, FLAG_AC, FLAG_DF, LOW_WINDOW, PROFILES, READ_ONLY_PAGE,
-  STACK_BASE_16, STACK_WINDOW, STATE,
+  CODE_BASE,
+  CODE_BYTES,
+  DATA_WINDOW,
+  FLAG_AC,
+  FLAG_DF,
+  LOW_WINDOW,
+  PROFILES,
+  READ_ONLY_PAGE,
+  STACK_BASE_16,
+  STACK_WINDOW,
+  STATE,
 } from '../../src/interp/vectors-state.ts';
 
 const RAX = 0;
@@ -23,8 +40,14 @@ const RSI = 6;
 const RDI = 7;
 
 /** Code and data selectors that a segment load or a far transfer may meet: good, wrong type, null, absent, outside. */
-const CODE_SELECTORS = [0x23, 0x33, 0x07, 0x37, 0x47, 0x67, 0x23, 0x33, 0x37, 0, 3, 0x2b, 0x0f, 0x57, 0x5f, 0x7f, 0x10, 0x30, 0x1007];
-const DATA_SELECTORS = [0x2b, 0x0f, 0x17, 0x1f, 0x27, 0x2f, 0x3f, 0x2b, 0x37, 0x47, 0, 1, 2, 3, 0x4f, 0x57, 0x7f, 0x18, 0x28, 0x29, 0x0c, 0x1007];
+const CODE_SELECTORS = [
+  0x23, 0x33, 0x07, 0x37, 0x47, 0x67, 0x23, 0x33, 0x37, 0, 3, 0x2b, 0x0f, 0x57, 0x5f, 0x7f, 0x10, 0x30,
+  0x1007,
+];
+const DATA_SELECTORS = [
+  0x2b, 0x0f, 0x17, 0x1f, 0x27, 0x2f, 0x3f, 0x2b, 0x37, 0x47, 0, 1, 2, 3, 0x4f, 0x57, 0x7f, 0x18, 0x28, 0x29,
+  0x0c, 0x1007,
+];
 
 export interface FormVariant {
   readonly form: Form;
@@ -42,7 +65,11 @@ export function encodable(form: Form, mode: 16 | 32 | 64): boolean {
   if (mode === 64 && operandBits === 32 && attributes.has('d64')) return false;
   if (mode === 64 && operandBits === 32 && attributes.has('f64')) return false;
   // 66h selects another row here.
-  if (row.prefix === PREFIX_NONE && (operandBits === 16 || operandBits === 32) && operandSizes(row).includes(16)) {
+  if (
+    row.prefix === PREFIX_NONE &&
+    (operandBits === 16 || operandBits === 32) &&
+    operandSizes(row).includes(16)
+  ) {
     if (operandBits !== (mode === 16 ? 16 : 32)) return false;
   }
   // XCHG EAX,EAX is NOP but for REX.B.
@@ -214,7 +241,13 @@ export class CaseBuilder {
     }
     const reg = row.modrmReg ?? this.#random.below(8);
     const named = row.operands.find(({ letter }) => 'GVSCDP'.includes(letter));
-    if (this.#profile.mode === 64 && row.modrmReg === undefined && named && 'GV'.includes(named.letter) && this.#chance(50)) {
+    if (
+      this.#profile.mode === 64 &&
+      row.modrmReg === undefined &&
+      named &&
+      'GV'.includes(named.letter) &&
+      this.#chance(50)
+    ) {
       this.#rex |= 4;
     }
     const spec = rmOperand(row);
@@ -254,7 +287,11 @@ export class CaseBuilder {
     offset = Math.min(offset, Math.max(0, 256 - bytes));
     const reach = (linear: bigint): { effective: bigint; linear: bigint } => {
       const effective = (linear - base) & mask;
-      return { effective, linear: (base + effective) & (addressBits === 64 ? mask : MASKS[this.#profile.mode === 64 ? 64 : 32]!) };
+      return {
+        effective,
+        linear:
+          (base + effective) & (addressBits === 64 ? mask : MASKS[this.#profile.mode === 64 ? 64 : 32]!),
+      };
     };
     if (addressBits === 16) {
       if (r >= 96) return reach(base + BigInt(random.below(65536)));
@@ -294,7 +331,9 @@ export class CaseBuilder {
       } else if (long || kind < 2) {
         this.#body.push(reg | 4, 0x25);
         this.#push(aim.effective, 4);
-        this.#target = (this.#segmentBase(this.#segment ?? 3) + BigInt.asUintN(bits, BigInt.asIntN(32, aim.effective))) & MASKS[64]!;
+        this.#target =
+          (this.#segmentBase(this.#segment ?? 3) + BigInt.asUintN(bits, BigInt.asIntN(32, aim.effective))) &
+          MASKS[64]!;
       } else {
         this.#body.push(reg | 5);
         this.#push(aim.effective, 4);
@@ -314,7 +353,9 @@ export class CaseBuilder {
     this.#target = aim.linear;
     let mod = noBase ? 0 : random.below(3);
     if (mod === 0 && (base & 7) === RBP && !noBase) mod = 1;
-    const displacement = BigInt(mod === 1 ? random.below(256) - 128 : mod === 2 || noBase ? random.next() : 0);
+    const displacement = BigInt(
+      mod === 1 ? random.below(256) - 128 : mod === 2 || noBase ? random.next() : 0,
+    );
     const scale = wantsIndex ? random.below(4) : 0;
     const rest = aim.effective - displacement;
     if (noBase) {
@@ -355,7 +396,9 @@ export class CaseBuilder {
     }
     mod = rm === 6 && mod === 0 ? 1 : mod;
     const displacement = BigInt(mod === 1 ? random.below(256) - 128 : mod === 2 ? random.below(65536) : 0);
-    const [base, index] = ([[RBX, RSI], [RBX, RDI], [RBP, RSI], [RBP, RDI], [RSI], [RDI], [RBP], [RBX]] as const)[rm]!;
+    const [base, index] = (
+      [[RBX, RSI], [RBX, RDI], [RBP, RSI], [RBP, RDI], [RSI], [RDI], [RBP], [RBX]] as const
+    )[rm]!;
     const indexed = index === undefined ? 0n : this.#register(index);
     this.#setRegister(base, aim.effective - displacement - indexed, 16);
     this.#body.push((mod << 6) | (regField << 3) | rm);
@@ -380,7 +423,14 @@ export class CaseBuilder {
     const { operandBits } = form;
     const random = this.#random;
     if (letter === 'I') {
-      const bytes = size === 'b' || size === 'bs' ? 1 : size === 'w' ? 2 : size === 'v' ? operandBits / 8 : Math.min(operandBits, 32) / 8;
+      const bytes =
+        size === 'b' || size === 'bs'
+          ? 1
+          : size === 'w'
+            ? 2
+            : size === 'v'
+              ? operandBits / 8
+              : Math.min(operandBits, 32) / 8;
       this.#push(this.#immediateValue(bytes), bytes);
     } else if (letter === 'J') {
       const bytes = size === 'b' ? 1 : Math.min(operandBits, 32) / 8;
@@ -406,7 +456,8 @@ export class CaseBuilder {
       // Not 80h: the kernel's own system call.
       return BigInt(random.pick([0, 1, 2, 3, 3, 3, 4, 4, 5, 13, 14, 0x20, 0x7f, 0x81, 0xff]));
     }
-    if (semantics === 'enter' && bytes === 1) return BigInt(this.#chance(80) ? random.below(5) : random.below(64));
+    if (semantics === 'enter' && bytes === 1)
+      return BigInt(this.#chance(80) ? random.below(5) : random.below(64));
     if (semantics === 'enter') return BigInt(this.#chance(80) ? random.below(96) : random.below(65536));
     if ((semantics === 'ret' || semantics === 'retFar') && this.#chance(70)) return BigInt(random.below(64));
     if (/^(sh|sa|ro|rc|bt)/.test(semantics) && this.#chance(70)) return BigInt(random.below(66));
@@ -429,10 +480,12 @@ export class CaseBuilder {
     const random = this.#random;
     const { semantics } = row;
     const bits = operandBits || 8;
-    if (row.operands.some(({ size }) => size === 'CL') && this.#chance(70)) this.#setRegister(RCX, BigInt(random.below(70)), 16);
-    if (semantics === 'div' || semantics === 'idiv') this.#dividend(semantics === 'idiv', row.operands[0]?.size === 'b' ? 8 : bits);
+    if (row.operands.some(({ size }) => size === 'CL') && this.#chance(70))
+      this.#setRegister(RCX, BigInt(random.below(70)), 16);
+    if (semantics === 'div' || semantics === 'idiv')
+      this.#dividend(semantics === 'idiv', row.operands[0]?.size === 'b' ? 8 : bits);
     if (semantics.startsWith('loop') || semantics === 'jcxz') {
-      if (this.#chance(60)) this.#setRegister(RCX, BigInt(random.below(3)), this.#addressBits as 16);
+      if (this.#chance(60)) this.#setRegister(RCX, BigInt(random.below(3)), this.#addressBits);
     }
     if (isString(semantics)) this.#string();
     if (semantics === 'xlat') {
@@ -445,16 +498,22 @@ export class CaseBuilder {
         if (i !== RSP) this.#setRegister(i, BigInt(random.pick(DATA_SELECTORS)), 16);
       }
     }
-    if (['lar', 'lsl', 'verr', 'verw', 'arpl'].includes(semantics) && !this.#variant.form.memory && this.#chance(95)) {
+    if (
+      ['lar', 'lsl', 'verr', 'verw', 'arpl'].includes(semantics) &&
+      !this.#variant.form.memory &&
+      this.#chance(95)
+    ) {
       for (let i = 0; i < (this.#profile.mode === 64 ? 16 : 8); i++) {
         if (i !== RSP) this.#setRegister(i, BigInt(random.pick([...DATA_SELECTORS, ...CODE_SELECTORS])), 16);
       }
     }
     if (['jmpTo', 'callTo'].includes(semantics) && !this.#variant.form.memory && this.#chance(70)) {
-      for (let i = 0; i < (this.#profile.mode === 64 ? 16 : 8); i++) if (i !== RSP) this.#setRegister(i, this.#codeTarget(), 64);
+      for (let i = 0; i < (this.#profile.mode === 64 ? 16 : 8); i++)
+        if (i !== RSP) this.#setRegister(i, this.#codeTarget(), 64);
     }
     if (/^wr[fg]sbase$/.test(semantics) && this.#chance(60)) {
-      for (let i = 0; i < 16; i++) if (i !== RSP) this.#setRegister(i, this.#register(i) & 0x7fffffffffffn, 64);
+      for (let i = 0; i < 16; i++)
+        if (i !== RSP) this.#setRegister(i, this.#register(i) & 0x7fffffffffffn, 64);
     }
   }
 
@@ -469,12 +528,21 @@ export class CaseBuilder {
     if (this.#chance(15)) return;
     const random = this.#random;
     if (bits === 8) {
-      const high = signed ? (this.#register(RAX) & 0x80n ? 0xffn : 0n) : BigInt(random.below(this.#chance(50) ? 1 : 24));
+      const high = signed
+        ? this.#register(RAX) & 0x80n
+          ? 0xffn
+          : 0n
+        : BigInt(random.below(this.#chance(50) ? 1 : 24));
       this.#setRegister(RAX, (high << 8n) | (this.#register(RAX) & 0xffn), 16);
       return;
     }
     const negative = (this.#register(RAX) >> BigInt(bits - 1)) & 1n;
-    if (signed) this.#setRegister(RDX, (negative ? -1n : 0n) + BigInt(this.#chance(70) ? 0 : random.below(9) - 4), bits);
+    if (signed)
+      this.#setRegister(
+        RDX,
+        (negative ? -1n : 0n) + BigInt(this.#chance(70) ? 0 : random.below(9) - 4),
+        bits,
+      );
     else this.#setRegister(RDX, BigInt(this.#chance(50) ? 0 : random.below(256)), bits);
   }
 
@@ -486,7 +554,10 @@ export class CaseBuilder {
     const to = this.#aim(bytes, 0, bits);
     this.#setRegister(RSI, from.effective, bits);
     const overlap = row.semantics === 'movs' && this.#chance(30);
-    const near = from.linear + BigInt((this.#random.below(9) - 4) * (this.#chance(50) ? bytes : 1)) - this.#segmentBase(0);
+    const near =
+      from.linear +
+      BigInt((this.#random.below(9) - 4) * (this.#chance(50) ? bytes : 1)) -
+      this.#segmentBase(0);
     this.#setRegister(RDI, overlap ? near : to.effective, bits);
     if (this.#variant.repeat) {
       const count = this.#chance(88) ? this.#random.below(12) : this.#random.below(80);
@@ -497,7 +568,12 @@ export class CaseBuilder {
         const step = this.#state.view.getUint32(STATE.eflags, true) & FLAG_DF ? BigInt(23 * bytes) : 0n;
         this.#setMemory(BigInt.asUintN(32, to.linear - step), fill);
         if (row.semantics === 'cmps') this.#setMemory(BigInt.asUintN(32, from.linear - step), fill);
-        if (row.semantics === 'scas') this.#setRegister(RAX, (this.#register(RAX) & 0xffn) * 0x0101010101010101n, this.#profile.mode === 64 ? 64 : 32);
+        if (row.semantics === 'scas')
+          this.#setRegister(
+            RAX,
+            (this.#register(RAX) & 0xffn) * 0x0101010101010101n,
+            this.#profile.mode === 64 ? 64 : 32,
+          );
       }
     }
   }
@@ -515,7 +591,8 @@ export class CaseBuilder {
     if (r < 3) this.#setRegister(RSP, BigInt(STACK_WINDOW + 0x1080 - random.below(12)) - base, bits);
     else if (r < 6) this.#setRegister(RSP, BigInt(STACK_WINDOW - 0xf80 + random.below(12)) - base, bits);
     else if (r < 11) this.#setRegister(RSP, BigInt(STACK_WINDOW + 128 + random.below(17) - 8) - base, bits);
-    else if (r < 13 && bits === 64) this.#setRegister(RSP, 0x0000800000000000n + BigInt(random.below(20) - 10), 64);
+    else if (r < 13 && bits === 64)
+      this.#setRegister(RSP, 0x0000800000000000n + BigInt(random.below(20) - 10), 64);
     else if (r < 13) this.#setRegister(RSP, BigInt(random.below(5)), bits);
     this.#stackImage();
   }
@@ -547,7 +624,11 @@ export class CaseBuilder {
         this.#setMemoryValue(top + BigInt(bytes * 2), BigInt(random.next() & ~0x24100), bytes);
         const stack = BigInt(STACK_WINDOW + random.below(256)) - (bytes === 2 ? BigInt(STACK_BASE_16) : 0n);
         this.#setMemoryValue(top + BigInt(bytes * 3), stack, bytes);
-        this.#setMemoryValue(top + BigInt(bytes * 4), BigInt(this.#chance(60) ? 0x2b : random.pick(DATA_SELECTORS)), bytes);
+        this.#setMemoryValue(
+          top + BigInt(bytes * 4),
+          BigInt(this.#chance(60) ? 0x2b : random.pick(DATA_SELECTORS)),
+          bytes,
+        );
       }
     }
   }
@@ -567,20 +648,29 @@ export class CaseBuilder {
       this.#setMemoryValue(target + BigInt(half), this.#register(RDX), half);
     }
     if (['movToSegment', 'lar', 'lsl', 'verr', 'verw', 'arpl'].includes(semantics) && this.#chance(95)) {
-      this.#setMemoryValue(target, BigInt(random.pick(semantics === 'movToSegment' ? DATA_SELECTORS : [...DATA_SELECTORS, ...CODE_SELECTORS])), 2);
+      this.#setMemoryValue(
+        target,
+        BigInt(
+          random.pick(semantics === 'movToSegment' ? DATA_SELECTORS : [...DATA_SELECTORS, ...CODE_SELECTORS]),
+        ),
+        2,
+      );
     }
-    if (['jmpTo', 'callTo'].includes(semantics) && this.#chance(75)) this.#setMemoryValue(target, this.#codeTarget(), bytes);
+    if (['jmpTo', 'callTo'].includes(semantics) && this.#chance(75))
+      this.#setMemoryValue(target, this.#codeTarget(), bytes);
     if (semantics === 'jmpFarTo' || semantics === 'callFarTo' || semantics === 'loadFar') {
       const code = semantics !== 'loadFar';
       const selector = random.pick(code ? CODE_SELECTORS : DATA_SELECTORS);
-      const offset = random.below(CODE_BYTES) + ([0x23, 0x33, 0x37, 0x47].includes(selector) && bytes > 2 ? CODE_BASE : 0);
+      const offset =
+        random.below(CODE_BYTES) + ([0x23, 0x33, 0x37, 0x47].includes(selector) && bytes > 2 ? CODE_BASE : 0);
       // AMD has no 64-bit offsets here (APM vol. 3, JMP far): both places get the selector.
       if (code && this.#chance(90)) this.#setMemoryValue(target, BigInt(offset), bytes);
       this.#setMemoryValue(target + BigInt(Math.min(bytes, 4)), BigInt(selector), 2);
       if (bytes === 8) this.#setMemoryValue(target + 8n, BigInt(selector), 2);
     }
     if (semantics === 'bound' && this.#chance(70)) this.#bounds(target, bytes);
-    if (semantics === 'ldmxcsr' && this.#chance(80)) this.#setMemoryValue(target, BigInt(random.next() & 0xffff), 4);
+    if (semantics === 'ldmxcsr' && this.#chance(80))
+      this.#setMemoryValue(target, BigInt(random.next() & 0xffff), 4);
     if (semantics === 'fxrstor') {
       if (this.#chance(85)) this.#setMemoryValue(target + 24n, BigInt(random.next() & 0xffff), 4);
     }
@@ -591,7 +681,8 @@ export class CaseBuilder {
     this.#setMemoryValue(target, middle - BigInt(this.#random.below(5)), bytes);
     this.#setMemoryValue(target + BigInt(bytes), middle + BigInt(this.#random.below(5)), bytes);
     for (let i = 0; i < 8; i++) {
-      if (i !== RSP && !this.#registers.has(i)) this.#setRegister(i, middle + BigInt(this.#random.below(13) - 6), bytes * 8 as 16);
+      if (i !== RSP && !this.#registers.has(i))
+        this.#setRegister(i, middle + BigInt(this.#random.below(13) - 6), bytes * 8);
     }
   }
 
@@ -599,13 +690,14 @@ export class CaseBuilder {
     const { row, operandBits, memory } = this.#variant.form;
     const bytes = row.operands[0]?.size === 'b' ? 1 : operandBits / 8;
     if (memory) {
-      if (this.#target !== undefined) this.#setMemoryValue(BigInt.asUintN(32, this.#target), this.#register(RAX), bytes);
+      if (this.#target !== undefined)
+        this.#setMemoryValue(BigInt.asUintN(32, this.#target), this.#register(RAX), bytes);
       return;
     }
-    const rm = this.#body.at(-1)! & 7;
+    const rm = (this.#body.at(-1) ?? 0) & 7;
     const register = rm | (this.#rex & 1 ? 8 : 0);
     if (register === RSP) return;
-    if (bytes > 1) this.#setRegister(register, this.#register(RAX), bytes * 8 as 16);
+    if (bytes > 1) this.#setRegister(register, this.#register(RAX), bytes * 8);
     else if (this.#registers.get(RAX) === undefined) {
       // AL equal to every byte register.
       const value = (this.#register(register) & 0xffn) * 0x0101n;
@@ -623,7 +715,10 @@ export function isString(semantics: string): boolean {
 
 /** Has operands of the operand size, so that 66h matters. */
 function hasSize(row: Row): boolean {
-  return row.attributes.has('os') || row.operands.some(({ size }) => ['v', 'z', 'p', 'bs', 'rAX', 'eAX'].includes(size));
+  return (
+    row.attributes.has('os') ||
+    row.operands.some(({ size }) => ['v', 'z', 'p', 'bs', 'rAX', 'eAX'].includes(size))
+  );
 }
 
 function sizedByPrefix(row: Row): boolean {
@@ -631,12 +726,30 @@ function sizedByPrefix(row: Row): boolean {
 }
 
 function usesAddressSize(row: Row): boolean {
-  return isString(row.semantics) || row.semantics === 'xlat' || row.semantics === 'jcxz' || row.semantics.startsWith('loop');
+  return (
+    isString(row.semantics) ||
+    row.semantics === 'xlat' ||
+    row.semantics === 'jcxz' ||
+    row.semantics.startsWith('loop')
+  );
 }
 
 const STACK_USERS = new Set([
-  'push', 'pop', 'pusha', 'popa', 'pushf', 'popf', 'call', 'callTo', 'callFar', 'callFarTo', 'ret', 'retFar', 'iret',
-  'enter', 'leave',
+  'push',
+  'pop',
+  'pusha',
+  'popa',
+  'pushf',
+  'popf',
+  'call',
+  'callTo',
+  'callFar',
+  'callFarTo',
+  'ret',
+  'retFar',
+  'iret',
+  'enter',
+  'leave',
 ]);
 
 export function usesStack(row: Row): boolean {
@@ -673,4 +786,3 @@ function operandBytes(form: Form, spec: OperandSpec | undefined, mode: number): 
       return Math.max(bits / 8, 1);
   }
 }
-

@@ -1,11 +1,17 @@
 /** A vCPU without devices for the replay of vectors. */
 import { viewsOf } from '../../src/base/views.ts';
-import { Replay, REPLAY_RAM_BYTES } from '../../src/interp/vectors-replay.ts';
+import { REPLAY_RAM_BYTES } from '../../src/interp/vectors-platform.ts';
+import type { PlatformKind } from '../../src/interp/vectors-platform.ts';
+import { Replay } from '../../src/interp/vectors-replay.ts';
 import { RAM_BASE } from '../../src/layout/map.ts';
 import { VCPU } from '../../src/layout/vcpu.ts';
 import { Vcpu } from '../../src/vcpu/vcpu.ts';
 
-export function createReplay(core: Uint8Array<ArrayBuffer>, interpreter: Uint8Array<ArrayBuffer>): Replay {
+export function createReplay(
+  core: Uint8Array<ArrayBuffer>,
+  interpreter: Uint8Array<ArrayBuffer>,
+  kind: PlatformKind,
+): Replay {
   const bytes = RAM_BASE + REPLAY_RAM_BYTES;
   const memory = new WebAssembly.Memory({ initial: bytes / 65536, maximum: 65536, shared: true });
   const views = viewsOf(memory.buffer);
@@ -35,6 +41,7 @@ export function createReplay(core: Uint8Array<ArrayBuffer>, interpreter: Uint8Ar
       nextDeadline: () => Infinity,
       expire: () => undefined,
     },
+    jit: false,
     hostNow: () => 0,
   });
   vcpu.reset(REPLAY_RAM_BYTES);
@@ -45,8 +52,10 @@ export function createReplay(core: Uint8Array<ArrayBuffer>, interpreter: Uint8Ar
     } catch (error) {
       // A function of the core that is not there yet.
       if (!(error instanceof WebAssembly.RuntimeError)) throw error;
-      return views.u32[(vcpu.cpu + VCPU.at.exception) >>> 2] ? undefined : `the core trapped: ${error.message}`;
+      return views.u32[(vcpu.cpu + VCPU.at.exception) >>> 2]
+        ? undefined
+        : `the core trapped: ${error.message}`;
     }
   };
-  return new Replay({ memory: memory.buffer, cpu: vcpu.cpu, core: vcpu.core, step });
+  return new Replay({ memory: memory.buffer, cpu: vcpu.cpu, core: vcpu.core, step }, kind);
 }

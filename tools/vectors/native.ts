@@ -39,7 +39,16 @@ function setupBytes(): Buffer {
   }
   TEST_LDT.forEach((d, index) => {
     words(index, d.base, d.limit);
-    const bits = [d.contents, d.readExecOnly ? 1 : 0, d.notPresent ? 1 : 0, d.is32 ? 1 : 0, d.pages ? 1 : 0, 0, 0, 0];
+    const bits = [
+      d.contents,
+      d.readExecOnly ? 1 : 0,
+      d.notPresent ? 1 : 0,
+      d.is32 ? 1 : 0,
+      d.pages ? 1 : 0,
+      0,
+      0,
+      0,
+    ];
     parts.push(Buffer.from(bits));
   });
   for (const p of PROFILES) {
@@ -72,7 +81,9 @@ export class NativeBatch {
     const done = spawnSync(PROGRAM, [], { input, maxBuffer: 1 << 30 });
     if (done.status !== 0) {
       const completed = countResults(done.stdout, state);
-      throw new Error(`recorder: status ${done.status} signal ${done.signal} after about ${completed} cases: ${done.stderr.toString()}`);
+      throw new Error(
+        `recorder: status ${done.status} signal ${done.signal} after about ${completed} cases: ${done.stderr.toString()}`,
+      );
     }
     let at = 0;
     this.#states.forEach((bytes, index) => {
@@ -94,4 +105,3 @@ function countResults(output: Buffer, state: CaseState): number {
   }
   return count;
 }
-

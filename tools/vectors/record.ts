@@ -13,9 +13,24 @@ import type { Form } from '../../src/isa/forms.ts';
 import { coverage, coverageReport, formKey } from '../../src/interp/vectors-coverage.ts';
 import { NOT_RECORDED } from '../../src/interp/vectors-excluded.ts';
 import { buildCaseState, decodeFile, encodeFile } from '../../src/interp/vectors-file.ts';
-import type { CaseInput, CaseOutcome, Group, MemorySet, RecordedCase } from '../../src/interp/vectors-file.ts';
+import type {
+  CaseInput,
+  CaseOutcome,
+  Group,
+  MemorySet,
+  RecordedCase,
+} from '../../src/interp/vectors-file.ts';
 import {
-  caseSeed, CaseState, CODE_BASE, fillState, hashText, PROFILES, Random, STATE, WINDOW_BYTES, WINDOWS,
+  caseSeed,
+  CaseState,
+  CODE_BASE,
+  fillState,
+  hashText,
+  PROFILES,
+  Random,
+  STATE,
+  WINDOW_BYTES,
+  WINDOWS,
 } from '../../src/interp/vectors-state.ts';
 import { CaseBuilder, encodable, isString, usesStack } from './encode.ts';
 import type { FormVariant } from './encode.ts';
@@ -92,12 +107,23 @@ function undefinedPlans(): Plan[] {
   for (const profile of [0, 1, 2]) {
     const p = PROFILES[profile]!;
     const add = (id: string, count: number, make: Plan['make']): void => {
-      all.push({ id: `${p.name} undefined ${id}`, file: `${p.name}-undefined.bin.gz`, mnemonic: 'undefined', profile, count, make, keeps: refused });
+      all.push({
+        id: `${p.name} undefined ${id}`,
+        file: `${p.name}-undefined.bin.gz`,
+        mnemonic: 'undefined',
+        profile,
+        count,
+        make,
+        keeps: refused,
+      });
     };
     for (const map of ['', '0F', '0F38', '0F3A'] as const) {
       for (let high = 0; high < 16; high++) {
         const codes = candidates(map, high, p.mode === 64);
-        if (codes.length > 0) add(`${map}.${high.toString(16)}x`, codes.length, (_, index) => makeUndefined(p, codes[index % codes.length]!));
+        if (codes.length > 0)
+          add(`${map}.${high.toString(16)}x`, codes.length, (_, index) =>
+            makeUndefined(p, codes[index % codes.length]!),
+          );
       }
     }
     for (const form of FORMS) {
@@ -107,7 +133,11 @@ function undefinedPlans(): Plan[] {
       const plan = formPlan('', '', variant, 0);
       add(`lock ${formKey(form)}`, 1, (seed, index, state) => {
         const input = plan.make(seed, index, state);
-        return { ...input, code: Uint8Array.from([0xf0, ...input.code]).slice(0, 15), codeLinear: CODE_BASE + 0x400 };
+        return {
+          ...input,
+          code: Uint8Array.from([0xf0, ...input.code]).slice(0, 15),
+          codeLinear: CODE_BASE + 0x400,
+        };
       });
     }
   }
@@ -115,7 +145,14 @@ function undefinedPlans(): Plan[] {
 }
 
 function fileOf({ row }: Form, profile: string): string {
-  const map = row.map === 0 ? (row.opcode < 0x80 ? '00-7f' : row.semantics.startsWith('x87') ? 'x87' : '80-ff') : ['', '0f', '0f38', '0f3a'][row.map];
+  const map =
+    row.map === 0
+      ? row.opcode < 0x80
+        ? '00-7f'
+        : row.semantics.startsWith('x87')
+          ? 'x87'
+          : '80-ff'
+      : ['', '0f', '0f38', '0f3a'][row.map];
   return `${profile}-${map}.bin.gz`;
 }
 
@@ -248,7 +285,9 @@ function verify(filter: RegExp): void {
       const then = comparable(c.outcome);
       if (now === then) return;
       different++;
-      console.log(`${group.id} case ${c.index} code ${Buffer.from(c.input.code).toString('hex')}\n  then ${then}\n  now  ${now}`);
+      console.log(
+        `${group.id} case ${c.index} code ${Buffer.from(c.input.code).toString('hex')}\n  then ${then}\n  now  ${now}`,
+      );
     }, state);
   }
   console.log(`${total} cases executed again, ${different} differ`);
@@ -257,9 +296,19 @@ function verify(filter: RegExp): void {
 
 function comparable(outcome: CaseOutcome): string {
   const { cr2, error, ...rest } = outcome;
-  const kept = { ...rest, error: outcome.vector >= 0 ? error : 0, cr2: outcome.vector === VECTOR_PF ? cr2 : 0n };
-  return JSON.stringify(kept, (_, value: unknown) =>
-    typeof value === 'bigint' ? value.toString(16) : value instanceof Uint8Array ? Buffer.from(value).toString('hex') : value,
+  const kept = {
+    ...rest,
+    error: outcome.vector >= 0 ? error : 0,
+    cr2: outcome.vector === VECTOR_PF ? cr2 : 0n,
+  };
+  return JSON.stringify(
+    kept,
+    (_, value: unknown) =>
+      typeof value === 'bigint'
+        ? value.toString(16)
+        : value instanceof Uint8Array
+          ? Buffer.from(value).toString('hex')
+          : value,
     0,
   );
 }

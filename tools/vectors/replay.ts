@@ -1,6 +1,6 @@
 /**
  * Replays committed cases on the interpreter and lists every difference:
- * `tsx tools/vectors/replay.ts [filter] [differences per group]`. The interpreter is generated from the present
+ * `tsx tools/vectors/replay.ts [filter] [differences per group] [long or legacy]`. The interpreter is generated from the present
  * sources; the core is build/core.wasm.
  */
 import { readdirSync, readFileSync } from 'node:fs';
@@ -25,10 +25,14 @@ function interpreter(): Uint8Array<ArrayBuffer> {
   }
 }
 
-const [filterText = '.*', limitText = '2'] = process.argv.slice(2);
+const [filterText = '.*', limitText = '2', platform = 'long'] = process.argv.slice(2);
 const filter = new RegExp(filterText);
 const limit = Number(limitText);
-const replay = createReplay(new Uint8Array(readFileSync(CORE)), interpreter());
+const replay = createReplay(
+  new Uint8Array(readFileSync(CORE)),
+  interpreter(),
+  platform === 'legacy' ? 'legacy' : 'long',
+);
 let cases = 0;
 let failed = 0;
 let groups = 0;

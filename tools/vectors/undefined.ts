@@ -9,7 +9,9 @@ import type { Profile } from '../../src/interp/vectors-state.ts';
 const PREFIXES: readonly (readonly number[])[] = [[], [0x66], [0xf3], [0xf2]];
 
 /** Opcodes whose ModRM.reg selects the instruction. */
-const GROUPS_ONE_BYTE = new Set([0x80, 0x81, 0x82, 0x83, 0x8f, 0xc0, 0xc1, 0xc6, 0xc7, 0xd0, 0xd1, 0xd2, 0xd3, 0xf6, 0xf7, 0xfe, 0xff]);
+const GROUPS_ONE_BYTE = new Set([
+  0x80, 0x81, 0x82, 0x83, 0x8f, 0xc0, 0xc1, 0xc6, 0xc7, 0xd0, 0xd1, 0xd2, 0xd3, 0xf6, 0xf7, 0xfe, 0xff,
+]);
 const GROUPS_0F = new Set([0x00, 0x01, 0x18, 0x71, 0x72, 0x73, 0xae, 0xba, 0xc7]);
 
 /** Prefixes and escapes; what enters the kernel; VEX, EVEX, XOP and MVEX, which the guest's CPU does not have. */
@@ -44,6 +46,15 @@ export function candidates(map: '' | '0F' | '0F38' | '0F3A', high: number, is64:
 
 export function makeUndefined(profile: Profile, code: readonly number[]): CaseInput {
   const at = BigInt(DATA_WINDOW + 64 - profile.dsBase);
-  const registers = [0, 1, 2, 3, 5, 6, 7].map((target) => ({ target, value: profile.mode === 16 && target > 2 ? 0x4800n : at }));
-  return { code: Uint8Array.from(code), codeLinear: CODE_BASE + 0x400, breakpointStop: false, registers, memory: [] };
+  const registers = [0, 1, 2, 3, 5, 6, 7].map((target) => ({
+    target,
+    value: profile.mode === 16 && target > 2 ? 0x4800n : at,
+  }));
+  return {
+    code: Uint8Array.from(code),
+    codeLinear: CODE_BASE + 0x400,
+    breakpointStop: false,
+    registers,
+    memory: [],
+  };
 }

@@ -18,6 +18,9 @@ import {
 } from '../operands.ts';
 import { arithmeticFlags, VECTOR_UD, ZF, type Description, type Descriptions } from './common.ts';
 
+/** INT1, INT3 and INTO, which virtual-8086 mode treats unlike INT n. */
+const ONE_BYTE = 0x100;
+
 function operandBytes(s: Builder, site: Site): Value {
   return s.i32(site.form.operandBits / 8);
 }
@@ -105,13 +108,13 @@ export const CONTROL: Descriptions = {
     s.branch();
   },
   callTo: (s, site, d) => {
-    const target = s.let(d!.get());
+    const target = s.let(d.get());
     s.push({ kind: 'checkTarget', target });
     push(s, site, s.nextRip(), site.form.operandBits);
     s.branchTo(target);
   },
   jmpTo: (s, _site, d) => {
-    const target = s.let(d!.get());
+    const target = s.let(d.get());
     s.push({ kind: 'checkTarget', target });
     s.branchTo(target);
   },
@@ -123,10 +126,10 @@ export const CONTROL: Descriptions = {
     s.branchTo(target);
   },
   callFar: (s, site, target) => {
-    s.status('callFar', s.narrow(site.immediate(s)), target!.get(), operandBytes(s, site));
+    s.status('callFar', s.narrow(site.immediate(s)), target.get(), operandBytes(s, site));
   },
   jmpFar: (s, site, target) => {
-    s.status('jumpFar', s.narrow(site.immediate(s)), target!.get(), operandBytes(s, site));
+    s.status('jumpFar', s.narrow(site.immediate(s)), target.get(), operandBytes(s, site));
   },
   callFarTo: (s, site, d) => {
     const target = farPointer(memory(d), site.form.operandBits, s);
@@ -141,18 +144,18 @@ export const CONTROL: Descriptions = {
     s.status('returnFar', operandBytes(s, site), bytes);
   },
   iret: (s, site) => s.status('iret', operandBytes(s, site)),
-  int: (s, _site, vector) => s.status('softwareInterrupt', s.narrow(vector!.get())),
-  int3: (s) => s.status('softwareInterrupt', s.i32(3)),
-  int1: (s) => s.status('softwareInterrupt', s.i32(1)),
+  int: (s, _site, vector) => s.status('softwareInterrupt', s.narrow(vector.get())),
+  int3: (s) => s.status('softwareInterrupt', s.i32(ONE_BYTE | 3)),
+  int1: (s) => s.status('softwareInterrupt', s.i32(ONE_BYTE | 1)),
   into: (s) => {
-    s.if(s.condition(0), () => s.status('softwareInterrupt', s.i32(4)));
+    s.if(s.condition(0), () => s.status('softwareInterrupt', s.i32(ONE_BYTE | 4)));
     s.leave();
   },
   bound: (s, _site, d, x) => {
-    const index = s.let(d!.getSigned());
+    const index = s.let(d.getSigned());
     const bounds = memory(x);
     const low = s.let(bounds.getSigned());
-    const high = bounds.at(s.i64(d!.bits / 8)).getSigned();
+    const high = bounds.at(s.i64(d.bits / 8)).getSigned();
     const outside = s.op('i32.or', s.ltS(index, low), s.ltS(high, index));
     s.if(outside, () => s.raise(5), undefined, false);
   },
@@ -167,7 +170,7 @@ export const CONTROL: Descriptions = {
       push(s, site, s.readState('i64.load32_u', selector(segment)), bits);
       return;
     }
-    push(s, site, s.let(x!.get()), bits);
+    push(s, site, s.let(x.get()), bits);
   },
   pop: (s, site, d) => {
     const bits = site.form.operandBits;
@@ -176,13 +179,13 @@ export const CONTROL: Descriptions = {
       loadSegment(s, segmentNumber(s, site, 0), top.value, () => top.commit());
       return;
     }
-    if (d!.memory) {
+    if (d.memory) {
       popMemory(s, site, bits);
       return;
     }
     const top = pop(s, site, bits);
     top.commit();
-    d!.set(top.value);
+    d.set(top.value);
   },
   pusha: (s, site) => {
     const bits = site.form.operandBits;
@@ -230,16 +233,16 @@ export const CONTROL: Descriptions = {
   },
 
   movToSegment: (s, site, _d, x) => {
-    s.status('loadSegment', site.registerNumber(s), s.narrow(x!.get()));
+    s.status('loadSegment', site.registerNumber(s), s.narrow(x.get()));
   },
   movFromSegment: (s, site, d) => {
     const value = s.readStateAt('i64.load32_u', VCPU.at.segSelector, site.registerNumber(s), 4);
     if (d instanceof MemoryOperand) d.at(s.i64(0), 16).set(value);
-    else d!.set(value);
+    else d.set(value);
   },
   loadFar: (s, site, d, x) => {
-    const target = farPointer(memory(x), d!.bits, s);
-    loadSegment(s, segmentNumber(s, site, 2), target.selector, () => d!.set(target.offset));
+    const target = farPointer(memory(x), d.bits, s);
+    loadSegment(s, segmentNumber(s, site, 2), target.selector, () => d.set(target.offset));
   },
   xlat: (s, site) => {
     const table = s.readRegister(general(REG_RBX), 8, false);
@@ -248,9 +251,9 @@ export const CONTROL: Descriptions = {
     al.set(new MemoryOperand(s, site, 8, address).get());
   },
   arpl: (s, _site, d, x) => {
-    const rpl = s.let(s.and(x!.get(), s.i64(3)));
+    const rpl = s.let(s.and(x.get(), s.i64(3)));
     let lower: Value = s.i32(0);
-    d!.update((old) => {
+    d.update((old) => {
       lower = s.let(s.ltU(s.and(old, s.i64(3)), rpl));
       return s.select(lower, s.or(s.and(old, s.i64(~3n)), rpl), old);
     });
@@ -271,4 +274,3 @@ export const CONTROL: Descriptions = {
   prefetch: () => {},
   pause: () => {},
 };
-

@@ -38,20 +38,20 @@ function accumulator(s: Builder, bits: number): RegisterOperand {
 
 function logic(op: 'and' | 'or' | 'xor'): Description {
   return (s, _site, d, x) => {
-    const b = x!.getSigned();
-    const { now } = d!.update((a) => s[op](a, b));
+    const b = x.getSigned();
+    const { now } = d.update((a) => s[op](a, b));
     s.flags(FLAGS_LOGIC, now);
   };
 }
 
 function bitTest(change: ((s: Builder, old: Value, bit: Value) => Value) | undefined): Description {
   return (s, _site, d, x) => {
-    const bits = d!.bits;
-    const index = s.let(x!.getSigned());
+    const bits = d.bits;
+    const index = s.let(x.getSigned());
     const bit = s.let(s.shl(s.i64(1), s.and(index, s.i64(bits - 1))));
     // A register index reaches beyond a memory operand: it selects the unit that is accessed.
     const far = d instanceof MemoryOperand && x instanceof RegisterOperand;
-    const unit = far ? d.at(s.mul(s.shrS(index, s.i64(Math.log2(bits))), s.i64(bits / 8))) : d!;
+    const unit = far ? d.at(s.mul(s.shrS(index, s.i64(Math.log2(bits))), s.i64(bits / 8))) : d;
     const old = change ? unit.update((value) => change(s, value, bit)).old : s.let(unit.get());
     const set = s.widen(s.op('i64.ne', s.and(old, bit), s.i64(0)));
     const flags = s.and(arithmeticFlags(s), s.i64(~CF));
@@ -69,11 +69,11 @@ type Shift = (s: Builder, a: Value, count: Value, bits: number) => { r: Value; c
 
 function shift(compute: Shift): Description {
   return (s, _site, d, x) => {
-    const count = shiftCount(s, d!, x!);
+    const count = shiftCount(s, d, x);
     let parts: ReturnType<Shift> | undefined;
-    const { now } = d!.update((old) => {
-      parts = compute(s, old, count, d!.bits);
-      return s.signExtend(parts.r, d!.bits);
+    const { now } = d.update((old) => {
+      parts = compute(s, old, count, d.bits);
+      return s.signExtend(parts.r, d.bits);
     });
     const { cf, of } = parts!;
     s.if(s.ne(count, s.i64(0)), () => {
@@ -94,10 +94,10 @@ function setCarryAndOverflow(s: Builder, cf: Value, of: Value): void {
 
 function rotate(left: boolean): Description {
   return (s, _site, d, x) => {
-    const bits = d!.bits;
-    const count = shiftCount(s, d!, x!);
+    const bits = d.bits;
+    const count = shiftCount(s, d, x);
     const turn = s.let(s.and(count, s.i64(bits - 1)));
-    const { now } = d!.update((old) => {
+    const { now } = d.update((old) => {
       if (bits === 64) return s.op(left ? 'i64.rotl' : 'i64.rotr', old, turn);
       const a = s.let(s.zeroExtend(old, bits));
       const back = s.and(s.sub(s.i64(bits), turn), s.i64(63));
@@ -116,13 +116,12 @@ function rotate(left: boolean): Description {
 /** RCL and RCR: a rotation of bits + 1 bits, CF on top. */
 function rotateThroughCarry(left: boolean): Description {
   return (s, _site, d, x) => {
-    const bits = d!.bits;
-    const masked = shiftCount(s, d!, x!);
-    const count =
-      bits >= 32 ? masked : s.let(s.op('i64.rem_u', masked, s.i64(bits + 1)));
+    const bits = d.bits;
+    const masked = shiftCount(s, d, x);
+    const count = bits >= 32 ? masked : s.let(s.op('i64.rem_u', masked, s.i64(bits + 1)));
     const cin = s.let(carry(s));
     let cf: Value = cin;
-    const { now } = d!.update((old) => {
+    const { now } = d.update((old) => {
       const a = s.let(s.zeroExtend(old, bits));
       const one = s.i64(1);
       // For a 64-bit operand a shift by 64 must give 0, so the wrapped part is shifted in two steps.
@@ -149,11 +148,11 @@ function rotateThroughCarry(left: boolean): Description {
 
 function doubleShift(left: boolean): Description {
   return (s, _site, d, x, c) => {
-    const bits = d!.bits;
-    const count = shiftCount(s, d!, c!);
-    const fill = s.let(x!.get());
+    const bits = d.bits;
+    const count = shiftCount(s, d, c);
+    const fill = s.let(x.get());
     let cf: Value = s.i64(0);
-    const { old, now } = d!.update((value) => {
+    const { old, now } = d.update((value) => {
       const a = s.let(s.zeroExtend(value, bits));
       const one = s.i64(1);
       const rest = s.let(s.sub(s.i64(bits), count));
@@ -162,17 +161,17 @@ function doubleShift(left: boolean): Description {
         // Counts above 16 shift the source operand on into itself, as the hardware does.
         const sh = s.i64(16);
         const wide = s.let(
-          left ?
-            s.or(s.or(s.shl(a, s.i64(32)), s.shl(fill, sh)), a)
-          : s.or(s.or(a, s.shl(fill, sh)), s.shl(a, s.i64(32))),
+          left
+            ? s.or(s.or(s.shl(a, s.i64(32)), s.shl(fill, sh)), a)
+            : s.or(s.or(a, s.shl(fill, sh)), s.shl(a, s.i64(32))),
         );
         r = left ? s.shrU(wide, s.sub(s.i64(32), count)) : s.shrU(wide, count);
         cf = s.let(
           s.and(left ? s.shrU(wide, s.sub(s.i64(48), count)) : s.shrU(wide, s.sub(count, one)), one),
         );
       } else {
-        r = left ?
-            s.or(s.shl(a, count), s.shrU(s.shrU(fill, one), s.sub(rest, one)))
+        r = left
+          ? s.or(s.shl(a, count), s.shrU(s.shrU(fill, one), s.sub(rest, one)))
           : s.or(s.shrU(a, count), s.shl(s.shl(fill, one), s.sub(rest, one)));
         cf = s.let(s.and(s.shrU(a, left ? rest : s.sub(count, one)), one));
       }
@@ -196,9 +195,9 @@ function highPart(s: Builder, bits: number): RegisterOperand {
 
 function multiply(signed: boolean): Description {
   return (s, _site, x) => {
-    const bits = x!.bits;
+    const bits = x.bits;
     const low = accumulator(s, bits);
-    const b = s.let(signed ? x!.getSigned() : x!.get());
+    const b = s.let(signed ? x.getSigned() : x.get());
     const a = s.let(signed ? low.getSigned() : low.get());
     const product = s.let(s.mul(a, b));
     if (bits === 64) {
@@ -237,8 +236,8 @@ function multiplyInto(s: Builder, d: Operand, a: Value, b: Value): void {
 
 function divide(signed: boolean): Description {
   return (s, _site, x) => {
-    const bits = x!.bits;
-    const divisor = s.let(signed ? x!.getSigned() : x!.get());
+    const bits = x.bits;
+    const divisor = s.let(signed ? x.getSigned() : x.get());
     if (bits === 64) {
       s.status(signed ? 'divideSigned64' : 'divide64', divisor);
       return;
@@ -246,13 +245,11 @@ function divide(signed: boolean): Description {
     s.if(s.eqz(divisor), () => s.raise(VECTOR_DE), undefined, false);
     const low = accumulator(s, bits);
     const dividend = s.let(
-      bits === 8 ?
-        signed ? accumulator(s, 16).getSigned()
-        : accumulator(s, 16).get()
-      : s.signExtend(
-          s.or(s.shl(highPart(s, bits).get(), s.i64(bits)), low.get()),
-          signed ? bits * 2 : 64,
-        ),
+      bits === 8
+        ? signed
+          ? accumulator(s, 16).getSigned()
+          : accumulator(s, 16).get()
+        : s.signExtend(s.or(s.shl(highPart(s, bits).get(), s.i64(bits)), low.get()), signed ? bits * 2 : 64),
     );
     if (signed && bits === 32) {
       // The one quotient that wasm traps on; it does not fit either.
@@ -284,11 +281,11 @@ function compare(s: Builder, a: Value, b: Value, bits: number): void {
 
 function withCarry(subtract: boolean): Description {
   return (s, _site, d, x) => {
-    const b = s.let(x!.getSigned());
+    const b = s.let(x.getSigned());
     const cin = s.condition(2);
     const wide = s.let(s.widen(cin));
-    const { old, now } = d!.update((a) =>
-      s.signExtend(subtract ? s.sub(s.sub(a, b), wide) : s.add(s.add(a, b), wide), d!.bits),
+    const { old, now } = d.update((a) =>
+      s.signExtend(subtract ? s.sub(s.sub(a, b), wide) : s.add(s.add(a, b), wide), d.bits),
     );
     const kind = subtract
       ? s.select(cin, s.i32(FLAGS_SBB), s.i32(FLAGS_SUB))
@@ -300,35 +297,35 @@ function withCarry(subtract: boolean): Description {
 function step(kind: number, delta: number): Description {
   return (s, _site, d) => {
     const cf = s.let(carry(s));
-    const { old, now } = d!.update((a) => s.signExtend(s.add(a, s.i64(delta)), d!.bits));
+    const { old, now } = d.update((a) => s.signExtend(s.add(a, s.i64(delta)), d.bits));
     s.flags(kind, now, old, cf);
   };
 }
 
 function extend(signed: boolean): Description {
-  return (_s, _site, d, x) => d!.set(signed ? x!.getSigned() : x!.get());
+  return (_s, _site, d, x) => d.set(signed ? x.getSigned() : x.get());
 }
 
 /** BSF and BSR with source 0 leave the destination unchanged (AMD APM vol. 3, BSF). */
 function bitScan(forward: boolean): Description {
   return (s, _site, d, x) => {
-    const value = s.let(x!.get());
+    const value = s.let(x.get());
     const found = forward ? s.op('i64.ctz', value) : s.sub(s.i64(63), s.op('i64.clz', value));
-    s.if(s.ne(value, s.i64(0)), () => d!.set(found));
-    s.flags(FLAGS_LOGIC, s.signExtend(value, x!.bits));
+    s.if(s.ne(value, s.i64(0)), () => d.set(found));
+    s.flags(FLAGS_LOGIC, s.signExtend(value, x.bits));
   };
 }
 
 function countZeros(trailing: boolean): Description {
   return (s, _site, d, x) => {
-    const bits = x!.bits;
-    const value = s.let(x!.get());
+    const bits = x.bits;
+    const value = s.let(x.get());
     const count = s.let(
-      trailing ?
-        s.op('i64.ctz', bits === 64 ? value : s.or(value, s.i64(1n << BigInt(bits))))
-      : s.sub(s.op('i64.clz', value), s.i64(64 - bits)),
+      trailing
+        ? s.op('i64.ctz', bits === 64 ? value : s.or(value, s.i64(1n << BigInt(bits))))
+        : s.sub(s.op('i64.clz', value), s.i64(64 - bits)),
     );
-    d!.set(count);
+    d.set(count);
     s.flags(FLAGS_RESULT, count, s.widen(s.eqz(value)));
   };
 }
@@ -366,15 +363,15 @@ function addFlag(flag: bigint): Description {
   return (s, _site, d, x) => {
     const flags = s.let(arithmeticFlags(s));
     const cin = s.let(s.widen(s.ne(s.and(flags, s.i64(flag)), s.i64(0))));
-    const a = s.let(d!.get());
-    const b = s.let(x!.get());
+    const a = s.let(d.get());
+    const b = s.let(x.get());
     const sum = s.let(s.add(s.add(a, b), cin));
-    d!.set(sum);
-    const low = s.zeroExtend(sum, d!.bits);
+    d.set(sum);
+    const low = s.zeroExtend(sum, d.bits);
     const cout =
-      d!.bits === 32 ?
-        s.shrU(sum, s.i64(32))
-      : s.widen(s.select(s.narrow(cin), s.op('i64.le_u', low, a), s.ltU(low, a)));
+      d.bits === 32
+        ? s.shrU(sum, s.i64(32))
+        : s.widen(s.select(s.narrow(cin), s.op('i64.le_u', low, a), s.ltU(low, a)));
     const position = flag === CF ? cout : s.shl(cout, s.i64(OF_SHIFT));
     s.flags(FLAGS_EXPLICIT, undefined, s.or(s.and(flags, s.i64(~flag)), position));
   };
@@ -394,9 +391,7 @@ function decimalAdjust(subtract: boolean): Description {
     const flags = s.let(arithmeticFlags(s));
     const digit = s.op('i64.gt_u', s.and(old, s.i64(15)), s.i64(9));
     const low = s.let(s.op('i32.or', digit, s.ne(s.and(flags, s.i64(AF)), s.i64(0))));
-    const high = s.let(
-      s.op('i32.or', s.op('i64.gt_u', old, s.i64(0x99)), s.narrow(s.and(flags, s.i64(CF)))),
-    );
+    const high = s.let(s.op('i32.or', s.op('i64.gt_u', old, s.i64(0x99)), s.narrow(s.and(flags, s.i64(CF)))));
     const adjust = s.let(s.add(s.select(low, s.i64(6), s.i64(0)), s.select(high, s.i64(0x60), s.i64(0))));
     const r = s.let(s.signExtend(subtract ? s.sub(old, adjust) : s.add(old, adjust), 8));
     al.set(r);
@@ -425,27 +420,27 @@ function asciiAdjust(sign: 1 | -1): Description {
 }
 
 export const INTEGER: Descriptions = {
-  add: (s, _site, d, x) => add(s, d!, s.let(x!.getSigned())),
+  add: (s, _site, d, x) => add(s, d, s.let(x.getSigned())),
   adc: withCarry(false),
   sub: (s, _site, d, x) => {
-    const b = s.let(x!.getSigned());
-    const { old, now } = d!.update((a) => s.signExtend(s.sub(a, b), d!.bits));
+    const b = s.let(x.getSigned());
+    const { old, now } = d.update((a) => s.signExtend(s.sub(a, b), d.bits));
     s.flags(FLAGS_SUB, now, old, b);
   },
   sbb: withCarry(true),
-  cmp: (s, _site, d, x) => compare(s, s.let(d!.getSigned()), s.let(x!.getSigned()), d!.bits),
+  cmp: (s, _site, d, x) => compare(s, s.let(d.getSigned()), s.let(x.getSigned()), d.bits),
   and: logic('and'),
   or: logic('or'),
   xor: logic('xor'),
-  test: (s, _site, d, x) => s.flags(FLAGS_LOGIC, s.and(d!.getSigned(), x!.getSigned())),
+  test: (s, _site, d, x) => s.flags(FLAGS_LOGIC, s.and(d.getSigned(), x.getSigned())),
   inc: step(FLAGS_INC, 1),
   dec: step(FLAGS_DEC, -1),
   neg: (s, _site, d) => {
-    const { old, now } = d!.update((a) => s.signExtend(s.sub(s.i64(0), a), d!.bits));
+    const { old, now } = d.update((a) => s.signExtend(s.sub(s.i64(0), a), d.bits));
     s.flags(FLAGS_SUB, now, s.i64(0), old);
   },
   not: (s, _site, d) => {
-    d!.update((a) => s.not(a));
+    d.update((a) => s.not(a));
   },
 
   shl: shift((s, a, count, bits) => {
@@ -453,7 +448,9 @@ export const INTEGER: Descriptions = {
     const last = s.sub(s.i64(bits), count);
     // Above 64 - bits the bit that left is still in the 64-bit value only for narrow operands.
     const cf = s.let(
-      bits === 64 ? s.and(s.shrU(a, s.and(last, s.i64(63))), s.i64(1)) : s.and(s.shrU(s.shl(s.zeroExtend(a, bits), count), s.i64(bits)), s.i64(1)),
+      bits === 64
+        ? s.and(s.shrU(a, s.and(last, s.i64(63))), s.i64(1))
+        : s.and(s.shrU(s.shl(s.zeroExtend(a, bits), count), s.i64(bits)), s.i64(1)),
     );
     return { r, cf, of: s.xor(topBit(s, r, bits), cf) };
   }),
@@ -483,62 +480,62 @@ export const INTEGER: Descriptions = {
   tzcnt: countZeros(true),
   lzcnt: countZeros(false),
   popcnt: (s, _site, d, x) => {
-    const value = s.let(x!.get());
-    d!.set(s.op('i64.popcnt', value));
+    const value = s.let(x.get());
+    d.set(s.op('i64.popcnt', value));
     s.flags(FLAGS_EXPLICIT, undefined, s.select(s.eqz(value), s.i64(ZF), s.i64(0)));
   },
 
   mul: multiply(false),
   imul1: multiply(true),
-  imul: (s, _site, d, x, y) => multiplyInto(s, d!, s.let(x!.getSigned()), s.let(y!.getSigned())),
-  imul2: (s, _site, d, x) => multiplyInto(s, d!, s.let(d!.getSigned()), s.let(x!.getSigned())),
+  imul: (s, _site, d, x, y) => multiplyInto(s, d, s.let(x.getSigned()), s.let(y.getSigned())),
+  imul2: (s, _site, d, x) => multiplyInto(s, d, s.let(d.getSigned()), s.let(x.getSigned())),
   div: divide(false),
   idiv: divide(true),
 
-  mov: (_s, _site, d, x) => d!.set(x!.get()),
+  mov: (_s, _site, d, x) => d.set(x.get()),
   movzx: extend(false),
   movsx: extend(true),
   movsxd: extend(true),
-  lea: (_s, _site, d, x) => d!.set((x as MemoryOperand).effectiveAddress),
+  lea: (_s, _site, d, x) => d.set((x as MemoryOperand).effectiveAddress),
   xchg: (s, _site, d, x) => {
-    const b = s.let(x!.get());
-    const { old } = d!.update(() => b);
-    x!.set(old);
+    const b = s.let(x.get());
+    const { old } = d.update(() => b);
+    x.set(old);
   },
   xchgReg: (s, _site, d, x) => {
-    const a = s.let(d!.get());
-    const b = s.let(x!.get());
-    d!.set(b);
-    x!.set(a);
+    const a = s.let(d.get());
+    const b = s.let(x.get());
+    d.set(b);
+    x.set(a);
   },
   xadd: (s, _site, d, x) => {
-    const b = s.let(x!.getSigned());
-    if (d!.memory) {
-      const { old, now } = d!.update((a) => s.signExtend(s.add(a, b), d!.bits));
-      x!.set(old);
+    const b = s.let(x.getSigned());
+    if (d.memory) {
+      const { old, now } = d.update((a) => s.signExtend(s.add(a, b), d.bits));
+      x.set(old);
       s.flags(FLAGS_ADD, now, old, b);
       return;
     }
-    const a = s.let(d!.getSigned());
-    const sum = s.let(s.signExtend(s.add(a, b), d!.bits));
-    x!.set(a);
-    d!.set(sum);
+    const a = s.let(d.getSigned());
+    const sum = s.let(s.signExtend(s.add(a, b), d.bits));
+    x.set(a);
+    d.set(sum);
     s.flags(FLAGS_ADD, sum, a, b);
   },
   cmpxchg: (s, _site, d, x) => {
-    const { bits } = d!;
+    const { bits } = d;
     const expected = s.let(accumulator(s, bits).getSigned());
-    const b = s.let(x!.getSigned());
-    if (d!.memory) {
-      const { old } = d!.update((a) => s.select(s.eq(a, expected), b, a));
+    const b = s.let(x.getSigned());
+    if (d.memory) {
+      const { old } = d.update((a) => s.select(s.eq(a, expected), b, a));
       s.if(s.ne(old, expected), () => accumulator(s, bits).set(old));
       compare(s, expected, old, bits);
       return;
     }
-    const a = s.let(d!.getSigned());
+    const a = s.let(d.getSigned());
     s.if(
       s.eq(a, expected),
-      () => d!.set(b),
+      () => d.set(b),
       () => accumulator(s, bits).set(a),
     );
     compare(s, expected, a, bits);
@@ -581,7 +578,9 @@ export const INTEGER: Descriptions = {
       s.let(s.or(s.shl(part(high, 32).get(), s.i64(32)), part(low, 32).get()));
     const expected = pair(REG_RDX, REG_RAX);
     const replacement = pair(REG_RCX, REG_RBX);
-    const { old } = target.at(s.i64(0), 64).update((value) => s.select(s.eq(value, expected), replacement, value));
+    const { old } = target
+      .at(s.i64(0), 64)
+      .update((value) => s.select(s.eq(value, expected), replacement, value));
     const equal = s.let(s.eq(old, expected));
     s.if(s.eqz(equal), () => {
       part(REG_RAX, 32).set(old);
@@ -590,20 +589,20 @@ export const INTEGER: Descriptions = {
     setZero(equal);
   },
   bswap: (s, _site, d) => {
-    const value = s.let(d!.get());
-    d!.set(d!.bits === 16 ? s.i64(0) : swapBytes(s, value, d!.bits));
+    const value = s.let(d.get());
+    d.set(d.bits === 16 ? s.i64(0) : swapBytes(s, value, d.bits));
   },
-  movbe: (s, _site, d, x) => d!.set(swapBytes(s, s.let(x!.get()), d!.bits)),
-  crc32: (s, _site, d, x) => crc32(s, d!, x!),
+  movbe: (s, _site, d, x) => d.set(swapBytes(s, s.let(x.get()), d.bits)),
+  crc32: (s, _site, d, x) => crc32(s, d, x),
   adcx: addFlag(CF),
   adox: addFlag(OF),
 
   cmovcc: (s, site, d, x) => {
-    const value = s.let(x!.get());
-    const kept = s.let(d!.get());
-    d!.set(s.select(s.condition(site.form.row.condition), value, kept));
+    const value = s.let(x.get());
+    const kept = s.let(d.get());
+    d.set(s.select(s.condition(site.form.row.condition), value, kept));
   },
-  setcc: (s, site, d) => d!.set(s.widen(s.condition(site.form.row.condition))),
+  setcc: (s, site, d) => d.set(s.widen(s.condition(site.form.row.condition))),
 
   cbw: (s, site) => {
     const bits = site.form.operandBits;
@@ -617,7 +616,8 @@ export const INTEGER: Descriptions = {
   clc: setFlag((s, flags) => s.and(flags, s.i64(~CF))),
   stc: setFlag((s, flags) => s.or(flags, s.i64(CF))),
   cmc: setFlag((s, flags) => s.xor(flags, s.i64(CF))),
-  lahf: (s) => s.writeRegister(AH, 1, s.or(s.and(arithmeticFlags(s), s.i64(SF | ZF | AF | PF | CF)), s.i64(2))),
+  lahf: (s) =>
+    s.writeRegister(AH, 1, s.or(s.and(arithmeticFlags(s), s.i64(SF | ZF | AF | PF | CF)), s.i64(2))),
   sahf: (s) => {
     const kept = s.and(arithmeticFlags(s), s.i64(OF));
     const image = s.and(s.readRegister(AH, 1, false), s.i64(SF | ZF | AF | PF | CF));
@@ -630,7 +630,7 @@ export const INTEGER: Descriptions = {
   aaa: asciiAdjust(1),
   aas: asciiAdjust(-1),
   aam: (s, _site, x) => {
-    const base = s.let(x!.get());
+    const base = s.let(x.get());
     s.if(s.eqz(base), () => s.raise(VECTOR_DE), undefined, false);
     const al = s.let(accumulator(s, 8).get());
     const low = s.let(s.op('i64.rem_u', al, base));
@@ -639,7 +639,7 @@ export const INTEGER: Descriptions = {
   },
   aad: (s, _site, x) => {
     const ax = s.let(accumulator(s, 16).get());
-    const sum = s.let(s.and(s.add(ax, s.mul(s.shrU(ax, s.i64(8)), x!.get())), s.i64(0xff)));
+    const sum = s.let(s.and(s.add(ax, s.mul(s.shrU(ax, s.i64(8)), x.get())), s.i64(0xff)));
     accumulator(s, 16).set(sum);
     s.flags(FLAGS_LOGIC, s.signExtend(sum, 8));
   },

@@ -8,6 +8,7 @@ import {
   byteImmediate,
   byteIndices,
   byteLanes,
+  enterMmx,
   lanes16,
   lanes64,
   shuffle,
@@ -23,7 +24,7 @@ import {
 const wholeVector: Description = withOperands((_s, d, x) => d.setVector(x.getVector()));
 
 /** The low bits alone, whichever side is memory. */
-const lowPart: Description = (_s, _site, d, x) => d!.set(x!.get());
+const lowPart: Description = (_s, _site, d, x) => d.set(x.get());
 
 function isXmm(operand: VectorOperand): boolean {
   return operand instanceof RegisterOperand && operand.ref.file === 'xmm';
@@ -68,13 +69,15 @@ function signMask(op: string): Description {
   return (s, _site, d, x) => {
     const mask = s.widen(s.op(op, vectorOperand(x).getVector()));
     // An MMX register is in both halves.
-    d!.set(x!.bits === 64 ? s.zeroExtend(mask, 8) : mask);
+    d.set(x.bits === 64 ? s.zeroExtend(mask, 8) : mask);
   };
 }
 
 /** MASKMOVQ and MASKMOVDQU: the bytes whose mask byte is negative, at DS:rDI. */
 const maskedStore: Description = withOperands((s, d, mask, site) => {
   const bytes = d.bits / 8;
+  // Even if the store faults.
+  if (bytes === 8) enterMmx(s);
   const rdi = s.readRegister(general(REG_RDI), 8, false);
   const target = new MemoryOperand(s, site, d.bits, s.let(s.and(rdi, site.addressMask(s))));
   const data = s.let(d.getVector());
@@ -130,10 +133,10 @@ function laneBytes(d: Operand, site: Site): number {
 
 function extract(bytes: number | undefined): Description {
   return (s, site, d, x, imm) => {
-    const size = bytes ?? laneBytes(d!, site);
+    const size = bytes ?? laneBytes(d, site);
     const source = vectorOperand(x);
     const index = laneIndex(s, imm, source.bits / 8 / size);
-    d!.set(extractLane(s, s.let(source.getVector()), index, size));
+    d.set(extractLane(s, s.let(source.getVector()), index, size));
   };
 }
 

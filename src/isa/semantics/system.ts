@@ -71,7 +71,7 @@ function loadTable(base: number, limit: number): Description {
 function storeSelector(segment: number): Description {
   return (s, _site, d) => {
     checkUmip(s);
-    storeWord(s, d!, s.readState('i64.load32_u', VCPU.at.segSelector + segment * 4));
+    storeWord(s, d, s.readState('i64.load32_u', VCPU.at.segSelector + segment * 4));
   };
 }
 
@@ -87,10 +87,10 @@ function segmentBase(segment: number, write: boolean): Description {
     s.if(s.eqz(s.and(cr4, s.i64(CR4_FSGSBASE))), () => s.raise(VECTOR_UD), undefined, false);
     const base = VCPU.at.segBase + segment * 8;
     if (!write) {
-      d!.set(s.readState('i64.load', base));
+      d.set(s.readState('i64.load', base));
       return;
     }
-    const value = s.let(d!.get());
+    const value = s.let(d.get());
     const high = s.let(s.shrS(value, s.i64(47)));
     const canonical = s.op('i32.or', s.eqz(high), s.eq(high, s.i64(-1)));
     s.if(s.eqz(canonical), () => s.raise(VECTOR_GP, s.i32(0)), undefined, false);
@@ -112,7 +112,7 @@ function output(s: Builder, number: Operand, x: Operand): void {
 /** LAR and LSL give the old value where the selector is not good, and ZF either way. */
 function describe(name: string): Description {
   return (s, _site, d, x) => {
-    d!.set(s.call(name, 'i64', s.narrow(x!.get()), d!.get()));
+    d.set(s.call(name, 'i64', s.narrow(x.get()), d.get()));
   };
 }
 
@@ -163,12 +163,12 @@ export const SYSTEM: Descriptions = {
   },
   smsw: (s, _site, d) => {
     checkUmip(s);
-    storeWord(s, d!, s.readState('i64.load', VCPU.at.cr0));
+    storeWord(s, d, s.readState('i64.load', VCPU.at.cr0));
   },
   // LMSW writes PE, MP, EM and TS; it cannot clear PE.
   lmsw: (s, _site, x) => {
     requireCpl0(s);
-    const value = s.and(x!.get(), s.i64(15));
+    const value = s.and(x.get(), s.i64(15));
     const cr0 = s.and(s.readState('i64.load', VCPU.at.cr0), s.i64(~14n));
     s.status('writeControl', s.i32(0), s.or(cr0, value));
   },
@@ -178,23 +178,23 @@ export const SYSTEM: Descriptions = {
   lidt: loadTable(VCPU.at.idtBase, VCPU.at.idtLimit),
   sldt: storeSelector(SEG_LDTR),
   str: storeSelector(SEG_TR),
-  lldt: (s, _site, x) => s.status('loadLdt', s.narrow(x!.get())),
-  ltr: (s, _site, x) => s.status('loadTask', s.narrow(x!.get())),
-  verr: (s, _site, x) => s.status('verify', s.narrow(x!.get()), s.i32(0)),
-  verw: (s, _site, x) => s.status('verify', s.narrow(x!.get()), s.i32(1)),
+  lldt: (s, _site, x) => s.status('loadLdt', s.narrow(x.get())),
+  ltr: (s, _site, x) => s.status('loadTask', s.narrow(x.get())),
+  verr: (s, _site, x) => s.status('verify', s.narrow(x.get()), s.i32(0)),
+  verw: (s, _site, x) => s.status('verify', s.narrow(x.get()), s.i32(1)),
   lar: describe('lar'),
   lsl: describe('lsl'),
-  movFromControl: (s, site, d) => d!.set(s.call('readControl', 'i64', site.registerNumber(s))),
-  movToControl: (s, site, _d, x) => s.status('writeControl', site.registerNumber(s), x!.get()),
-  movFromDebug: (s, site, d) => d!.set(s.call('readDebug', 'i64', site.registerNumber(s))),
-  movToDebug: (s, site, _d, x) => s.status('writeDebug', site.registerNumber(s), x!.get()),
+  movFromControl: (s, site, d) => d.set(s.call('readControl', 'i64', site.registerNumber(s))),
+  movToControl: (s, site, _d, x) => s.status('writeControl', site.registerNumber(s), x.get()),
+  movFromDebug: (s, site, d) => d.set(s.call('readDebug', 'i64', site.registerNumber(s))),
+  movToDebug: (s, site, _d, x) => s.status('writeDebug', site.registerNumber(s), x.get()),
   rdfsbase: segmentBase(SEG_FS, false),
   rdgsbase: segmentBase(SEG_GS, false),
   wrfsbase: segmentBase(SEG_FS, true),
   wrgsbase: segmentBase(SEG_GS, true),
 
-  in: (s, _site, d, x) => input(s, d!, x!),
-  out: (s, _site, x, d) => output(s, x!, d!),
+  in: (s, _site, d, x) => input(s, d, x),
+  out: (s, _site, x, d) => output(s, x, d),
 
   clflush: (s, _site, d) => {
     (d as MemoryOperand).get();
@@ -213,7 +213,7 @@ export const SYSTEM: Descriptions = {
   },
   stmxcsr: (s, _site, d) => {
     s.status('checkFpu', s.i32(2));
-    d!.set(s.readState('i64.load32_u', VCPU.at.mxcsr));
+    d.set(s.readState('i64.load32_u', VCPU.at.mxcsr));
   },
   // FWAIT obeys CR0.MP and TS, unlike the instructions themselves, which obey EM and TS.
   fwait: (s) => {

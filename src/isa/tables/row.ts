@@ -22,7 +22,7 @@
  *             f64    operand size always 64 in 64-bit mode (AMD: 66h gives 16 for near branches)
  *             i64    invalid in 64-bit mode; o64 only valid there
  *             rep    REP prefixes matter: the record's immediate is 0, 1 (F3) or 2 (F2)
- *             opcode the record's immediate is opcode << 8 | ModRM
+ *             opcode the record's immediate is length << 16 | opcode << 8 | ModRM
  *             norexb only without REX.B
  *             end    ends a block
  *             only=N only with this operand size

@@ -1,0 +1,136 @@
+/** `npm run vm`: exit codes, messages and figures, in Chromium and in Node. */
+import { spawn } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { expect, test } from '@playwright/test';
+import { root } from '../tools/runner/stale.ts';
+import { debugExit, ECHO, POWER_OFF, print, pvhKernel, RESET, SPIN, TRIPLE_FAULT } from './tiny-guest.ts';
+
+interface Run {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function vm(args: readonly string[], input = ''): Promise<Run> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, ['--import', 'tsx', 'tools/vm.ts', ...args], { cwd: root });
+    let stdout = '';
+    let stderr = '';
+    child.stdout.setEncoding('latin1').on('data', (text: string) => (stdout += text));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+    child.on('error', reject);
+    child.on('close', (code) => resolve({ code, stdout, stderr }));
+    child.stdin.end(input);
+  });
+}
+
+const ANY_NUMBER: unknown = expect.any(Number);
+
+function containing(text: string): unknown {
+  return expect.stringContaining(text);
+}
+
+const EXIT_DEVICE = ['-device', 'isa-debug-exit,iobase=0xf4,iosize=0x04'];
+const MODES = [
+  { name: 'in Chromium', mode: [] },
+  { name: 'in Node', mode: ['--node'] },
+] as const;
+
+for (const { name, mode } of MODES) {
+  test.describe(name, () => {
+    test('a debug exit gives (value << 1) | 1', async ({}, testInfo) => {
+      const kernel = testInfo.outputPath('vmlinux');
+      writeFileSync(kernel, pvhKernel([...print('hello\n'), ...debugExit(5), ...SPIN]));
+      const run = await vm([...mode, '-kernel', kernel, ...EXIT_DEVICE]);
+      expect(run).toMatchObject({ code: 11, stdout: 'hello\n' });
+    });
+
+    test('a power-off is success', async ({}, testInfo) => {
+      const kernel = testInfo.outputPath('vmlinux');
+      writeFileSync(kernel, pvhKernel([...print('bye\n'), ...POWER_OFF, ...SPIN]));
+      const run = await vm([...mode, '-kernel', kernel]);
+      expect(run).toMatchObject({ code: 0, stdout: 'bye\n' });
+    });
+
+    test('a timeout ends a guest that spins, with registers', async ({}, testInfo) => {
+      const kernel = testInfo.outputPath('vmlinux');
+      writeFileSync(kernel, pvhKernel([...print('spinning\n'), ...SPIN]));
+      const run = await vm([...mode, '-kernel', kernel, '--timeout', '2']);
+      expect(run).toMatchObject({ code: 124, stdout: 'spinning\n' });
+      expect(run.stderr).toContain('the time of 2 s (--timeout) is over');
+      expect(run.stderr).toContain('RIP=00000000001000');
+    });
+
+    test('a triple fault with -no-reboot says where', async ({}, testInfo) => {
+      const kernel = testInfo.outputPath('vmlinux');
+      writeFileSync(kernel, pvhKernel(TRIPLE_FAULT));
+      const run = await vm([...mode, '-kernel', kernel, '-no-reboot']);
+      expect(run.code).toBe(1);
+      expect(run.stderr).toContain('The guest caused a triple fault at rip 0x');
+    });
+
+    test('a reset with -no-reboot is a good end', async ({}, testInfo) => {
+      const kernel = testInfo.outputPath('vmlinux');
+      writeFileSync(kernel, pvhKernel([...print('once\n'), ...RESET, ...SPIN]));
+      const run = await vm([...mode, '-kernel', kernel, '-no-reboot']);
+      expect(run).toMatchObject({ code: 0, stdout: 'once\n' });
+    });
+
+    test('stdin reaches the guest, --until ends the run, --stats has the figures', async ({}, testInfo) => {
+      const kernel = testInfo.outputPath('vmlinux');
+      const stats = testInfo.outputPath('stats.json');
+      writeFileSync(kernel, pvhKernel([...print('ready\n'), ...ECHO]));
+      const run = await vm([...mode, '-kernel', kernel, '--until', 'typed', '--stats', stats], 'typed');
+      expect(run).toMatchObject({ code: 0, stdout: 'ready\ntyped' });
+      expect(JSON.parse(readFileSync(stats, 'utf8'))).toMatchObject({
+        ended: 'until',
+        instructions: ANY_NUMBER,
+        exits: { budget: ANY_NUMBER },
+        resetToFirstOutputMs: ANY_NUMBER,
+        resetToUntilMs: ANY_NUMBER,
+      });
+    });
+
+    test('a kernel that is none is refused with the reason', async ({}, testInfo) => {
+      const kernel = testInfo.outputPath('vmlinuz');
+      writeFileSync(kernel, Buffer.alloc(4096, 0x5a));
+      const run = await vm([...mode, '-kernel', kernel]);
+      expect(run).toMatchObject({ code: 1, stdout: '' });
+      expect(run.stderr).toContain('neither a Linux boot header nor an ELF header');
+    });
+  });
+}
+
+test('64 KiB and more of output arrive complete', async ({}, testInfo) => {
+  const kernel = testInfo.outputPath('vmlinux');
+  // mov ecx, 200000; mov dx, 3FDh; in al, dx; test al, 20h; jz back; mov dx, 3F8h; mov al, cl; out; loop.
+  const flood = [
+    0xb9, 0x40, 0x0d, 0x03, 0x00, 0x66, 0xba, 0xfd, 0x03, 0xec, 0xa8, 0x20, 0x74, 0xfb, 0x66, 0xba, 0xf8,
+    0x03, 0x88, 0xc8, 0xee, 0xe2, 0xee,
+  ]; // prettier-ignore
+  writeFileSync(kernel, pvhKernel([...flood, ...POWER_OFF, ...SPIN]));
+  const run = await vm(['--node', '-kernel', kernel]);
+  const expected = Buffer.from(Array.from({ length: 200_000 }, (_, n) => (200_000 - n) & 0xff));
+  expect(Buffer.from(run.stdout, 'latin1').equals(expected)).toBe(true);
+});
+
+test('wrong options name themselves and end with 2', async () => {
+  expect(await vm(['-kernle', 'x'])).toMatchObject({
+    code: 2,
+    stderr: containing('Unknown option -kernle'),
+  });
+  expect(await vm(['-smp', '2'])).toMatchObject({
+    code: 2,
+    stderr: containing('-smp 2'),
+  });
+  expect(await vm(['-kernel', '/nonexistent'])).toMatchObject({
+    code: 2,
+    stderr: containing('-kernel /nonexistent: there is no such file'),
+  });
+});
+
+test('too little memory for the kernel says how much it needs', async () => {
+  const run = await vm(['--node', '-m', '32']);
+  expect(run.code).toBe(1);
+  expect(run.stderr).toContain('needs 68 MiB of memory');
+});

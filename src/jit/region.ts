@@ -1,0 +1,62 @@
+/** What a region covers: basic blocks of one physical page, cut at the places where blocks were entered. */
+import type { Decoder } from '../isa/decoder.ts';
+import { formOf } from '../isa/forms.ts';
+import { PAGE_SIZE } from '../layout/map.ts';
+import type { Instruction } from './site.ts';
+
+export interface RegionBlock {
+  /** Offset in the page. */
+  readonly offset: number;
+  readonly instructions: readonly Instruction[];
+  /** Offset behind the last instruction. */
+  readonly end: number;
+}
+
+export interface Region {
+  readonly mode: number;
+  /** By rising offset; the index is the number of the block's entry. */
+  readonly blocks: readonly RegionBlock[];
+}
+
+/** A region's function selects its entry by a byte. */
+export const MAX_REGION_BLOCKS = 255;
+const MAX_REGION_INSTRUCTIONS = 1000;
+const MAX_BLOCK_INSTRUCTIONS = 63;
+
+/**
+ * Decodes the blocks that start at `leaders` (page offsets, rising) of the page that `bytes` holds at
+ * `pageStart`. A leader whose first instruction cannot be translated is left out.
+ */
+export function formRegion(
+  decoder: Decoder,
+  bytes: Uint8Array,
+  pageStart: number,
+  mode: number,
+  leaders: readonly number[],
+): Region {
+  const starts = new Set(leaders);
+  const blocks: RegionBlock[] = [];
+  let total = 0;
+  for (const offset of leaders) {
+    if (blocks.length === MAX_REGION_BLOCKS || total >= MAX_REGION_INSTRUCTIONS) break;
+    const instructions: Instruction[] = [];
+    let at = offset;
+    while (
+      instructions.length < MAX_BLOCK_INSTRUCTIONS &&
+      at < PAGE_SIZE &&
+      (at === offset || !starts.has(at))
+    ) {
+      const decoded = decoder.decode(bytes, pageStart + at, pageStart + PAGE_SIZE, at, mode);
+      const form = decoded.length > 0 ? formOf(decoded.handler) : undefined;
+      if (!form) break;
+      const { length, reg, rm, index, flags, disp, imm, ends } = decoded;
+      instructions.push({ form, offset: at, length, reg, rm, index, flags, disp, imm, ends });
+      at += length;
+      if (ends) break;
+    }
+    if (instructions.length === 0) continue;
+    total += instructions.length;
+    blocks.push({ offset, instructions, end: at });
+  }
+  return { mode, blocks };
+}

@@ -1,0 +1,75 @@
+import type { Builder } from '../ir/builder.ts';
+import type { RegisterFile, RegisterRef, Value } from '../ir/ir.ts';
+import type { Form } from '../isa/forms.ts';
+import type { Site } from '../isa/operands.ts';
+import { MODE_CODE64, MODE_CODE_MASK, REG_ZERO, VCPU } from '../layout/vcpu.ts';
+
+/** The fields of a decoded record (layout/vcpu.ts, RECORD), kept for translation. */
+export interface Instruction {
+  readonly form: Form;
+  /** Offset in its page and length, in bytes. */
+  readonly offset: number;
+  readonly length: number;
+  readonly reg: number;
+  readonly rm: number;
+  readonly index: number;
+  readonly flags: number;
+  readonly disp: number;
+  readonly imm: number;
+  readonly ends: boolean;
+}
+
+const ADDRESS_MASKS = [0xffffn, 0xffffffffn, 0xffffffffffffffffn];
+
+/** In translated code everything about the instruction is a constant. */
+export class InstructionSite implements Site {
+  readonly form: Form;
+  readonly #instruction: Instruction;
+  readonly #mode: number;
+
+  constructor(instruction: Instruction, mode: number) {
+    this.form = instruction.form;
+    this.#instruction = instruction;
+    this.#mode = mode;
+  }
+
+  register(field: 'reg' | 'rm' | 'vvvv', file: RegisterFile): RegisterRef {
+    const { imm } = this.#instruction;
+    return { file, where: field === 'vvvv' ? imm & 0xff : this.#instruction[field] };
+  }
+  registerNumber(s: Builder): Value {
+    return s.i32(this.#instruction.reg);
+  }
+  immediate(s: Builder): Value {
+    return s.i64(this.#instruction.imm);
+  }
+  immediate64(s: Builder): Value {
+    const { disp, imm } = this.#instruction;
+    return s.i64((BigInt(imm) << 32n) | BigInt(disp >>> 0));
+  }
+  farOffset(s: Builder): Value {
+    return s.i64(this.#instruction.disp >>> 0);
+  }
+  effectiveAddress(s: Builder): Value {
+    const { rm, index, flags, disp } = this.#instruction;
+    const register = (where: number): Value =>
+      where === REG_ZERO * 8 ? s.i64(0) : s.readRegister({ file: 'general', where }, 8, false);
+    const scaled = s.shl(register(index), s.i64(flags & 3));
+    const sum = s.add(s.add(register(rm), scaled), s.i64(disp));
+    return s.and(sum, this.addressMask(s));
+  }
+  segment(s: Builder): Value {
+    return s.i32((this.#instruction.flags >> 4) & 7);
+  }
+  addressSize(s: Builder): Value {
+    return s.i32((this.#instruction.flags >> 2) & 3);
+  }
+  addressMask(s: Builder): Value {
+    return s.i64(ADDRESS_MASKS[(this.#instruction.flags >> 2) & 3] ?? 0n);
+  }
+  stackMask(s: Builder): Value {
+    // The mode key does not hold SS.B: outside 64-bit code the stack's size is asked for.
+    if ((this.#mode & MODE_CODE_MASK) === MODE_CODE64) return s.i64(-1);
+    return s.readState('i64.load', VCPU.at.stackMask);
+  }
+}

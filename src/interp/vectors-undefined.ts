@@ -158,8 +158,8 @@ export const TOLERATED_ON_FAULT: Readonly<Record<string, readonly Tolerance[]>> 
   cmps: ['order'],
   movs: ['order'],
   // Zen enters MMX state first, and names the first byte of the operand, stored or not.
-  maskmovq: ['address', 'registers'],
-  maskmovdqu: ['address'],
+  maskmovq: ['address', 'registers', 'order'],
+  maskmovdqu: ['address', 'order'],
   // Zen reads for reading and then writes; a read-modify-write here faults as a write at once.
   arpl: ['address', 'order'],
   // Zen pushes before it checks the target against the limit.

@@ -14,7 +14,7 @@ import { vcpuAddress } from '../../layout/map.ts';
 import { FLAGS_EXPLICIT, RECORD, VCPU } from '../../layout/vcpu.ts';
 import { Code } from '../../wasmgen/code.ts';
 import { ModuleBuilder } from '../../wasmgen/module.ts';
-import { I32, I64 } from '../../wasmgen/opcodes.ts';
+import { I32, I64, type ValueType } from '../../wasmgen/opcodes.ts';
 import { formName, FORMS, type Form } from '../forms.ts';
 import { describeInstruction } from './index.ts';
 import { SSE } from './sse.ts';
@@ -79,8 +79,8 @@ beforeAll(() => {
   const functions = new Map(
     used.map((name) => {
       const { params, result } = CORE_FUNCTIONS[name];
-      const types = params.map((type) => (type === 'i32' ? I32 : I64));
-      const results = [result === 'host' || result === 'status' ? I32 : I64];
+      const types = params.map((type): ValueType => (type === 'i32' ? I32 : I64));
+      const results: ValueType[] = [result === 'host' || result === 'status' ? I32 : I64];
       return [name, module.importFunction('core', name, { params: [I32, ...types], results })];
     }),
   );

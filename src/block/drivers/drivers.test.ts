@@ -4,6 +4,8 @@ import type { ContractTarget } from '../driver-contract.ts';
 import { allocator, contractCasesFor, runContractCase } from '../driver-contract.ts';
 import { FakeOpfs } from '../fake-opfs.ts';
 import type { FakeOpfsOptions } from '../fake-opfs.ts';
+import { CachedRangesDriver } from './cached-ranges.ts';
+import { fileSource } from './file-source.ts';
 import { MemoryDriver } from './memory.ts';
 import { OpfsDriver } from './opfs.ts';
 import { createPortMemory, PortViews, STOP } from './thread-port.ts';
@@ -110,6 +112,27 @@ function memoryTarget(): ContractTarget {
   };
 }
 
+function fileTarget(): ContractTarget {
+  return {
+    name: 'file',
+    readOnly: true,
+    persistent: false,
+    create: async (contents) => ({
+      open: async () => {
+        const source = fileSource({
+          name: 'debian.img',
+          size: contents.length,
+          readSync: (start, end) => Uint8Array.from(contents.subarray(start, end)).buffer,
+        });
+        return new CachedRangesDriver(source, { name: 'file', cacheBytes: 2 * MIB });
+      },
+      memory: separate,
+      wait: atOnce,
+      dispose: atOnce,
+    }),
+  };
+}
+
 describe.each([
   opfsTarget('opfs', {}),
   opfsTarget('opfs without shared views', { sharedViews: false }),
@@ -117,6 +140,7 @@ describe.each([
   threadsTarget('threads on memory of others', {}, 4, false),
   threadsTarget('threads without shared views', { sharedViews: false }, 2, true),
   memoryTarget(),
+  fileTarget(),
 ])('driver $name', (target) => {
   it.each(contractCasesFor(target))('$name', async (contractCase) => {
     await expect(runContractCase(target, contractCase)).resolves.toBeUndefined();

@@ -175,6 +175,11 @@ export class Vcpu<Asked> {
     const host = this.#fetch(this.#linearRip());
     if (host === 0) return this.#deliver();
     if (host === 1) return this.#outsideRam();
+    return this.#runOne(host, true);
+  }
+
+  /** Executes the instruction at `rip`, which is `host`, from the scratch block. */
+  #runOne(host: number, counted: boolean): RunEnd<Asked> | undefined {
     let block = this.#blocks.decodeOne(host, 0);
     if (block === 0) {
       const second = this.#fetch((this.#linearRip() & ~0xfffn) + 0x1000n);
@@ -183,7 +188,8 @@ export class Vcpu<Asked> {
       block = this.#blocks.decodeOne(host, second);
     }
     this.#setPageRip(host);
-    return this.#handle(this.#interpreter.runBlock(this.cpu, block), true);
+    // Where the next instruction has to be decoded, `run` will ask for it again.
+    return this.#handle(this.#interpreter.runBlock(this.cpu, block), counted);
   }
 
   /** One stay in the interpreter. */
@@ -244,15 +250,7 @@ export class Vcpu<Asked> {
     const done = this.#blocks.decodeBlock(this.#get(VCPU.at.exitArg0));
     this.#decodeMs += this.#hostNow() - started;
     if (done) return undefined;
-    // The instruction goes on in the next page.
-    const host = this.#get(VCPU.at.exitArg0);
-    const second = this.#fetch((this.#linearRip() & ~0xfffn) + 0x1000n);
-    if (second === 0) return this.#deliver();
-    if (second === 1) return this.#outsideRam();
-    const block = this.#blocks.decodeOne(host, second);
-    this.#setPageRip(host);
-    const reason = this.#interpreter.runBlock(this.cpu, block);
-    return reason === EXIT_DECODE ? this.#decode() : this.#handle(reason, false);
+    return this.#runOne(this.#get(VCPU.at.exitArg0), false);
   }
 
   /** Single step: #DB follows every instruction that did not itself cause an event (SDM vol. 3, 18.3.1.4). */

@@ -1,7 +1,7 @@
 /** ENTER: APM vol. 3. */
 import { REG_RBP, REG_RSP, SEG_SS, STATUS_FAULT, STATUS_NEXT } from './generated/layout';
 import { faulted, getReg, in64BitMode, segEffective, setReg, setRegMasked, setStackPointer } from './cpu';
-import { ownAccess, prepareWrite, readValue } from './mmu';
+import { misaligned, ownAccess, prepareWrite, readValue } from './mmu';
 import { segmentLinear } from './segments';
 import { canPushHere, pushHere, stackMask } from './stack';
 
@@ -37,6 +37,7 @@ export function enter(cpu: usize, bytes: i32, size: i32, level: i32): i32 {
     if (checked == -1) return STATUS_FAULT;
     linear = checked;
   }
+  if (misaligned(cpu, linear, bytes, ownAccess(cpu))) return STATUS_FAULT;
   if (prepareWrite(cpu, linear, 1, SEG_SS, ownAccess(cpu), false) == 0) return STATUS_FAULT;
 
   let sp = pushHere(cpu, getReg(cpu, REG_RSP), bytes, chain);

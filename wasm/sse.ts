@@ -47,6 +47,7 @@ import {
   squareRoot,
   toInteger,
 } from './softfloat';
+import { exactLane, exactResult, roundsAsHost } from './sse-exact';
 import { hostForWrite, stored } from './x87memory';
 
 // @ts-ignore: decorator
@@ -179,7 +180,9 @@ export function sseCompute(cpu: i32, code: i32, aLow: i64, aHigh: i64, bLow: i64
   const immediate = (<u32>code >> SSE_IMMEDIATE_SHIFT) & 0xff;
   begin(load<u32>(cpu, VCPU_mxcsr));
   if (operation == SSE_DOT) return dotProduct(cpu, immediate, double, aLow, aHigh, bLow, bHigh);
+  const quick = operation <= <u32>SSE_SQRT && roundsAsHost(control);
   if (lanes == 1) {
+    if (quick && exactLane(operation, double, aLow, bLow, control)) return exactResult;
     const result = lane(operation, immediate, false, double, aLow, bLow);
     settle(cpu);
     return result;
@@ -194,7 +197,11 @@ export function sseCompute(cpu: i32, code: i32, aLow: i64, aHigh: i64, bLow: i64
   let low: u64 = 0;
   let high: u64 = 0;
   for (let i: i32 = 0; i < lanes; i++) {
-    const r = lane(operation, immediate, (i & 1) != 0, double, laneOf(aLow, aHigh, i, from), laneOf(bLow, bHigh, i, from));
+    const a = laneOf(aLow, aHigh, i, from);
+    const b = laneOf(bLow, bHigh, i, from);
+    let r: u64;
+    if (quick && exactLane(operation, double, a, b, control)) r = exactResult;
+    else r = lane(operation, immediate, (i & 1) != 0, double, a, b);
     if (to == 64) {
       if (i == 0) low = r;
       else high = r;

@@ -14,6 +14,9 @@ export interface MachineStats {
   readonly invalidations: number;
   /** Instructions that raised #UD because the table does not have them (yet). */
   readonly undefined: number;
+  /** Calls of translated code. */
+  readonly regionEntries: number;
+  readonly regionInstructions: number;
   /** Millions of guest instructions per second of wall time since the last figures. */
   readonly mips: number;
   readonly halted: HaltState;

@@ -423,8 +423,15 @@ function mainLoop(functions: Functions, tables: Tables): Code {
 
   // --- enter the block, by its translation if there is one
   code.get(block).memory('i32.load', BLOCK.at.region).tee(n).if();
+  code.get(cpu).get(cpu).memory('i64.load', VCPU.at.countRegionEntries).i64Const(1n).op('i64.add');
+  code.memory('i64.store', VCPU.at.countRegionEntries);
+  const ran = (): Code =>
+    code.get(cpu).memory('i32.load', VCPU.at.budgetStart).get(cpu).memory('i32.load', VCPU.at.budget).op('i32.sub');
+  ran().set(host);
   code.get(cpu).get(n).i32Const(0xff).op('i32.and').get(n).i32Const(8).op('i32.shr_u');
   code.callIndirect(tables.type, tables.regionTable).set(status);
+  code.get(cpu).get(cpu).memory('i64.load', VCPU.at.countRegionInstructions);
+  ran().get(host).op('i32.sub').op('i64.extend_i32_s').op('i64.add').memory('i64.store', VCPU.at.countRegionInstructions);
   code.i32Const(0).set(block).i32Const(0).set(from);
   code.get(status).i32Const(STATUS_BRANCH).op('i32.eq').brIf(outer, true);
   code.get(status).i32Const(STATUS_FAULT_AT_RIP).op('i32.eq').if();

@@ -139,10 +139,10 @@ export function undefinedAfter(mnemonic: string, facts: OperandFacts): { flags: 
 export type Tolerance = 'memory' | 'registers' | 'address' | 'order';
 
 export const TOLERATED_ON_FAULT: Readonly<Record<string, readonly Tolerance[]>> = {
-  // Zen pushes CS and rIP before it checks the target.
-  callFar: ['memory', 'address'],
-  callFarTo: ['memory', 'address'],
-  jmpFarTo: ['address'],
+  // Zen pushes CS and rIP before it checks the target, with the stack of the new mode.
+  callFar: ['memory', 'address', 'order'],
+  callFarTo: ['memory', 'address', 'order'],
+  jmpFarTo: ['address', 'order'],
   loadFar: ['address'],
   // Zen reads CS before rIP, more bytes of it than it uses, and checks what it read later.
   retFar: ['address', 'order'],
@@ -156,9 +156,10 @@ export const TOLERATED_ON_FAULT: Readonly<Record<string, readonly Tolerance[]>> 
   fxrstor: ['address', 'order'],
   x87mem: ['memory', 'address', 'order'],
   cmps: ['order'],
+  movs: ['order'],
   // Zen enters MMX state first, and names the first byte of the operand, stored or not.
-  maskmovq: ['address', 'registers'],
-  maskmovdqu: ['address'],
+  maskmovq: ['address', 'registers', 'order'],
+  maskmovdqu: ['address', 'order'],
   // Zen reads for reading and then writes; a read-modify-write here faults as a write at once.
   arpl: ['address', 'order'],
   // Zen pushes before it checks the target against the limit.

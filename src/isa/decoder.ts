@@ -342,6 +342,7 @@ export class Decoder {
     out.flags |= (addressSize << 2) | (effective << 4) | (checked ? 0x80 : 0);
 
     if (lock && !(prepared.lockable && memory)) return;
+    if ((prepared.without >> ((modrm >> 3) & 7)) & 1) return;
     let offsetOperand = false;
     let immediateShift = 0;
     for (const { letter, size } of row.operands) {
@@ -404,7 +405,6 @@ export class Decoder {
         if (row.modrmReg !== undefined && row.modrmReg !== ((modrm >> 3) & 7)) continue;
         if (prepared.memoryOnly && modrm >= 0xc0) continue;
         if (prepared.registerOnly && modrm < 0xc0) continue;
-        if ((prepared.without >> ((modrm >> 3) & 7)) & 1) continue;
       }
       return prepared;
     }

@@ -199,6 +199,10 @@ export const VCPU = struct({
   countInterrupts: 'u64',
   countInvalidations: 'u64',
   countUndefined: 'u64',
+  /** Calls of translated regions. */
+  countRegionEntries: 'u64',
+  /** Instructions executed in them. */
+  countRegionInstructions: 'u64',
 
   /**
    * Where INVLPG has to look for other pieces of a large page: bit (context * 8 + linear bits 21-23)

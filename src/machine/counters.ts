@@ -48,6 +48,8 @@ export class CounterReader {
       interrupts: counter(VCPU.at.countInterrupts),
       invalidations: counter(VCPU.at.countInvalidations),
       undefined: counter(VCPU.at.countUndefined),
+      regionEntries: counter(VCPU.at.countRegionEntries),
+      regionInstructions: counter(VCPU.at.countRegionInstructions),
       mips,
       halted: this.#halted(cpu),
     };

@@ -21,6 +21,8 @@ const COUNTERS = [
   ['exceptions', VCPU.at.countExceptions],
   ['interrupts', VCPU.at.countInterrupts],
   ['undefined opcodes', VCPU.at.countUndefined],
+  ['region entries', VCPU.at.countRegionEntries],
+  ['instructions in regions', VCPU.at.countRegionInstructions],
 ] as const;
 
 function hex(value: number, digits: number): string {

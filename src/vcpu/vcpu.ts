@@ -175,21 +175,22 @@ export class Vcpu<Asked> {
     const host = this.#fetch(this.#linearRip());
     if (host === 0) return this.#deliver();
     if (host === 1) return this.#outsideRam();
-    return this.#runOne(host, true);
+    const block = this.#decodeOne(host);
+    if (typeof block !== 'number') return block;
+    return block === 0 ? undefined : this.#handle(this.#interpreter.runBlock(this.cpu, block), true);
   }
 
-  /** Executes the instruction at `rip`, which is `host`, from the scratch block. */
-  #runOne(host: number, counted: boolean): RunEnd<Asked> | undefined {
+  /** Decodes the instruction at rip, which is `host`, into the scratch block: 0 if its exception was delivered instead. */
+  #decodeOne(host: number): number | RunEnd<Asked> {
     let block = this.#blocks.decodeOne(host, 0);
     if (block === 0) {
       const second = this.#fetch((this.#linearRip() & ~0xfffn) + 0x1000n);
-      if (second === 0) return this.#deliver();
+      if (second === 0) return this.#deliver() ?? 0;
       if (second === 1) return this.#outsideRam();
       block = this.#blocks.decodeOne(host, second);
     }
     this.#setPageRip(host);
-    // Where the next instruction has to be decoded, `run` will ask for it again.
-    return this.#handle(this.#interpreter.runBlock(this.cpu, block), counted);
+    return block;
   }
 
   /** One stay in the interpreter. */
@@ -199,13 +200,15 @@ export class Vcpu<Asked> {
     const started = this.#hostNow();
     const decodedBefore = this.#decodeMs;
     let end: RunEnd<Asked> | undefined;
-    let reason: number;
-    do {
-      reason = this.#interpreter.run(this.cpu);
-      if (reason === EXIT_DECODE) end = this.#decode();
-      else if (reason === EXIT_HOT) this.#handle(reason, false);
-      else break;
-    } while (end === undefined && (this.#get(VCPU.at.budget) | 0) > 0);
+    let reason = this.#interpreter.run(this.cpu);
+    while (reason === EXIT_DECODE || reason === EXIT_HOT) {
+      const next = reason === EXIT_DECODE ? this.#decode() : this.#translate();
+      if (typeof next !== 'number') {
+        end = next;
+        break;
+      }
+      reason = next;
+    }
     if (reason === EXIT_BUDGET) this.#translator.tick();
     const elapsed = this.#hostNow() - started;
     this.#interpretMs += elapsed - (this.#decodeMs - decodedBefore);
@@ -216,7 +219,7 @@ export class Vcpu<Asked> {
       const target = (this.#budget * STAY_MS) / elapsed;
       this.#budget = Math.round(Math.min(MAX_BUDGET, Math.max(MIN_BUDGET, (this.#budget * 7 + target) / 8)));
     }
-    return end ?? (reason === EXIT_DECODE || reason === EXIT_HOT ? undefined : this.#handle(reason, false));
+    return end ?? this.#handle(reason, false);
   }
 
   #handle(reason: number, counted: boolean): RunEnd<Asked> | undefined {
@@ -232,11 +235,9 @@ export class Vcpu<Asked> {
       case EXIT_HLT:
         this.#set(VCPU.at.halted, 1);
         return undefined;
-      case EXIT_HOT:
-        this.#translator.hot(this.#get(VCPU.at.exitArg0));
-        return undefined;
       case EXIT_BUDGET:
       case EXIT_DECODE:
+      case EXIT_HOT:
       case EXIT_PAUSE:
         return undefined;
       default:
@@ -244,13 +245,23 @@ export class Vcpu<Asked> {
     }
   }
 
-  #decode(): RunEnd<Asked> | undefined {
+  /** EXIT_DECODE: decodes what is at rip and goes on. Gives the next EXIT_*. */
+  #decode(): number | RunEnd<Asked> {
     const started = this.#hostNow();
     this.#exits[EXIT_DECODE]!++;
-    const done = this.#blocks.decodeBlock(this.#get(VCPU.at.exitArg0));
+    const host = this.#get(VCPU.at.exitArg0);
+    const done = this.#blocks.decodeBlock(host);
     this.#decodeMs += this.#hostNow() - started;
-    if (done) return undefined;
-    return this.#runOne(this.#get(VCPU.at.exitArg0), false);
+    if (done) return this.#interpreter.run(this.cpu);
+    const block = this.#decodeOne(host);
+    return typeof block === 'number' ? this.#interpreter.runBlock(this.cpu, block) : block;
+  }
+
+  /** EXIT_HOT: notes the block for translation and goes on. */
+  #translate(): number {
+    this.#exits[EXIT_HOT]!++;
+    this.#translator.hot(this.#get(VCPU.at.exitArg0));
+    return this.#interpreter.run(this.cpu);
   }
 
   /** Single step: #DB follows every instruction that did not itself cause an event (SDM vol. 3, 18.3.1.4). */

@@ -559,6 +559,11 @@ export class CaseBuilder {
       BigInt((this.#random.below(9) - 4) * (this.#chance(50) ? bytes : 1)) -
       this.#segmentBase(0);
     this.#setRegister(RDI, overlap ? near : to.effective, bits);
+    if (overlap && bits < this.#profile.mode) {
+      // Zen 5 looks for the overlap in the whole registers, whatever the address size: the bits above must not hide it.
+      this.#setRegister(RSI, BigInt.asUintN(bits, this.#register(RSI)), this.#profile.mode);
+      this.#setRegister(RDI, BigInt.asUintN(bits, this.#register(RDI)), this.#profile.mode);
+    }
     if (this.#variant.repeat) {
       const count = this.#chance(88) ? this.#random.below(12) : this.#random.below(80);
       this.#setRegister(RCX, BigInt(count), bits);

@@ -120,16 +120,24 @@ export class PciBus implements MovableRanges {
       },
     });
     bus.addPorts('pci-config', PCI_DATA_PORT, 4, [1, 2, 4], {
-      read: (offset, bytes) =>
-        this.#locked(() => {
+      read: (offset, bytes) => {
+        const register = this.#register(offset);
+        const window = this.#selected()?.windowAt(register, bytes);
+        if (window !== undefined) return window.handler.read(register - window.offset, bytes);
+        return this.#locked(() => {
           const fn = this.#selected();
           if (fn === undefined) return 0xffffffff >>> (32 - bytes * 8);
-          return fn.get(this.#register(offset), bytes);
-        }),
-      write: (offset, value, bytes) =>
+          return fn.get(register, bytes);
+        });
+      },
+      write: (offset, value, bytes) => {
+        const register = this.#register(offset);
+        const window = this.#selected()?.windowAt(register, bytes);
+        if (window !== undefined) return window.handler.write(register - window.offset, value, bytes);
         this.#locked(() => {
-          if (this.#selected()?.write(this.#register(offset), value, bytes) === true) this.#moved();
-        }),
+          if (this.#selected()?.write(register, value, bytes) === true) this.#moved();
+        });
+      },
     });
     bus.addMovable(this);
   }

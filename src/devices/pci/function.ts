@@ -67,6 +67,16 @@ export interface PciCapability {
   readonly writable?: Uint8Array;
 }
 
+/**
+ * Bytes of configuration space behind which other registers are (VIRTIO_PCI_CAP_PCI_CFG). Served without the lock of
+ * the bus, as those registers may need it.
+ */
+export interface ConfigWindow {
+  readonly offset: number;
+  readonly bytes: number;
+  readonly handler: IoHandler;
+}
+
 interface MappedBar extends PciBar {
   /** Where the handler is mapped now, as far as this thread has looked. */
   range: IoRange | undefined;
@@ -85,6 +95,7 @@ export class PciFunction {
   readonly #capabilities: PciCapability[] = [];
   #line: InterruptLine | undefined;
   #onWrite: ((offset: number, bytes: number) => void) | undefined;
+  #window: ConfigWindow | undefined;
 
   /** `slot` says where in shared memory: the same on all threads. */
   constructor(views: Views, slot: number, name: string, identity: PciIdentity) {
@@ -119,6 +130,19 @@ export class PciFunction {
   onConfigWrite(onWrite: (offset: number, bytes: number) => void): this {
     this.#onWrite = onWrite;
     return this;
+  }
+
+  setWindow(window: ConfigWindow): this {
+    this.#window = window;
+    return this;
+  }
+
+  /** The window that an access falls into, wholly. */
+  windowAt(offset: number, bytes: number): ConfigWindow | undefined {
+    const window = this.#window;
+    return window !== undefined && offset >= window.offset && offset + bytes <= window.offset + window.bytes
+      ? window
+      : undefined;
   }
 
   connect(line: InterruptLine): void {

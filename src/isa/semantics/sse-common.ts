@@ -22,7 +22,13 @@ export function vectorOperand(operand: Operand | undefined): VectorOperand {
 }
 
 /** A description whose operands but for an immediate are registers or memory. */
-export type VectorDescription = (s: Builder, d: VectorOperand, x: VectorOperand, site: Site, imm?: Operand) => void;
+export type VectorDescription = (
+  s: Builder,
+  d: VectorOperand,
+  x: VectorOperand,
+  site: Site,
+  imm?: Operand,
+) => void;
 
 export function withOperands(description: VectorDescription): Description {
   return (s, site, d, x, imm) => description(s, vectorOperand(d), vectorOperand(x), site, imm);
@@ -139,5 +145,7 @@ export function enterMmx(s: Builder, tags = 0xff): void {
 }
 
 export function gateAll(descriptions: Descriptions): Descriptions {
-  return Object.fromEntries(Object.entries(descriptions).map(([name, description]) => [name, gated(description)]));
+  return Object.fromEntries(
+    Object.entries(descriptions).map(([name, description]) => [name, gated(description)]),
+  );
 }

@@ -32,7 +32,13 @@ import {
   type Format,
 } from './sse-float.ts';
 
-function settle(s: Builder, sound: Value, fast: Value, slow: () => Value, write: (value: Value) => void): void {
+function settle(
+  s: Builder,
+  sound: Value,
+  fast: Value,
+  slow: () => Value,
+  write: (value: Value) => void,
+): void {
   s.if(
     sound,
     () => write(fast),
@@ -66,9 +72,19 @@ function scalarToInteger(format: Format, truncate: boolean): Description {
     const size = s.op(`${scalar}.abs`, rounded);
     const integer = s.let(s.op(`i64.trunc_sat_${scalar}_s`, rounded));
     const exact = s.op(`${scalar}.eq`, truncate ? s.op(`${scalar}.trunc`, b) : rounded, b);
-    const sound = all(s, s.op(`${scalar}.lt`, size, limit), s.op('i32.or', exact, inexactIsSilent(s, !truncate)));
+    const sound = all(
+      s,
+      s.op(`${scalar}.lt`, size, limit),
+      s.op('i32.or', exact, inexactIsSilent(s, !truncate)),
+    );
     const computation = { operation, format, lanes: 1, immediate: s.i32(truncate ? 1 : 0) };
-    settle(s, sound, integer, () => computeScalar(s, computation, s.i64(0), bitsOf(s, b)), (value) => d.set(value));
+    settle(
+      s,
+      sound,
+      integer,
+      () => computeScalar(s, computation, s.i64(0), bitsOf(s, b)),
+      (value) => d.set(value),
+    );
   });
 }
 
@@ -82,18 +98,28 @@ function vectorToIntegers(format: Format, lanes: number, truncate: boolean): Des
     const rounded = truncate ? s.op(`${shape}.trunc`, b) : s.op(`${shape}.nearest`, b);
     const whole = s.let(rounded);
     const integers = s.let(
-      format.bits === 32 ? s.op('i32x4.trunc_sat_f32x4_s', whole) : s.op('i32x4.trunc_sat_f64x2_s_zero', whole),
+      format.bits === 32
+        ? s.op('i32x4.trunc_sat_f32x4_s', whole)
+        : s.op('i32x4.trunc_sat_f64x2_s_zero', whole),
     );
     // Two singles: the other two lanes are not looked at.
     const every = (mask: Value): Value =>
-      lanes === 2 && format.bits === 32 ?
-        s.eq(s.op('i32.and', s.op('i32x4.bitmask', mask), s.i32(3)), s.i32(3))
-      : s.op('i32x4.all_true', mask);
-    const inRange = every(s.op(`${shape}.lt`, s.op(`${shape}.abs`, whole), floats(s, format, patternOf(format, 2 ** 31))));
+      lanes === 2 && format.bits === 32
+        ? s.eq(s.op('i32.and', s.op('i32x4.bitmask', mask), s.i32(3)), s.i32(3))
+        : s.op('i32x4.all_true', mask);
+    const inRange = every(
+      s.op(`${shape}.lt`, s.op(`${shape}.abs`, whole), floats(s, format, patternOf(format, 2 ** 31))),
+    );
     const exact = every(s.op(`${shape}.eq`, whole, b));
     const sound = all(s, inRange, s.op('i32.or', exact, inexactIsSilent(s, !truncate)));
     const computation = { operation: SSE_TO_I32, format, lanes, immediate: s.i32(truncate ? 1 : 0) };
-    settle(s, sound, integers, () => computeVector(s, computation, b, b), (value) => d.setVector(value));
+    settle(
+      s,
+      sound,
+      integers,
+      () => computeVector(s, computation, b, b),
+      (value) => d.setVector(value),
+    );
   });
 }
 
@@ -113,14 +139,24 @@ function integerToScalar(format: Format): Description {
     const small = s.ltU(s.add(value, s.i64(1n << BigInt(precision))), s.i64(1n << BigInt(precision + 1)));
     const sound = s.op('i32.or', small, inexactIsSilent(s, true));
     const computation = { operation: SSE_FROM_I64, format, lanes: 1 };
-    settle(s, sound, result, () => computeScalar(s, computation, s.i64(0), value), (v) => d.set(v));
+    settle(
+      s,
+      sound,
+      result,
+      () => computeScalar(s, computation, s.i64(0), value),
+      (v) => d.set(v),
+    );
   });
 }
 
 /** i32: the 32-bit lanes fit into the 24 bits of a single. */
 function fitSingle(s: Builder, value: Value, mask: number): Value {
   const high = s.op('i32x4.shr_s', value, s.i32(24));
-  const fits = s.op('v128.or', s.op('i32x4.eq', high, zero(s)), s.op('i32x4.eq', high, splat(s, '32x4', s.i32(-1))));
+  const fits = s.op(
+    'v128.or',
+    s.op('i32x4.eq', high, zero(s)),
+    s.op('i32x4.eq', high, splat(s, '32x4', s.i32(-1))),
+  );
   return s.eq(s.op('i32.and', s.op('i32x4.bitmask', fits), s.i32(mask)), s.i32(mask));
 }
 
@@ -132,7 +168,13 @@ function integersToSingles(lanes: number): Description {
     const result = s.let(s.op('f32x4.convert_i32x4_s', value));
     const sound = s.op('i32.or', fitSingle(s, value, (1 << lanes) - 1), inexactIsSilent(s, true));
     const computation = { operation: SSE_FROM_I32, format: SINGLE, lanes };
-    settle(s, sound, result, () => computeVector(s, computation, value, value), (v) => writeLanes(s, d, v, lanes));
+    settle(
+      s,
+      sound,
+      result,
+      () => computeVector(s, computation, value, value),
+      (v) => writeLanes(s, d, v, lanes),
+    );
   });
 }
 
@@ -166,7 +208,13 @@ const doubleToSingle: Description = withOperands((s, d, x) => {
   const r = s.let(s.op('f32.demote_f64', b));
   const sound = all(s, demotionIsSilent(s), isInside(s, SINGLE, r));
   const computation = { operation: SSE_FROM_F64, format: SINGLE, lanes: 1 };
-  settle(s, sound, r, () => computeScalar(s, computation, s.i64(0), bitsOf(s, b)), (v) => d.set(v));
+  settle(
+    s,
+    sound,
+    r,
+    () => computeScalar(s, computation, s.i64(0), bitsOf(s, b)),
+    (v) => d.set(v),
+  );
 });
 
 /** Only the low two lanes count. */
@@ -189,7 +237,13 @@ const doublesToSingles: Description = withOperands((s, d, x) => {
   const inside = s.op('i32.and', s.op('i32x4.bitmask', areInside(s, SINGLE, r)), s.i32(3));
   const sound = all(s, demotionIsSilent(s), s.eq(inside, s.i32(3)));
   const computation = { operation: SSE_FROM_F64, format: SINGLE, lanes: 2 };
-  settle(s, sound, r, () => computeVector(s, computation, b, b), (v) => d.setVector(v));
+  settle(
+    s,
+    sound,
+    r,
+    () => computeVector(s, computation, b, b),
+    (v) => d.setVector(v),
+  );
 });
 
 export const SSE_CONVERT: Descriptions = {

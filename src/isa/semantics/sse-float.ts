@@ -75,7 +75,9 @@ export const DOUBLE: Format = {
 
 /** A float constant by its bits. */
 export function float(s: Builder, { scalar }: Format, bits: bigint): Value {
-  return scalar === 'f32' ? s.op('f32.reinterpret_i32', s.i32(Number(bits))) : s.op('f64.reinterpret_i64', s.i64(bits));
+  return scalar === 'f32'
+    ? s.op('f32.reinterpret_i32', s.i32(Number(bits)))
+    : s.op('f64.reinterpret_i64', s.i64(bits));
 }
 
 /** The same constant in all lanes. */
@@ -314,7 +316,11 @@ function compareScalar(format: Format): Description {
     const immediate = s.let(s.op('i32.and', byteImmediate(s, imm), s.i32(7)));
     const b = s.let(x.getFloat());
     const a = s.let(d.getFloat());
-    const [eq, lt, le] = ['eq', 'lt', 'le'].map((name) => s.op(`${scalar}.${name}`, a, b)) as [Value, Value, Value];
+    const [eq, lt, le] = ['eq', 'lt', 'le'].map((name) => s.op(`${scalar}.${name}`, a, b)) as [
+      Value,
+      Value,
+      Value,
+    ];
     const holds = predicate(s, immediate, eq, lt, le, s.i32(0));
     const negated = s.op('i32.xor', holds, s.op('i32.shr_u', immediate, s.i32(2)));
     const mask = s.let(s.sub(s.i64(0), s.widen(negated)));
@@ -331,7 +337,11 @@ function compareVector(format: Format): Description {
     const immediate = s.let(s.op('i32.and', byteImmediate(s, imm), s.i32(7)));
     const b = s.let(x.getVector());
     const a = s.let(d.getVector());
-    const [eq, lt, le] = ['eq', 'lt', 'le'].map((name) => s.op(`${shape}.${name}`, a, b)) as [Value, Value, Value];
+    const [eq, lt, le] = ['eq', 'lt', 'le'].map((name) => s.op(`${shape}.${name}`, a, b)) as [
+      Value,
+      Value,
+      Value,
+    ];
     const holds = predicate(s, immediate, eq, lt, le, zero(s));
     const negation = splat(s, '32x4', s.op('i32.sub', s.i32(0), s.op('i32.shr_u', immediate, s.i32(2))));
     const mask = s.let(s.op('v128.xor', holds, negation));
@@ -352,11 +362,16 @@ function order(format: Format, quiet: boolean): Description {
     const equal = s.mul(s.widen(s.op(`${scalar}.eq`, a, b)), s.i64(ZF));
     const image = s.variable(s.or(less, equal));
     const sound = all(s, isNormalOrZero(s, format, a), isNormalOrZero(s, format, b));
-    s.if(s.eqz(sound), () => {
-      const immediate = s.i32(quiet ? 1 : 0);
-      const computation = { operation: SSE_ORDER, format, lanes: 1, immediate };
-      s.assign(image, computeScalar(s, computation, bitsOf(s, a), bitsOf(s, b)));
-    }, undefined, false);
+    s.if(
+      s.eqz(sound),
+      () => {
+        const immediate = s.i32(quiet ? 1 : 0);
+        const computation = { operation: SSE_ORDER, format, lanes: 1, immediate };
+        s.assign(image, computeScalar(s, computation, bitsOf(s, a), bitsOf(s, b)));
+      },
+      undefined,
+      false,
+    );
     s.flags(FLAGS_EXPLICIT, undefined, image);
   });
 }
@@ -374,7 +389,9 @@ function coreVector(format: Format, operation: number): Description {
     const b = s.let(x.getVector());
     const computation = { operation, format, lanes: lanesOf(format) };
     const immediate = imm && byteImmediate(s, imm);
-    d.setVector(computeVector(s, immediate ? { ...computation, immediate } : computation, s.let(d.getVector()), b));
+    d.setVector(
+      computeVector(s, immediate ? { ...computation, immediate } : computation, s.let(d.getVector()), b),
+    );
   });
 }
 
@@ -385,14 +402,22 @@ function rounding(s: Builder, imm: Operand | undefined): { immediate: Value; mod
   const mode = s.let(
     s.select(s.op('i32.and', immediate, s.i32(4)), fromMxcsr, s.op('i32.and', immediate, s.i32(3))),
   );
-  const silent = s.op('i32.or', s.op('i32.and', s.op('i32.shr_u', immediate, s.i32(3)), s.i32(1)), inexactIsSilent(s, false));
+  const silent = s.op(
+    'i32.or',
+    s.op('i32.and', s.op('i32.shr_u', immediate, s.i32(3)), s.i32(1)),
+    inexactIsSilent(s, false),
+  );
   return { immediate, mode, silent: s.let(silent) };
 }
 
 function roundBy(s: Builder, shape: string, mode: Value, value: Value): Value {
   const bit = (mask: number): Value => s.op('i32.and', mode, s.i32(mask));
   const by = (name: string): Value => s.op(`${shape}.${name}`, value);
-  return s.select(bit(2), s.select(bit(1), by('trunc'), by('ceil')), s.select(bit(1), by('floor'), by('nearest')));
+  return s.select(
+    bit(2),
+    s.select(bit(1), by('trunc'), by('ceil')),
+    s.select(bit(1), by('floor'), by('nearest')),
+  );
 }
 
 function roundScalar(format: Format): Description {
@@ -425,7 +450,10 @@ function roundVector(format: Format): Description {
 function horizontal(format: Format, name: string, operation: number): Description {
   const lanes = lanesOf(format);
   const pick = (odd: number): number[] =>
-    byteLanes(Array.from({ length: lanes }, (_, i) => i * 2 + odd), format.bits / 8);
+    byteLanes(
+      Array.from({ length: lanes }, (_, i) => i * 2 + odd),
+      format.bits / 8,
+    );
   return vectorArithmetic(
     format,
     operation,

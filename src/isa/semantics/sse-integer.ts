@@ -67,7 +67,7 @@ function shiftCount(s: Builder, x: Operand): Value {
 function shift(op: string, bits: number): Description {
   return (s, _site, d, x) => {
     const target = vectorOperand(d);
-    const count = shiftCount(s, x!);
+    const count = shiftCount(s, x);
     const inRange = s.ltU(count, s.i64(bits));
     const value = target.getVector();
     if (op.endsWith('shr_s')) {
@@ -83,7 +83,7 @@ function byteShift(left: boolean): Description {
   return (s, _site, d, x) => {
     const target = vectorOperand(d);
     const value = target.getVector();
-    const count = s.let(s.narrow(x!.get()));
+    const count = s.let(s.narrow(x.get()));
     const bytes = splat(s, '8x16', s.select(s.ltU(count, s.i32(16)), count, s.i32(16)));
     // Indices that leave 0-15 give 0.
     const from = s.op(left ? 'i8x16.sub' : 'i8x16.add', byteIndices(s), bytes);
@@ -176,7 +176,11 @@ const multipleSums: Description = withOperands((s, d, x, _site, imm) => {
   let sum: Value | undefined;
   for (let k = 0; k < 4; k++) {
     const offset = splat(s, '8x16', s.i32(k));
-    const moving = s.op('i8x16.swizzle', a, s.op('i8x16.add', s.op('i8x16.add', byteIndices(s), offset), first));
+    const moving = s.op(
+      'i8x16.swizzle',
+      a,
+      s.op('i8x16.add', s.op('i8x16.add', byteIndices(s), offset), first),
+    );
     const fixed = s.op('i8x16.swizzle', b, s.op('i8x16.add', offset, block));
     const term = s.op('i16x8.extend_low_i8x16_u', absoluteDifference(s, s.let(moving), s.let(fixed)));
     sum = sum ? s.op('i16x8.add', sum, term) : term;
@@ -189,7 +193,9 @@ const minimumPosition: Description = unary((s, x) => {
   const three = s.i32(3);
   const tagged = (half: string, indices: Value): Value =>
     s.op('v128.or', s.op('i32x4.shl', s.op(`i32x4.extend_${half}_i16x8_u`, x), three), indices);
-  const four = s.let(s.op('i32x4.min_u', tagged('low', lanes32(s, 0, 1, 2, 3)), tagged('high', lanes32(s, 4, 5, 6, 7))));
+  const four = s.let(
+    s.op('i32x4.min_u', tagged('low', lanes32(s, 0, 1, 2, 3)), tagged('high', lanes32(s, 4, 5, 6, 7))),
+  );
   const two = s.let(s.op('i32x4.min_u', four, shuffle(s, byteLanes([1, 0], 8), four, four)));
   const one = s.op('i32x4.min_u', two, shuffle(s, byteLanes([1, 0, 3, 2], 4), two, two));
   const best = s.let(s.widen(s.lanes('i32x4.extract_lane', [0], one)));

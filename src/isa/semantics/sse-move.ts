@@ -24,7 +24,7 @@ import {
 const wholeVector: Description = withOperands((_s, d, x) => d.setVector(x.getVector()));
 
 /** The low bits alone, whichever side is memory. */
-const lowPart: Description = (_s, _site, d, x) => d!.set(x!.get());
+const lowPart: Description = (_s, _site, d, x) => d.set(x.get());
 
 function isXmm(operand: VectorOperand): boolean {
   return operand instanceof RegisterOperand && operand.ref.file === 'xmm';
@@ -69,7 +69,7 @@ function signMask(op: string): Description {
   return (s, _site, d, x) => {
     const mask = s.widen(s.op(op, vectorOperand(x).getVector()));
     // An MMX register is in both halves.
-    d!.set(x!.bits === 64 ? s.zeroExtend(mask, 8) : mask);
+    d.set(x.bits === 64 ? s.zeroExtend(mask, 8) : mask);
   };
 }
 
@@ -133,10 +133,10 @@ function laneBytes(d: Operand, site: Site): number {
 
 function extract(bytes: number | undefined): Description {
   return (s, site, d, x, imm) => {
-    const size = bytes ?? laneBytes(d!, site);
+    const size = bytes ?? laneBytes(d, site);
     const source = vectorOperand(x);
     const index = laneIndex(s, imm, source.bits / 8 / size);
-    d!.set(extractLane(s, s.let(source.getVector()), index, size));
+    d.set(extractLane(s, s.let(source.getVector()), index, size));
   };
 }
 

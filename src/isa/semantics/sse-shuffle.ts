@@ -40,9 +40,9 @@ const pshufd: Description = withOperands((s, d, x, _site, imm) => {
   const value = s.let(x.getVector());
   const known = constantFields(control);
   d.setVector(
-    known ?
-      shuffle(s, byteLanes(known, 4), value, value)
-    : s.op('i8x16.swizzle', value, doublewordIndices(s, control)),
+    known
+      ? shuffle(s, byteLanes(known, 4), value, value)
+      : s.op('i8x16.swizzle', value, doublewordIndices(s, control)),
   );
 });
 
@@ -55,7 +55,9 @@ function shuffleWords(high: boolean): Description {
     const first = high ? 4 : 0;
     if (known) {
       const chosen = known.map((field) => field + first);
-      d.setVector(shuffle(s, byteLanes(high ? [0, 1, 2, 3, ...chosen] : [...chosen, 4, 5, 6, 7], 2), value, value));
+      d.setVector(
+        shuffle(s, byteLanes(high ? [0, 1, 2, 3, ...chosen] : [...chosen, 4, 5, 6, 7], 2), value, value),
+      );
       return;
     }
     const narrowed = s.op('i16x8.narrow_i32x4_u', fields(s, control), fields(s, control));
@@ -78,7 +80,17 @@ const shufps: Description = withOperands((s, d, x, _site, imm) => {
   const a = s.let(d.getVector());
   const known = constantFields(control);
   if (known) {
-    d.setVector(shuffle(s, byteLanes(known.map((field, i) => field + (i < 2 ? 0 : 4)), 4), a, b));
+    d.setVector(
+      shuffle(
+        s,
+        byteLanes(
+          known.map((field, i) => field + (i < 2 ? 0 : 4)),
+          4,
+        ),
+        a,
+        b,
+      ),
+    );
     return;
   }
   const indices = s.let(doublewordIndices(s, control));

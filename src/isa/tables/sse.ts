@@ -29,15 +29,16 @@ const sharedRows = SHARED.trim()
   .join('');
 
 /** Shifts by an immediate. */
-const shiftRows = `71/2 psrlw  71/4 psraw  71/6 psllw  72/2 psrld  72/4 psrad  72/6 pslld  73/2 psrlq  73/6 psllq`
-  .split('  ')
-  .map((entry) => {
-    const [opcode = '', mnemonic = ''] = entry.split(' ');
-    return `
+const shiftRows =
+  `71/2 psrlw  71/4 psraw  71/6 psllw  72/2 psrld  72/4 psrad  72/6 pslld  73/2 psrlq  73/6 psllq`
+    .split('  ')
+    .map((entry) => {
+      const [opcode = '', mnemonic = ''] = entry.split(' ');
+      return `
     NP.0F.${opcode} ${mnemonic} Nq,Ib
     66.0F.${opcode} ${mnemonic} Ux,Ib`;
-  })
-  .join('');
+    })
+    .join('');
 
 /** Arithmetic in the four formats ps, pd, ss, sd. */
 const floatRows = `51 sqrt  58 add  59 mul  5C sub  5D min  5E div  5F max`

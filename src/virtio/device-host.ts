@@ -1,0 +1,269 @@
+/**
+ * The owner's side of a virtio device: gives a device type its queues while a driver is there, and turns what goes
+ * wrong into DEVICE_NEEDS_RESET. Runs on one thread; what vCPUs see of it is in shared memory.
+ */
+import type { GuestMemory } from '../memory/guest-memory.ts';
+import type { DeviceContext, DeviceHostLink, DeviceQueue, VirtioDevice } from './device.ts';
+import {
+  DEVICE_NEEDS_RESET,
+  DRIVER_OK,
+  featureWords,
+  LEGACY_FEATURES,
+  VIRTIO_F_EVENT_IDX,
+  VIRTIO_F_INDIRECT_DESC,
+  VIRTIO_F_VERSION_1,
+} from './features.ts';
+import type { VirtioInterrupts } from './interrupts.ts';
+import type { DeviceOwner } from './owner.ts';
+import { Virtqueue } from './queue.ts';
+import type { DescriptorChain, QueueCounters } from './queue.ts';
+import type { VirtioState } from './state.ts';
+
+export interface DeviceHostOptions {
+  readonly state: VirtioState;
+  readonly memory: GuestMemory;
+  readonly device: VirtioDevice;
+  readonly interrupts: VirtioInterrupts;
+  /** `event_idx=`; on unless false. */
+  readonly eventIdx?: boolean;
+  /** `disable-modern=`: a legacy device does not offer VIRTIO_F_VERSION_1. */
+  readonly modern?: boolean;
+  /** See `VirtqueueOptions.keepNotifications`. */
+  readonly keepNotifications?: boolean;
+  /** Told what a driver did wrong, for the log. */
+  readonly onProblem?: (message: string) => void;
+  /** Told when the driver sets DRIVER_OK and when the device has been reset: the doorbells depend on it. */
+  readonly onDriver?: (isReady: boolean) => void;
+}
+
+class ServedQueue implements DeviceQueue {
+  readonly index: number;
+  readonly virtqueue: Virtqueue;
+  readonly #interrupt: () => void;
+  /** The driver has been asked for a kick at the next chain. */
+  #isAsking = false;
+
+  constructor(index: number, virtqueue: Virtqueue, interrupt: () => void) {
+    this.index = index;
+    this.virtqueue = virtqueue;
+    this.#interrupt = interrupt;
+  }
+
+  get size(): number {
+    return this.virtqueue.size;
+  }
+
+  get inFlight(): number {
+    return this.virtqueue.inFlight;
+  }
+
+  get counters(): QueueCounters {
+    return this.virtqueue.counters;
+  }
+
+  next(): DescriptorChain | undefined {
+    for (;;) {
+      const chain = this.virtqueue.pop();
+      if (chain !== undefined) {
+        if (this.#isAsking) this.virtqueue.disableNotifications();
+        this.#isAsking = false;
+        return chain;
+      }
+      if (this.#isAsking) return undefined;
+      // From the first time on that this says there is nothing more, a kick is on its way for whatever comes.
+      this.#isAsking = !this.virtqueue.enableNotifications();
+    }
+  }
+
+  giveBack(chain: DescriptorChain): void {
+    this.virtqueue.unpop(chain);
+  }
+
+  complete(chain: DescriptorChain, written: number): void {
+    this.virtqueue.push(chain, written);
+  }
+
+  flush(): void {
+    if (this.virtqueue.publish()) this.#interrupt();
+  }
+}
+
+/** `idle`: no driver. `stopping`: reset, and the device still holds something. */
+type Phase = 'idle' | 'started' | 'stopping';
+
+export class DeviceHost implements DeviceOwner, DeviceContext, DeviceHostLink {
+  readonly memory: GuestMemory;
+  readonly #options: DeviceHostOptions;
+  readonly #state: VirtioState;
+  readonly #device: VirtioDevice;
+  readonly #interrupts: VirtioInterrupts;
+  readonly #queues = new Map<number, ServedQueue>();
+  #phase: Phase = 'idle';
+  /** The driver has set DRIVER_OK. */
+  #isReady = false;
+
+  constructor(options: DeviceHostOptions) {
+    this.#options = options;
+    this.memory = options.memory;
+    this.#state = options.state;
+    this.#device = options.device;
+    this.#interrupts = options.interrupts;
+    this.#describe();
+    this.#device.connect(this);
+  }
+
+  /** Writes what the transport shows of the device. */
+  #describe(): void {
+    const state = this.#state;
+    const { type, queueSizes, features, config } = this.#device.identity;
+    state.locked(() => {
+      state.set('type', type);
+      state.set('queueCount', queueSizes.length);
+      state.set('configGeneration', 0);
+      state.set('configBytes', config.length);
+      state.config.set(config);
+      queueSizes.forEach((size, queue) => state.setQueue(queue, 'maxSize', size));
+      const offered = featureWords([
+        ...features,
+        ...LEGACY_FEATURES,
+        VIRTIO_F_INDIRECT_DESC,
+        ...(this.#options.eventIdx === false ? [] : [VIRTIO_F_EVENT_IDX]),
+        ...(this.#options.modern === false ? [] : [VIRTIO_F_VERSION_1]),
+      ]);
+      state.setFeatures('deviceFeatures', 0, offered[0]);
+      state.setFeatures('deviceFeatures', 1, offered[1]);
+      state.clearDriver();
+    });
+  }
+
+  get name(): string {
+    return this.#device.identity.name;
+  }
+
+  get isStarted(): boolean {
+    return this.#phase === 'started';
+  }
+
+  // --- for the transport
+
+  start(): void {
+    if (this.#phase === 'stopping' || this.#isReady) return;
+    this.#isReady = true;
+    if (this.#phase === 'idle') this.#begin();
+    this.#options.onDriver?.(true);
+  }
+
+  #begin(): void {
+    this.#phase = 'started';
+    const count = this.#state.get('queueCount');
+    for (let queue = 0; queue < count; queue++) this.#openQueue(queue);
+    this.#device.start(this);
+    // Buffers may have been available before DRIVER_OK (2.1.2 wants no kick for them), or before the device was created.
+    for (const queue of this.#queues.keys()) this.#device.serve(queue);
+  }
+
+  enableQueue(queue: number): void {
+    if (this.#phase !== 'started' || !this.#openQueue(queue)) return;
+    this.#device.serve(queue);
+  }
+
+  kick(queue: number): void {
+    // Old drivers kick before they set DRIVER_OK (3.1.1 forbids it for modern ones).
+    if (
+      this.#phase === 'idle' &&
+      this.#state.get('legacy') !== 0 &&
+      this.#state.getQueue(queue, 'enabled') !== 0
+    )
+      this.#begin();
+    if (this.#phase === 'started' && this.#queues.has(queue)) this.#device.serve(queue);
+  }
+
+  reset(): void {
+    if (this.#phase === 'stopping') return;
+    if (this.#phase === 'idle') {
+      this.#resetDone();
+      return;
+    }
+    this.#phase = 'stopping';
+    this.#isReady = false;
+    this.#options.onDriver?.(false);
+    this.#device.stop(() => this.#resetDone());
+  }
+
+  #resetDone(): void {
+    this.#phase = 'idle';
+    this.#queues.clear();
+    const state = this.#state;
+    this.#interrupts.clear();
+    state.locked(() => state.clearDriver());
+  }
+
+  configWritten(): void {
+    const { config } = this.#state;
+    this.#device.configWritten?.(new DataView(config.buffer, config.byteOffset, config.length));
+  }
+
+  // --- for the device
+
+  hasFeature(bit: number): boolean {
+    return this.#state.isNegotiated(bit);
+  }
+
+  queue(index: number): DeviceQueue | undefined {
+    return this.#queues.get(index);
+  }
+
+  updateConfig(change: (config: DataView) => void): void {
+    const state = this.#state;
+    const isLive = state.locked(() => {
+      const { config } = state;
+      change(new DataView(config.buffer, config.byteOffset, config.length));
+      // 2.5.1: a driver that reads the same generation before and after has read one version.
+      state.set('configGeneration', (state.get('configGeneration') + 1) & 0xff);
+      return (state.get('status') & DRIVER_OK) !== 0 && state.get('resetting') === 0;
+    });
+    if (isLive) this.#interrupts.config();
+  }
+
+  needsReset(reason: string): void {
+    this.#options.onProblem?.(`${this.name}: ${reason}`);
+    const state = this.#state;
+    const isLive = state.locked(() => {
+      const status = state.get('status');
+      if (status === 0) return false;
+      state.set('status', status | DEVICE_NEEDS_RESET);
+      return (status & DRIVER_OK) !== 0;
+    });
+    // 2.1.2: only a driver that has set DRIVER_OK is told.
+    if (isLive) this.#interrupts.config();
+  }
+
+  #openQueue(index: number): boolean {
+    const state = this.#state;
+    if (this.#queues.has(index)) return false;
+    const options = state.locked(() =>
+      state.getQueue(index, 'enabled') === 0
+        ? undefined
+        : {
+            ring: state.ringOf(index),
+            size: state.getQueue(index, 'size'),
+            maxSize: state.getQueue(index, 'maxSize'),
+            indirect: state.isNegotiated(VIRTIO_F_INDIRECT_DESC),
+            eventIdx: state.isNegotiated(VIRTIO_F_EVENT_IDX),
+          },
+    );
+    if (options === undefined) return false;
+    const created = Virtqueue.create({
+      ...options,
+      memory: this.memory,
+      keepNotifications: this.#options.keepNotifications ?? false,
+      onBroken: (reason) => this.needsReset(`queue ${index}: ${reason}`),
+    });
+    if (!created.ok) {
+      this.needsReset(`queue ${index}: ${created.error}`);
+      return false;
+    }
+    this.#queues.set(index, new ServedQueue(index, created.value, () => this.#interrupts.queue(index)));
+    return true;
+  }
+}

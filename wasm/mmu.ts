@@ -102,7 +102,7 @@ export function misaligned(cpu: usize, linear: u64, size: i32, access: u32): boo
 }
 
 /** A segment of 4 GiB does not wrap around: flat accesses, whose offset is their linear address, fault instead. */
-function beyondFlat(cpu: usize, linear: u64, size: i32, segment: i32): bool {
+export function beyondFlat(cpu: usize, linear: u64, size: i32, segment: i32): bool {
   if (linear + size <= 0x100000000 || segment >= SEG_FS) return false;
   const mode = load<u32>(cpu, VCPU_mode);
   if ((mode & MODE_FLAT) == 0 || (mode & MODE_CODE_MASK) == MODE_CODE64) return false;

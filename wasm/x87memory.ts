@@ -1,5 +1,5 @@
 /** Guest memory as the x87 and the state-saving instructions use it: TLB first, the slow path behind it. */
-import { commitWrite, ownAccess, prepareRead, prepareWrite, readSlow, writeSlow } from './mmu';
+import { beyondFlat, commitWrite, ownAccess, prepareRead, prepareWrite, readSlow, writeSlow } from './mmu';
 import { ACCESS_ALIGNED } from './paging';
 import { segmentLinear } from './segments';
 import {
@@ -8,6 +8,7 @@ import {
   MODE_FLAT,
   SEG_CS,
   SEG_FS,
+  TLB_NONE_OFFSET,
   TLB_ENTRY_SIZE,
   TLB_ENTRY_addend,
   TLB_ENTRY_readTag,
@@ -56,13 +57,15 @@ export function hostForWrite(cpu: i32, linear: i64, size: i32, segment: i32): i3
 
 /** As hostForRead, for a part of an image whose alignment counts as a whole. */
 export function partForRead(cpu: i32, linear: i64, size: i32, segment: i32): i32 {
-  if (!insideSegment(cpu, linear, size, segment, 0)) return 0;
+  if (load<u32>(cpu, VCPU_tlb) != <u32>(cpu + TLB_NONE_OFFSET)) return hostForRead(cpu, linear, size, segment);
+  if (!insideSegment(cpu, linear, size, segment, 0) || beyondFlat(cpu, linear, size, segment)) return 0;
   return <i32>prepareRead(cpu, linear, size, segment, ownAccess(cpu) & ~ACCESS_ALIGNED);
 }
 
 /** As hostForWrite, for such a part. */
 export function partForWrite(cpu: i32, linear: i64, size: i32, segment: i32): i32 {
-  if (!insideSegment(cpu, linear, size, segment, 1)) return 0;
+  if (load<u32>(cpu, VCPU_tlb) != <u32>(cpu + TLB_NONE_OFFSET)) return hostForWrite(cpu, linear, size, segment);
+  if (!insideSegment(cpu, linear, size, segment, 1) || beyondFlat(cpu, linear, size, segment)) return 0;
   return <i32>prepareWrite(cpu, linear, size, segment, ownAccess(cpu) & ~ACCESS_ALIGNED, false);
 }
 

@@ -6,7 +6,14 @@
  * ../shared/MEASUREMENTS.md: a loop function that holds thousands of handlers takes 457 ms to optimise.
  */
 import { Builder } from '../ir/builder.ts';
-import { FORMS, HANDLER_COUNT, HANDLER_END, HANDLER_UNDEFINED, type Form } from '../isa/forms.ts';
+import {
+  FORMS,
+  HANDLER_COUNT,
+  HANDLER_END,
+  HANDLER_UNDEFINED,
+  tableFingerprint,
+  type Form,
+} from '../isa/forms.ts';
 import { describeInstruction } from '../isa/semantics/index.ts';
 import {
   CORE_FUNCTIONS,
@@ -103,6 +110,9 @@ export function generateInterpreter(): Uint8Array<ArrayBuffer> {
   module.define(run, new Code([I32]).get(0).i32Const(0).call(main));
   module.exportFunction('run', run);
   module.exportFunction('runBlock', main);
+  const fingerprint = module.declare({ params: [], results: [I32] });
+  module.define(fingerprint, new Code([]).i32Const(tableFingerprint()));
+  module.exportFunction('tableFingerprint', fingerprint);
   return module.build();
 }
 
@@ -426,12 +436,22 @@ function mainLoop(functions: Functions, tables: Tables): Code {
   code.get(cpu).get(cpu).memory('i64.load', VCPU.at.countRegionEntries).i64Const(1n).op('i64.add');
   code.memory('i64.store', VCPU.at.countRegionEntries);
   const ran = (): Code =>
-    code.get(cpu).memory('i32.load', VCPU.at.budgetStart).get(cpu).memory('i32.load', VCPU.at.budget).op('i32.sub');
+    code
+      .get(cpu)
+      .memory('i32.load', VCPU.at.budgetStart)
+      .get(cpu)
+      .memory('i32.load', VCPU.at.budget)
+      .op('i32.sub');
   ran().set(host);
   code.get(cpu).get(n).i32Const(0xff).op('i32.and').get(n).i32Const(8).op('i32.shr_u');
   code.callIndirect(tables.type, tables.regionTable).set(status);
   code.get(cpu).get(cpu).memory('i64.load', VCPU.at.countRegionInstructions);
-  ran().get(host).op('i32.sub').op('i64.extend_i32_s').op('i64.add').memory('i64.store', VCPU.at.countRegionInstructions);
+  ran()
+    .get(host)
+    .op('i32.sub')
+    .op('i64.extend_i32_s')
+    .op('i64.add')
+    .memory('i64.store', VCPU.at.countRegionInstructions);
   code.i32Const(0).set(block).i32Const(0).set(from);
   code.get(status).i32Const(STATUS_BRANCH).op('i32.eq').brIf(outer, true);
   code.get(status).i32Const(STATUS_FAULT_AT_RIP).op('i32.eq').if();

@@ -12,11 +12,6 @@ export interface KnownDifference {
 export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
   { group: /./, text: /expected 17\(0\)/, reason: '#AC is not there yet' },
   {
-    group: /68 push Iz 64|C7\/0 mov Ev,Iz 64/,
-    text: /memory/,
-    reason: 'Iz is not sign-extended to 64 bits on its way to memory',
-  },
-  {
     group: /0F\.0[23] (lar|lsl)/,
     text: /got R/,
     reason: 'a failing LAR or LSL with 32-bit operands clears the high half',

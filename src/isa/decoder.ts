@@ -82,7 +82,7 @@ function prepare(row: Row, index: number): Prepared {
 
 function withoutRegisters(row: Row): number {
   const digits = [...row.attributes].find((text) => text.startsWith('without='))?.slice(8) ?? '';
-  return [...digits].reduce((mask, digit) => mask | (1 << Number(digit)), 0);
+  return Array.from(digits, Number).reduce((mask, digit) => mask | (1 << digit), 0);
 }
 
 /** MOV to and from control and debug registers ignores ModRM.mod. */
@@ -337,8 +337,7 @@ export class Decoder {
     }
     const effective = segment >= 0 && (!is64 || segment >= SEG_FS) ? segment : defaultSegment;
     // Writing through CS faults, whatever its base and limit.
-    const checked =
-      (mode & MODE_FLAT) === 0 || (!is64 && (effective === SEG_CS || effective >= SEG_FS));
+    const checked = (mode & MODE_FLAT) === 0 || (!is64 && (effective === SEG_CS || effective >= SEG_FS));
     out.flags |= (addressSize << 2) | (effective << 4) | (checked ? 0x80 : 0);
 
     if (lock && !(prepared.lockable && memory)) return;

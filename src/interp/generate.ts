@@ -52,6 +52,7 @@ import {
   FLAGS_SBB,
   FLAGS_SUB,
   HANDLER_LOOKUP,
+  MODE_FLAT,
   RECORD,
   REG_PAGE_RIP,
   REGION_CACHE,
@@ -64,7 +65,7 @@ import { ModuleBuilder, type Signature } from '../wasmgen/module.ts';
 import { I32, I64, type ValueType } from '../wasmgen/opcodes.ts';
 import { isHot } from './hot.ts';
 import { LocalPool } from '../emit/lowering.ts';
-import { HandlerLowering, type Functions } from './handler-lowering.ts';
+import { branchTarget, HandlerLowering, RECORD_CHECKED, type Functions } from './handler-lowering.ts';
 import { RecordSite } from './site.ts';
 
 /** Internal to this module: the direct branch of the record is taken. */
@@ -435,16 +436,22 @@ function mainLoop(functions: Functions, tables: Tables): Code {
       .op('i32.add')
       .memory('i32.load', BLOCK_HASH_OFFSET)
       .set(block);
-    const missing = code.block();
+    const beyond = code.block();
     const found = code.block();
     const chain = code.loop();
-    code.get(block).op('i32.eqz').brIf(missing, false);
+    code.get(block).op('i32.eqz').brIf(beyond, false);
     code.get(block).memory('i32.load', BLOCK.at.address).get(n).op('i32.eq');
     code.get(block).memory('i32.load', BLOCK.at.mode).get(cpu).memory('i32.load', VCPU.at.mode).op('i32.eq');
     code.op('i32.and').brIf(found, true);
     code.get(block).memory('i32.load', BLOCK.at.hashNext).set(block);
     code.br(chain).end();
     code.end(); // found
+    // Outside the flat case the block may end behind the limit of CS: such code is decoded anew each time.
+    code.get(cpu).memory('i32.load', VCPU.at.mode).i32Const(MODE_FLAT).op('i32.and').op('i32.eqz').if(false);
+    code.get(rip).get(block).memory('i64.load16_u', BLOCK.at.bytes).op('i64.add');
+    code.get(cpu).memory('i64.load32_u', VCPU.at.segLimit + SEG_CS * 4).i64Const(1n).op('i64.add');
+    code.op('i64.gt_u').brIf(beyond);
+    code.end();
     code.get(from).if();
     code.get(from).get(block).memory('i32.store', RECORD.at.imm);
     code.i32Const(0).set(from);
@@ -455,7 +462,12 @@ function mainLoop(functions: Functions, tables: Tables): Code {
     code.get(entry).get(region).memory('i32.store', REGION_CACHE.at.region);
     code.end();
     code.br(haveBlock);
-    code.end(); // missing
+    code.end(); // missing, or beyond the limit
+    code.get(cpu).get(rip).call(functions.core('checkCodeOffset')).op('i32.eqz').if(false);
+    code.i32Const(0).set(from).i32Const(0).set(block);
+    code.get(cpu).call(functions.core('deliverException')).i32Const(STATUS_EXIT).op('i32.ne').brIf(outer, true);
+    code.get(cpu).memory('i32.load', VCPU.at.exitReason).return();
+    code.end();
     code.get(cpu).get(host).memory('i32.store', VCPU.at.exitArg0);
     exit(EXIT_DECODE);
   }
@@ -615,6 +627,20 @@ function mainLoop(functions: Functions, tables: Tables): Code {
 
   code.end(); // follow: the direct branch, or the end, in `rec`
   code.get(rec).memory('i32.load', RECORD.at.imm).tee(block).brIf(outer);
+  // Outside the flat case a target must lie inside the code segment: else it is the branch that faults.
+  code.get(rec).memory('i32.load8_u', RECORD.at.flags).i32Const(RECORD_CHECKED).op('i32.and').if(false);
+  code.get(cpu);
+  branchTarget(code, cpu, rec);
+  code.call(functions.core('checkCodeOffset')).op('i32.eqz').if(false);
+  storeOwnRip();
+  // A branch is the last instruction of its block, and `block` is gone.
+  code.get(cpu).get(cpu).memory('i32.load', VCPU.at.budget).i32Const(1).op('i32.add');
+  code.memory('i32.store', VCPU.at.budget);
+  code.get(cpu).call(functions.core('deliverException')).i32Const(STATUS_EXIT).op('i32.eq').if(false);
+  code.get(cpu).memory('i32.load', VCPU.at.exitReason).return();
+  code.end();
+  code.i32Const(0).set(block).i32Const(0).set(from).br(outer);
+  code.end().end();
   code.get(cpu);
   code.get(cpu).memory('i64.load', pageRip).get(rec).memory('i64.load32_s', RECORD.at.disp).op('i64.add');
   code.get(cpu).memory('i64.load', VCPU.at.ripMask).op('i64.and').set(rip);

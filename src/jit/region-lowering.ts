@@ -207,6 +207,9 @@ export class RegionLowering extends Lowering {
     if (rest > 0) this.code.get(this.#frame.budget).i32Const(rest).op('i32.add').set(this.#frame.budget);
   }
 
+  /** Regions are of flat code, where every target is inside the segment. */
+  protected override checkBranch(): void {}
+
   protected override branch({ condition }: StatementOf<'branch'>): void {
     const { code } = this;
     const { form, disp, offset, length } = this.#instruction;

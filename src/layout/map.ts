@@ -47,6 +47,12 @@ export const SCRATCH_BLOCK_OFFSET = 0xd0000;
 export const REGION_CACHE_OFFSET = 0xd1000;
 export const REGION_CACHE_ENTRIES = 4096;
 
+/**
+ * A TLB without entries, 128 KiB: while accesses have to be aligned (CR0.AM, EFLAGS.AC, CPL 3), `VCPU.tlb` points here, and
+ * every access takes the slow path, which checks it.
+ */
+export const TLB_NONE_OFFSET = 0xe0000;
+
 /** One u64 per physical page: bit n says that bytes [64 n, 64 n + 63] were decoded as code. */
 export const CODE_BITMAP_BASE = 0x1000000;
 /** One bit per physical page: written since the bit was cleared. */

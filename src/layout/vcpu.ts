@@ -28,6 +28,12 @@ export const SEG_GS = 5;
 export const SEG_LDTR = 6;
 export const SEG_TR = 7;
 
+/** What `segmentLinear` is asked for. */
+export const SEGMENT_READ = 0;
+export const SEGMENT_WRITE = 1;
+/** Added: #GP(0) unless the linear address is a multiple of 16, which comes before limit and type. */
+export const SEGMENT_ALIGNED = 2;
+
 /**
  * How `flagResult`, `flagA` and `flagB` give CF, OF and AF. All three are kept sign-extended from the
  * operand size to 64 bits, which keeps both orders (signed and unsigned), so no kind needs a size.

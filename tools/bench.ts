@@ -1,72 +1,192 @@
-/** `npm run bench`: how fast the default guest boots here, beside QEMU's TCG and v86 with its JIT off, in one run. */
+/**
+ * `npm run bench -- [options]`: how long guests take on Virtab, native QEMU TCG and v86, one run of each in turn.
+ * docs/benchmarks.md says what is measured and how to read it.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { measureOurs } from './bench/ours.ts';
-import { measureQemu } from './bench/qemu.ts';
-import { measureV86 } from './bench/v86.ts';
-import { buildGuest } from './guest/build-guest.ts';
-import { GUEST_FOLDER } from './guest/folders.ts';
-import { kernelImage } from './guest/kernels.ts';
+import { parseArgs } from 'node:util';
+import { describeHost, load, loadWarning } from './bench/host.ts';
+import { firmware, WORKLOADS } from './bench/guests.ts';
+import { countWithQemu, qemuTcg } from './bench/qemu.ts';
+import { format, formatMeasurement, rowsOf } from './bench/report.ts';
+import type { Entry, Report } from './bench/report.ts';
+import type { Boot, Subject, Workload } from './bench/subject.ts';
+import { v86 } from './bench/v86.ts';
+import { virtab } from './bench/virtab.ts';
 import { ensureSite } from './runner/site.ts';
+import { root } from './runner/stale.ts';
+import { ensureWasm } from './runner/wasm.ts';
 
-const RUNS = 3;
+const SUBJECTS: readonly Subject[] = [
+  virtab('off'),
+  virtab('on'),
+  qemuTcg,
+  v86({ jit: true, scheduling: false }),
+  v86({ jit: true, scheduling: true }),
+  v86({ jit: false, scheduling: false }),
+];
+const REFERENCES = ['qemu', 'v86'];
 
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
-}
-
-function row(name: string, value: string): void {
-  console.log(`${name.padEnd(44)} ${value}`);
-}
+const HELP = `npm run bench -- [options]
+  --repetitions N     how often each is measured (default 3)
+  --subjects A,B      only these: ${SUBJECTS.map(({ id }) => id).join(', ')}
+  --workloads A,B     only these: ${WORKLOADS.map(({ id }) => id).join(', ')}
+  --count             also count instructions with QEMU, in runs of their own
+  --output FOLDER     where the JSON and the table go (default build/bench)
+`;
 
 const log = (line: string): void => console.error(line);
 
-/** A comparison that cannot be made says why, and the rest goes on. */
-async function attempt<T>(name: string, measure: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await measure();
-  } catch (error) {
-    row(name, `not measured: ${error instanceof Error ? error.message : String(error)}`);
-    return undefined;
+function fail(message: string): never {
+  log(`bench: ${message}`);
+  process.exit(2);
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** The items that were named, or all. */
+function choose<T extends { readonly id: string }>(
+  items: readonly T[],
+  names: string | undefined,
+): readonly T[] {
+  if (names === undefined) return items;
+  return names.split(',').map((name) => {
+    const found = items.find(({ id }) => id === name);
+    return found ?? fail(`there is no "${name}". There are: ${items.map(({ id }) => id).join(', ')}.`);
+  });
+}
+
+function readOptions(): {
+  readonly repetitions: number;
+  readonly subjects: readonly Subject[];
+  readonly workloads: readonly Workload[];
+  readonly count: boolean;
+  readonly output: string;
+} {
+  const { values } = parseArgs({
+    options: {
+      repetitions: { type: 'string', default: '3' },
+      subjects: { type: 'string' },
+      workloads: { type: 'string' },
+      count: { type: 'boolean', default: false },
+      output: { type: 'string', default: join(root, 'build', 'bench') },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) {
+    process.stdout.write(HELP);
+    process.exit(0);
   }
+  const repetitions = Number(values.repetitions);
+  if (!Number.isInteger(repetitions) || repetitions < 1)
+    fail(`--repetitions ${values.repetitions}: not a number.`);
+  return {
+    repetitions,
+    subjects: choose(SUBJECTS, values.subjects),
+    workloads: choose(WORKLOADS, values.workloads),
+    count: values.count,
+    output: values.output,
+  };
 }
 
-await ensureSite();
-const guest = await buildGuest(log);
-if (!guest.ok) {
-  console.error(guest.error);
-  process.exit(1);
-}
-const { kernel, initrd, commandLine, release } = guest.value;
-row('guest', `Linux ${release}, ${commandLine}`);
+async function main(): Promise<void> {
+  const { repetitions, subjects, workloads, count, output } = readOptions();
+  const warning = loadWarning();
+  if (warning !== undefined) log(`WARNING: ${warning}`);
 
-const ours = [];
-const qemu = [];
-// In turn, so that a slow spell of the host hits both.
-for (let run = 0; run < RUNS; run++) {
-  const own = await attempt('Virtab', measureOurs);
-  if (own !== undefined) ours.push(own);
-  const other = await attempt('QEMU', () =>
-    measureQemu({
-      kernel: join(GUEST_FOLDER, kernel.file),
-      initrd: join(GUEST_FOLDER, initrd.file),
-      commandLine,
-    }),
+  await ensureWasm(true);
+  await ensureSite();
+  const boots: { readonly workload: Workload; readonly boot: Boot }[] = [];
+  for (const workload of workloads) {
+    const boot = await workload.prepare(log);
+    if (boot.ok) boots.push({ workload, boot: boot.value });
+    else log(`${workload.name} is left out: ${boot.error}`);
+  }
+  if (subjects.some(({ id }) => id.startsWith('v86'))) {
+    // Fetched now, so that no measurement waits for it; without it, v86 says so itself.
+    await firmware(log).catch((error: unknown) => log(reasonOf(error)));
+  }
+
+  const entries = boots.flatMap(({ workload, boot }) =>
+    subjects
+      .filter(({ bits }) => bits.includes(workload.bits))
+      .map((subject) => ({
+        workload,
+        boot,
+        subject,
+        entry: { subject: subject.id, workload: workload.id, measurements: [] } as Entry,
+      })),
   );
-  if (other !== undefined) qemu.push(other);
-}
-const instructions = median(ours.map((run) => run.instructions));
-row('Virtab: instructions to the prompt', `${(instructions / 1e6).toFixed(0)} M`);
-row('Virtab: ns per instruction (with decoding)', median(ours.map((run) => run.nsPerInstruction)).toFixed(2));
-row('Virtab: of which decoding, ms', median(ours.map((run) => run.decodeMs)).toFixed(0));
-row('Virtab: reset to first output, ms', median(ours.map((run) => run.resetToFirstOutputMs)).toFixed(0));
-row('Virtab: reset to prompt, ms', median(ours.map((run) => run.resetToPromptMs)).toFixed(0));
-row('Virtab: browser and page, ms', median(ours.map((run) => run.pageStartMs)).toFixed(0));
-if (qemu.length > 0) row('QEMU TCG: start to prompt, ms', median(qemu).toFixed(0));
+  const loads: number[] = [];
+  const counts = new Map<string, number>();
+  const started = new Date();
+  const host = await describeHost();
+  const descriptions = await Promise.all(
+    subjects.map(async (subject) => ({
+      id: subject.id,
+      name: subject.name,
+      description: await subject.describe(),
+    })),
+  );
+  const report = (): Report => ({
+    format: 1,
+    started: started.toISOString(),
+    host,
+    repetitions,
+    load: loads,
+    subjects: descriptions,
+    workloads: boots.map(({ workload: { id, name }, boot: { description } }) => {
+      const counted = counts.get(id);
+      return { id, name, description, ...(counted === undefined ? {} : { qemuInstructions: counted }) };
+    }),
+    entries: entries.map(({ entry }) => entry),
+    references: REFERENCES,
+  });
+  const save = (): string => {
+    const result = report();
+    const text = `${warning === undefined ? '' : `WARNING: ${warning}\n\n`}${format(result)}`;
+    const name = `boot-${started.toISOString().slice(0, 19).replaceAll(':', '')}`;
+    mkdirSync(output, { recursive: true });
+    const json = `${JSON.stringify({ ...result, rows: rowsOf(result) }, undefined, 2)}\n`;
+    for (const file of [name, 'latest']) {
+      writeFileSync(join(output, `${file}.json`), json);
+      writeFileSync(join(output, `${file}.md`), text);
+    }
+    return text;
+  };
 
-const v86 = await attempt('v86', async () => {
-  const image = await kernelImage('686', log);
-  if (!image.ok) throw new Error(image.error);
-  return await measureV86(image.value);
-});
-if (v86 !== undefined) row('v86, JIT off, 686 kernel: ns per instruction', v86.nsPerInstruction.toFixed(2));
+  for (let repetition = 0; repetition < repetitions; repetition++) {
+    loads.push(load());
+    // In turn, so that a slow spell of the host hits all; and each time from another start, so that none is always first.
+    const first = Math.floor((repetition * entries.length) / repetitions);
+    for (const { workload, boot, subject, entry } of [...entries.slice(first), ...entries.slice(0, first)]) {
+      if (entry.failure !== undefined) continue;
+      try {
+        const measurement = await subject.measure(boot);
+        entry.measurements.push(measurement);
+        log(`${repetition + 1}/${repetitions} ${formatMeasurement(workload, subject, measurement)}`);
+      } catch (error) {
+        // A comparison that cannot be made says why, and the rest goes on.
+        entry.failure = reasonOf(error);
+        log(`${workload.name}, ${subject.name}: ${entry.failure}`);
+      }
+    }
+    save();
+  }
+  loads.push(load());
+  if (count) {
+    for (const { workload, boot } of boots) {
+      try {
+        counts.set(workload.id, await countWithQemu(boot));
+      } catch (error) {
+        log(`${workload.name}, counting with QEMU: ${reasonOf(error)}`);
+      }
+    }
+  }
+  process.stdout.write(save());
+}
+
+await main();
+process.exit(0);

@@ -70,6 +70,7 @@ function writeStats(file: string, result: SessionResult, runner: Runner): void {
     decodeMs: figures?.decodeMs,
     interpretMs: figures?.interpretMs,
     haltedMs: figures?.haltedMs,
+    jit: figures?.jit,
     resetToFirstOutputMs: result.resetToFirstOutputMs,
     resetToUntilMs: result.resetToUntilMs,
     runMs: result.runMs,

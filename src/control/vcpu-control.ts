@@ -12,11 +12,24 @@ export type VcpuStop =
   /** A broken invariant of ours; the text goes into the report. */
   | { readonly kind: 'defect'; readonly message: string };
 
+/** What was translated; times in ms. Compiling is V8's part that the vCPU's thread waits for. */
+export interface JitFigures {
+  readonly regions: number;
+  readonly modules: number;
+  /** Of the WebAssembly modules. */
+  readonly bytes: number;
+  /** Guest instructions. */
+  readonly instructions: number;
+  readonly translateMs: number;
+  readonly compileMs: number;
+}
+
 /** Where the time of the vCPU's thread went, in ms, and why it left generated code. */
 export interface VcpuFigures {
   readonly decodeMs: number;
   readonly interpretMs: number;
   readonly haltedMs: number;
+  readonly jit: JitFigures;
   readonly exits: Readonly<Record<string, number>>;
 }
 

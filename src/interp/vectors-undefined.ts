@@ -158,8 +158,8 @@ export const TOLERATED_ON_FAULT: Readonly<Record<string, readonly Tolerance[]>> 
   cmps: ['order'],
   movs: ['order'],
   // Zen enters MMX state first, and names the first byte of the operand, stored or not.
-  maskmovq: ['address', 'registers'],
-  maskmovdqu: ['address'],
+  maskmovq: ['address', 'registers', 'order'],
+  maskmovdqu: ['address', 'order'],
   // Zen reads for reading and then writes; a read-modify-write here faults as a write at once.
   arpl: ['address', 'order'],
   // Zen pushes before it checks the target against the limit.
@@ -173,3 +173,10 @@ export const TOLERATED_ON_FAULT: Readonly<Record<string, readonly Tolerance[]>> 
  */
 export const APPROXIMATE: ReadonlySet<string> = new Set(['rcpps', 'rcpss', 'rsqrtps', 'rsqrtss']);
 export const APPROXIMATION_ERROR = 3 / 4096;
+
+/**
+ * D9h with these ModRM bytes: F2XM1, FYL2X, FPTAN, FPATAN, FYL2XP1, FSINCOS, FSIN, FCOS. Both makers promise less than one
+ * unit in the last place and not which side of the exact result it is on (APM vol. 1, 6.4; SDM vol. 1, 8.3.10): the last bit
+ * and C1 may differ.
+ */
+export const TRANSCENDENTAL: ReadonlySet<number> = new Set([0xf0, 0xf1, 0xf2, 0xf3, 0xf9, 0xfb, 0xfe, 0xff]);

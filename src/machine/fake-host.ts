@@ -8,6 +8,8 @@ import { ByteRing } from '../sync/ring.ts';
 import { acknowledgeStop, stopRequest } from '../sync/stop.ts';
 import type { MachineHost, VcpuThread } from './host.ts';
 
+const NO_JIT = { regions: 0, modules: 0, bytes: 0, instructions: 0, translateMs: 0, compileMs: 0 };
+
 export class FakeHost implements MachineHost {
   readonly resets: StartState[] = [];
   started = 0;
@@ -33,7 +35,7 @@ export class FakeHost implements MachineHost {
         this.resets.push(entry);
       },
       run: () => this.#run(),
-      figures: () => ({ decodeMs: 1, interpretMs: 2, haltedMs: 3, exits: { hlt: 4 } }),
+      figures: () => ({ decodeMs: 1, interpretMs: 2, haltedMs: 3, jit: NO_JIT, exits: { hlt: 4 } }),
     };
     // comlink makes every call a promise; awaiting a plain value does the same.
     const asynchronous = {

@@ -1,5 +1,7 @@
 /** Instantiates the core and the interpreter for one vCPU over the shared memory. */
 
+import { tableFingerprint } from '../isa/forms.ts';
+
 /**
  * What the core calls on its vCPU's thread (`HOST_IMPORTS` in layout/core-abi.ts). Values of up to
  * 8 bytes travel in `VCPU.scratch`; addresses arrive as i32 and are unsigned.
@@ -43,6 +45,7 @@ export interface InterpreterExports {
   run(cpu: number): number;
   /** The same, entering `block` first. */
   runBlock(cpu: number, block: number): number;
+  tableFingerprint(): number;
 }
 
 export interface Linked {
@@ -68,6 +71,9 @@ export function link(
   const imports = host as unknown as WebAssembly.ModuleImports;
   const core = new WebAssembly.Instance(coreModule, { env, host: imports }).exports;
   const interpreter = new WebAssembly.Instance(interpreterModule, { env, core }).exports;
+  if ((interpreter as unknown as InterpreterExports).tableFingerprint() !== tableFingerprint()) {
+    throw new Error('interpreter.wasm belongs to another instruction table: build it anew (npm run setup)');
+  }
   return {
     core: core as unknown as CoreExports,
     interpreter: interpreter as unknown as InterpreterExports,

@@ -1,73 +1,136 @@
-/**
- * v86 with its JIT off, in the same Chromium. It has no 64-bit mode, so it runs Debian's 686 kernel; that unpacks itself for
- * billions of instructions, of which a window of time is measured.
- */
+/** v86 from its npm package, in the same Chromium as Virtab. It has no 64-bit mode. */
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { V86 } from 'v86';
 import { launchChromium } from '../runner/chromium.ts';
 import { serveSite, SITE_FOLDER } from '../runner/site.ts';
 import { root } from '../runner/stale.ts';
+import { cpuBetween, sampleCpu } from './cpu-time.ts';
+import { firmware } from './guests.ts';
+import { MEMORY_MIB, TIMEOUT_MS } from './subject.ts';
+import type { Boot, Measurement, Subject } from './subject.ts';
 
-export interface V86Run {
-  readonly instructions: number;
-  readonly nsPerInstruction: number;
+export interface V86Options {
+  readonly jit: boolean;
+  /** v86 then yields by scheduler.postTask instead of a worker's message. */
+  readonly scheduling: boolean;
 }
 
-const WINDOW_MS = 10_000;
-/** BIOS and boot loader are over by then. */
-const WARM_UP_MS = 4_000;
-/** Debian's package seabios, which QEMU's depends on. */
-const BIOS = '/usr/share/seabios/bios.bin';
+/** v86 looks for this in the page's address. */
+const SCHEDULING = 'use-scheduling-api';
 
-export async function measureV86(kernel: string): Promise<V86Run> {
-  const v86 = join(root, 'node_modules', 'v86', 'build');
+declare global {
+  interface Window {
+    benchV86?: V86;
+  }
+}
+
+async function measure(boot: Boot, { jit, scheduling }: V86Options): Promise<Measurement> {
+  const started = performance.now();
+  const { bios, vgaBios } = await firmware();
+  const build = join(root, 'node_modules', 'v86', 'build');
   const files = new Map([
-    ['/v86/libv86.mjs', join(v86, 'libv86.mjs')],
-    ['/v86/v86.wasm', join(v86, 'v86.wasm')],
-    ['/v86/bios.bin', BIOS],
-    ['/v86/vmlinuz', kernel],
+    ['/v86/libv86.mjs', join(build, 'libv86.mjs')],
+    ['/v86/v86.wasm', join(build, 'v86.wasm')],
+    ['/v86/bios.bin', bios],
+    ['/v86/vgabios.bin', vgaBios],
+    ['/v86/kernel', boot.kernel],
+    ['/v86/initrd', boot.initrd],
   ]);
   const [site, browser] = await Promise.all([serveSite({ folder: SITE_FOLDER, files }), launchChromium()]);
   try {
     const page = await browser.newPage();
+    const crashed = new Promise<never>((_, reject) =>
+      page.on('crash', () => reject(new Error('the page crashed'))),
+    );
+    crashed.catch(() => undefined);
     // Any page of the same origin will do.
-    await page.goto(`${site.url}favicon.svg`);
-    return await page.evaluate(
-      async ({ warmUp, window: length, base }) => {
+    await page.goto(`${site.url}favicon.svg${scheduling ? `?${SCHEDULING}` : ''}`);
+    // No named function in here: the loader marks those with a helper that the page does not have.
+    await page.evaluate(
+      async ({ base, memory, commandLine, disableJit }) => {
         const module = (await import(`${base}libv86.mjs`)) as { V86: typeof V86 };
-        const emulator = new module.V86({
-          wasm_path: `${base}v86.wasm`,
-          memory_size: 512 * 1024 * 1024,
-          bios: { url: `${base}bios.bin` },
-          bzimage: { url: `${base}vmlinuz` },
-          cmdline: 'console=ttyS0 cryptomgr.notests',
-          disable_jit: true,
-          disable_speaker: true,
-          autostart: true,
-        });
         await new Promise<void>((resolve) => {
-          emulator.add_listener('emulator-ready', () => resolve());
+          window.benchV86 = new module.V86({
+            wasm_path: `${base}v86.wasm`,
+            memory_size: memory,
+            bios: { url: `${base}bios.bin` },
+            vga_bios: { url: `${base}vgabios.bin` },
+            bzimage: { url: `${base}kernel` },
+            initrd: { url: `${base}initrd` },
+            cmdline: commandLine,
+            disable_jit: disableJit,
+            disable_speaker: true,
+            autostart: false,
+          });
+          window.benchV86.add_listener('emulator-loaded', () => resolve());
         });
-        // No named function in here: the loader marks those with a helper that the page does not have.
-        await new Promise((resolve) => setTimeout(resolve, warmUp));
-        // The counter has 32 bits.
+      },
+      {
+        base: `${site.url}v86/`,
+        memory: MEMORY_MIB * 2 ** 20,
+        commandLine: boot.commandLine,
+        disableJit: !jit,
+      },
+    );
+    const before = sampleCpu(process.pid, false);
+    const startMs = performance.now() - started;
+    const finished = page.evaluate(
+      async ({ until, timeout }) => {
+        const emulator = window.benchV86;
+        if (emulator === undefined) throw new Error('v86 is not there');
+        let seen = '';
+        const prompt = new Promise<boolean>((resolve) => {
+          emulator.add_listener('serial0-output-byte', (byte) => {
+            seen = (seen + String.fromCharCode(byte)).slice(-4096);
+            if (seen.endsWith(until)) resolve(true);
+          });
+          setTimeout(() => resolve(false), timeout);
+        });
+        // The counter has 32 bits, and starts at 0.
         let instructions = 0;
-        let last = emulator.get_instruction_counter();
-        const started = performance.now();
-        while (performance.now() - started < length) {
-          await new Promise((resolve) => setTimeout(resolve, 100));
+        let last = 0;
+        const poll = setInterval(() => {
           const now = emulator.get_instruction_counter();
           instructions += (now - last) >>> 0;
           last = now;
-        }
-        const elapsed = performance.now() - started;
+        }, 250);
+        const reset = performance.now();
+        await emulator.run();
+        const reached = await prompt;
+        const timeMs = performance.now() - reset;
+        instructions += (emulator.get_instruction_counter() - last) >>> 0;
+        clearInterval(poll);
         await emulator.stop();
-        return { instructions, nsPerInstruction: (elapsed * 1e6) / instructions };
+        return { reached, timeMs, instructions, seen };
       },
-      { warmUp: WARM_UP_MS, window: WINDOW_MS, base: `${site.url}v86/` },
+      { until: boot.until, timeout: TIMEOUT_MS },
     );
+    const { reached, timeMs, instructions, seen } = await Promise.race([finished, crashed]);
+    const cpu = cpuBetween(before, sampleCpu(process.pid, false));
+    if (!reached) throw new Error(`the guest did not reach its prompt; last output: ${seen.slice(-300)}`);
+    return { timeMs, startMs, ...(cpu === undefined ? {} : { cpu }), instructions, details: {} };
   } finally {
     await browser.close();
     site.close();
   }
+}
+
+export function v86(options: V86Options): Subject {
+  const { jit, scheduling } = options;
+  return {
+    id: jit ? (scheduling ? 'v86-scheduling' : 'v86') : 'v86-interpreter',
+    name: jit ? (scheduling ? 'v86, scheduling API' : 'v86') : 'v86, disable_jit',
+    bits: [32],
+    describe: () => {
+      const { version } = JSON.parse(
+        readFileSync(join(root, 'node_modules', 'v86', 'package.json'), 'utf8'),
+      ) as { version: string };
+      const page = scheduling ? `, page address with ?${SCHEDULING}` : '';
+      return Promise.resolve(
+        `v86 ${version}: ${MEMORY_MIB} MiB, disable_jit: ${!jit}${page}, in Chromium, Debian's SeaBIOS`,
+      );
+    },
+    measure: (boot) => measure(boot, options),
+  };
 }

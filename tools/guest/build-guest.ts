@@ -18,7 +18,7 @@ import { fetchBusybox, fetchKernelPackage, readKernel } from './kernels.ts';
 import type { Kernel } from './kernels.ts';
 import type { GuestFile, GuestManifest } from './manifest.ts';
 
-const DEFAULT_COMMAND_LINE = 'console=ttyS0 cryptomgr.notests';
+export const DEFAULT_COMMAND_LINE = 'console=ttyS0 cryptomgr.notests';
 
 /**
  * Does nothing if build/guest/ is whole and was built by this version of the tools. One that another version built, or
@@ -41,7 +41,7 @@ async function makeGuest(tools: string, log: Log): Promise<Result<GuestManifest>
   log('default guest: building from Debian packages');
   const kernelPackage = await fetchKernelPackage('cloud-amd64', log);
   if (!kernelPackage.ok) return kernelPackage;
-  const busyboxPackage = await fetchBusybox(log);
+  const busyboxPackage = await fetchBusybox('amd64', log);
   if (!busyboxPackage.ok) return busyboxPackage;
 
   log(`unpacking ${kernelPackage.value.name}`);

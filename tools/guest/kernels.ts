@@ -41,10 +41,21 @@ export async function fetchKernelPackage(flavour: KernelFlavour, log: Log): Prom
   return orCached(fetched, new RegExp(`^linux-image-[\\d.-]+-${flavour}$`), ARCHITECTURE[flavour], log);
 }
 
-export async function fetchBusybox(log: Log): Promise<Result<Package>> {
-  const name = await debianName('busybox-static', 'amd64');
-  const fetched = await withApt('amd64', (apt) => fetchPackage(apt, name, log), log);
-  return orCached(fetched, /^busybox-static$/, 'amd64', log);
+export async function fetchBusybox(architecture: 'amd64' | 'i386', log: Log): Promise<Result<Package>> {
+  return await fetchPackageByName('busybox-static', architecture, log);
+}
+
+/** A package that is taken as it is, downloaded; without apt, the newest one in the cache. */
+export async function fetchPackageByName(
+  name: string,
+  architecture: 'amd64' | 'i386' | 'all',
+  log: Log,
+): Promise<Result<Package>> {
+  const isForAll = architecture === 'all';
+  const asked = isForAll ? name : await debianName(name, architecture);
+  const lists = isForAll ? 'amd64' : architecture;
+  const fetched = await withApt(lists, (apt) => fetchPackage(apt, asked, log), log);
+  return orCached(fetched, new RegExp(`^${name}$`), architecture, log);
 }
 
 async function orCached(

@@ -1,0 +1,66 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { VCPU } from '../layout/vcpu.ts';
+import { bareMachine, run } from './testing/bare-machine.ts';
+
+const CORE = readFileSync('build/core.wasm');
+const INTERPRETER = readFileSync('build/interpreter.wasm');
+const RAX = 0;
+const RCX = 1;
+const RBX = 3;
+
+describe.each([
+  ['interpreter', false],
+  ['translated code', true],
+])('%s', (_name, jit) => {
+  it('runs a loop with loads, stores and branches to its end', () => {
+    const machine = bareMachine(CORE, INTERPRETER, jit);
+    // 1: add rax, rcx; mov [rbx], rax; mov rdx, [rbx]; xor rsi, rdx; cmp edx, 7; jne 2f; inc r8; 2: dec ecx; jnz 1b
+    const code = '4801c8 488903 488b13 4831d6 83fa07 7503 49ffc0 ffc9 75e8 e680';
+    const end = run(machine, {
+      code,
+      registers: { [RAX]: 0n, [RCX]: 100_000n, [RBX]: 0x20000n, 6: 0n, 8: 0n },
+    });
+    expect(end).toEqual({ kind: 'asked', what: 'port' });
+    expect(machine.register(RAX)).toBe(5_000_050_000n);
+    expect(machine.register(RCX)).toBe(0n);
+  });
+
+  it('executes an instruction that the one before it wrote', () => {
+    const machine = bareMachine(CORE, INTERPRETER, jit);
+    // mov byte [rip + 2], 2; mov al, 1 -> mov al, 2
+    run(machine, { code: 'c6050100000002 b001 e680', registers: { [RAX]: 0n } });
+    expect(machine.register(RAX)).toBe(2n);
+  });
+
+  it('sees new code in a loop that has run often', () => {
+    const machine = bareMachine(CORE, INTERPRETER, jit);
+    // 1: add eax, 1 (imm8 at +2); dec ecx; jnz 1b; dec ebx; js 2f; mov byte [rip to imm8], 3; mov ecx, 5000; jmp 1b; 2:
+    const code = '83c001 ffc9 75f9 ffcb 780e c605f0ffffff03 b988130000 ebe7 e680';
+    run(machine, { code, registers: { [RAX]: 0n, [RCX]: 5000n, [RBX]: 1n } });
+    expect(machine.register(RAX)).toBe(5000n + 3n * 5000n);
+  });
+
+  it('keeps registers and flags exact at a fault in the middle of a block', () => {
+    const machine = bareMachine(CORE, INTERPRETER, jit);
+    // 1: add rax, 1; mov rdx, [rbx]; sub rbx, 1000h... until the address is no longer mapped; there is no IDT
+    const end = run(machine, {
+      code: '4883c001 488b13 4881c300100000 ebf0',
+      registers: { [RAX]: 0n, [RBX]: 0n },
+    });
+    expect(end).toEqual({ kind: 'shutdown' });
+    // 1 GiB is mapped: 262,144 pages; only 16 MiB are RAM, the rest reads as MMIO.
+    expect(machine.register(RAX)).toBe(262_145n);
+    expect(machine.register(RBX)).toBe(0x40000000n);
+  });
+});
+
+describe('the run loop', () => {
+  it('stops at a HLT behind an instruction that crosses a page', () => {
+    const machine = bareMachine(CORE, INTERPRETER, false);
+    // add eax, 5 with its last byte in the next page; hlt; mov al, 1; out 80h
+    run(machine, { at: 0x10ffe, code: '83c005 f4 b001 e680', registers: { [RAX]: 0n } });
+    expect(machine.views.u32[(machine.vcpu.cpu + VCPU.at.halted) >>> 2]).toBe(1);
+    expect(machine.register(RAX)).toBe(5n);
+  });
+});

@@ -1,0 +1,32 @@
+/** What the benchmark makes of repeated measurements. */
+
+export interface Summary {
+  readonly count: number;
+  readonly median: number;
+  readonly min: number;
+  readonly max: number;
+  /** (max - min) / median: how far the repetitions lie apart. */
+  readonly spread: number;
+}
+
+/** Of an even number of values, the mean of the two in the middle. NaN for none. */
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const upper = sorted[middle];
+  if (upper === undefined) return Number.NaN;
+  return sorted.length % 2 === 1 ? upper : (sorted[middle - 1]! + upper) / 2;
+}
+
+export function summarize(values: readonly number[]): Summary {
+  const middle = median(values);
+  const min = Math.min(...values);
+  const max = Math.max(...values);
+  return { count: values.length, median: middle, min, max, spread: (max - min) / middle };
+}
+
+/** The mean of ratios: twice as fast here and half as fast there is 1. NaN for none, and if one is not positive. */
+export function geometricMean(values: readonly number[]): number {
+  if (values.length === 0 || values.some((value) => !(value > 0))) return Number.NaN;
+  return Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
+}

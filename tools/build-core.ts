@@ -7,8 +7,8 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { main as compileAssemblyScript } from 'assemblyscript/asc';
-import { CORE_CONTROL, CORE_FUNCTIONS, HOST_IMPORTS } from '../src/layout/core-abi.ts';
-import type { CoreFunction, CoreResult } from '../src/layout/core-abi.ts';
+import { CORE_CONTROL, CORE_FUNCTIONS, HOST_IMPORTS, signatureOf } from '../src/layout/core-abi.ts';
+import type { CoreFunction } from '../src/layout/core-abi.ts';
 import * as exits from '../src/layout/exits.ts';
 import * as machine from '../src/layout/machine.ts';
 import * as map from '../src/layout/map.ts';
@@ -36,15 +36,6 @@ const CONTROL_SIGNATURES: Record<(typeof CORE_CONTROL)[number], WasmSignature> =
   interruptVector: { params: ['i32', 'i32'], results: ['i32'] },
   nonMaskableInterrupt: { params: ['i32'], results: ['i32'] },
   translateDebug: { params: ['i32', 'i64'], results: ['i32'] },
-};
-
-const RESULT_TYPES: Record<CoreResult, readonly ('i32' | 'i64')[]> = {
-  host: ['i32'],
-  status: ['i32'],
-  linear: ['i64'],
-  value: ['i64'],
-  checked: ['i64'],
-  void: [],
 };
 
 interface StructLike {
@@ -106,7 +97,7 @@ function violations(bytes: Uint8Array): string[] {
 
   const expected = new Map<string, WasmSignature>(Object.entries(CONTROL_SIGNATURES));
   for (const [name, abi] of Object.entries<CoreFunction>(CORE_FUNCTIONS)) {
-    expected.set(name, { params: ['i32', ...abi.params], results: [...RESULT_TYPES[abi.result]] });
+    expected.set(name, signatureOf(abi));
   }
   for (const name of CORE_CONTROL) if (!expected.has(name)) problems.push(`no signature for ${name}`);
   for (const [name, signature] of expected) {

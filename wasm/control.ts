@@ -1,7 +1,6 @@
 /** System registers and the instructions that only privileged code may use: AMD64 APM vol. 2, chapter 3. */
 import {
   EXIT_HLT,
-  EXIT_PAUSE,
   REG_RAX,
   REG_RCX,
   REG_RDX,
@@ -339,11 +338,6 @@ export function hlt(cpu: usize): i32 {
   if (cpl(cpu) != 0) return raise(cpu, EXCEPTION_GP, 0);
   store<u32>(cpu, 1, VCPU_halted);
   store<u32>(cpu, EXIT_HLT, VCPU_exitReason);
-  return STATUS_EXIT;
-}
-
-export function pause(cpu: usize): i32 {
-  store<u32>(cpu, EXIT_PAUSE, VCPU_exitReason);
   return STATUS_EXIT;
 }
 

@@ -7,7 +7,6 @@ import {
   EXIT_HLT,
   EXIT_HOT,
   EXIT_NAMES,
-  EXIT_PAUSE,
   EXIT_SHUTDOWN,
   STATUS_EXIT,
 } from '../layout/exits.ts';
@@ -238,7 +237,6 @@ export class Vcpu<Asked> {
       case EXIT_BUDGET:
       case EXIT_DECODE:
       case EXIT_HOT:
-      case EXIT_PAUSE:
         return undefined;
       default:
         return { kind: 'unsupported', message: `the interpreter returned ${reason}` };

@@ -45,11 +45,10 @@ const bitTestRows = ['bt', 'bts', 'btr', 'btc']
 const X87_UNDEFINED = ['', '1', '', '46', '', '5', '', ''];
 
 const x87Rows = X87_UNDEFINED.map(
-    (without, i) => `
+  (without, i) => `
     ${hex(0xd8 + i)} x87mem  Mv  opcode ${without && `without=${without}`}
     ${hex(0xd8 + i)} x87reg  Rw  opcode`,
-  )
-  .join('');
+).join('');
 
 /** Integer, system and string instructions (x86-64-v2 without SSE) and the x87 escapes. */
 export const INTEGER_ROWS: readonly Row[] = parseTable(`

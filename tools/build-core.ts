@@ -9,9 +9,11 @@ import { fileURLToPath } from 'node:url';
 import { main as compileAssemblyScript } from 'assemblyscript/asc';
 import { CORE_CONTROL, CORE_FUNCTIONS, HOST_IMPORTS, signatureOf } from '../src/layout/core-abi.ts';
 import type { CoreFunction } from '../src/layout/core-abi.ts';
+import * as exceptions from '../src/layout/exceptions.ts';
 import * as exits from '../src/layout/exits.ts';
 import * as machine from '../src/layout/machine.ts';
 import * as map from '../src/layout/map.ts';
+import * as registers from '../src/layout/registers.ts';
 import * as sse from '../src/layout/sse.ts';
 import * as vcpu from '../src/layout/vcpu.ts';
 import { readWasm } from './wasm-sections.ts';
@@ -54,7 +56,9 @@ function constant(name: string, type: 'i32' | 'u32' | 'usize', value: number): s
 /** Constants become `NAME`, fields of a structure `STRUCT_field`, its size `STRUCT_SIZE`. */
 function layoutSource(): string {
   let source = '// Written by tools/build-core.ts from src/layout.\n';
-  for (const module of [map, machine, vcpu, exits, sse]) {
+  // Masks: `~` of one must not reach into the upper half of a u64.
+  for (const [name, value] of Object.entries(registers)) source += constant(name, 'u32', value);
+  for (const module of [map, machine, vcpu, exits, sse, exceptions]) {
     for (const [name, value] of Object.entries<unknown>(module)) {
       if (typeof value === 'number') {
         source += constant(name, value > 0x7fffffff ? 'u32' : 'i32', value);

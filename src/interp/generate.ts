@@ -48,6 +48,7 @@ import {
   HANDLER_LOOKUP,
   MODE_FLAT,
   RECORD,
+  RECORD_CHECKED,
   REG_PAGE_RIP,
   SEG_CS,
   TLB_ENTRY,
@@ -58,7 +59,7 @@ import { ModuleBuilder, type Signature } from '../wasmgen/module.ts';
 import { I32, I64, type ValueType } from '../wasmgen/opcodes.ts';
 import { isHot } from './hot.ts';
 import { LocalPool } from '../emit/lowering.ts';
-import { branchTarget, HandlerLowering, RECORD_CHECKED, type Functions } from './handler-lowering.ts';
+import { branchTarget, HandlerLowering, type Functions } from './handler-lowering.ts';
 import { RecordSite } from './site.ts';
 
 /** Internal to this module: the direct branch of the record is taken. */
@@ -412,7 +413,11 @@ function mainLoop(functions: Functions, tables: Tables): Code {
     // Outside the flat case the block may end behind the limit of CS: such code is decoded anew each time.
     code.get(cpu).memory('i32.load', VCPU.at.mode).i32Const(MODE_FLAT).op('i32.and').op('i32.eqz').if(false);
     code.get(rip).get(block).memory('i64.load16_u', BLOCK.at.bytes).op('i64.add');
-    code.get(cpu).memory('i64.load32_u', VCPU.at.segLimit + SEG_CS * 4).i64Const(1n).op('i64.add');
+    code
+      .get(cpu)
+      .memory('i64.load32_u', VCPU.at.segLimit + SEG_CS * 4)
+      .i64Const(1n)
+      .op('i64.add');
     code.op('i64.gt_u').brIf(beyond);
     code.end();
     code.get(from).if();
@@ -423,7 +428,12 @@ function mainLoop(functions: Functions, tables: Tables): Code {
     code.end(); // missing, or beyond the limit
     code.get(cpu).get(rip).call(functions.core('checkCodeOffset')).op('i32.eqz').if(false);
     code.i32Const(0).set(from).i32Const(0).set(block);
-    code.get(cpu).call(functions.core('deliverException')).i32Const(STATUS_EXIT).op('i32.ne').brIf(outer, true);
+    code
+      .get(cpu)
+      .call(functions.core('deliverException'))
+      .i32Const(STATUS_EXIT)
+      .op('i32.ne')
+      .brIf(outer, true);
     code.get(cpu).memory('i32.load', VCPU.at.exitReason).return();
     code.end();
     code.get(cpu).get(host).memory('i32.store', VCPU.at.exitArg0);

@@ -293,6 +293,11 @@ export const RECORD = struct({
   imm: 'i32',
 });
 
+/** `RECORD.flags`: places of the address size code and of the segment; segment accesses need `segmentLinear`. */
+export const RECORD_ADDRESS_SIZE_SHIFT = 2;
+export const RECORD_SEGMENT_SHIFT = 4;
+export const RECORD_CHECKED = 0x80;
+
 /** Handler 0: the block was invalidated; look the instruction's address up again. */
 export const HANDLER_LOOKUP = 0;
 

@@ -34,7 +34,13 @@ import {
   STATUS_NEXT,
   STATUS_REPEAT,
 } from '../layout/exits.ts';
-import { BLOCK_HASH_OFFSET, RAM_BASE, TLB_ENTRIES } from '../layout/map.ts';
+import {
+  BLOCK_HASH_OFFSET,
+  RAM_BASE,
+  REGION_CACHE_ENTRIES,
+  REGION_CACHE_OFFSET,
+  TLB_ENTRIES,
+} from '../layout/map.ts';
 import {
   BLOCK,
   FLAGS_ADC,
@@ -50,6 +56,7 @@ import {
   RECORD,
   RECORD_CHECKED,
   REG_PAGE_RIP,
+  REGION_CACHE,
   SEG_CS,
   TLB_ENTRY,
   VCPU,
@@ -304,6 +311,9 @@ function mainLoop(functions: Functions, tables: Tables): Code {
   const status = code.local(I32);
   const n = code.local(I32);
   const host = code.local(I32);
+  const hash = code.local(I32);
+  /** Translated code for what is to run next, or 0. */
+  const region = code.local(I32);
   const entry = code.local(I32);
   const rip = code.local(I64);
   const linear = code.local(I64);
@@ -396,10 +406,37 @@ function mainLoop(functions: Functions, tables: Tables): Code {
       .op('i64.and')
       .op('i64.sub')
       .memory('i64.store', pageRip);
-    // hash = (physical ^ physical >>> 12) & FFFFh
     code.get(host).i32Const(RAM_BASE).op('i32.sub').tee(n);
-    code.get(n).i32Const(12).op('i32.shr_u').op('i32.xor').i32Const(0xffff).op('i32.and');
-    code.i32Const(2).op('i32.shl').get(cpu).op('i32.add').memory('i32.load', BLOCK_HASH_OFFSET).set(block);
+    // hash = physical ^ physical >>> 12
+    code.get(n).i32Const(12).op('i32.shr_u').op('i32.xor').tee(hash);
+    code
+      .i32Const(REGION_CACHE_ENTRIES - 1)
+      .op('i32.and')
+      .i32Const(Math.log2(REGION_CACHE.size))
+      .op('i32.shl');
+    code.get(cpu).op('i32.add').i32Const(REGION_CACHE_OFFSET).op('i32.add').tee(entry);
+    code.memory('i32.load', REGION_CACHE.at.region).tee(region);
+    code.if();
+    code.get(entry).memory('i32.load', REGION_CACHE.at.address).get(n).op('i32.eq');
+    code
+      .get(entry)
+      .memory('i32.load', REGION_CACHE.at.mode)
+      .get(cpu)
+      .memory('i32.load', VCPU.at.mode)
+      .op('i32.eq');
+    code.op('i32.and').brIf(haveBlock);
+    code.i32Const(0).set(region);
+    code.end();
+    code
+      .get(hash)
+      .i32Const(0xffff)
+      .op('i32.and')
+      .i32Const(2)
+      .op('i32.shl')
+      .get(cpu)
+      .op('i32.add')
+      .memory('i32.load', BLOCK_HASH_OFFSET)
+      .set(block);
     const beyond = code.block();
     const found = code.block();
     const chain = code.loop();
@@ -424,6 +461,11 @@ function mainLoop(functions: Functions, tables: Tables): Code {
     code.get(from).get(block).memory('i32.store', RECORD.at.imm);
     code.i32Const(0).set(from);
     code.end();
+    code.get(block).memory('i32.load', BLOCK.at.region).tee(region).if();
+    code.get(entry).get(n).memory('i32.store', REGION_CACHE.at.address);
+    code.get(entry).get(cpu).memory('i32.load', VCPU.at.mode).memory('i32.store', REGION_CACHE.at.mode);
+    code.get(entry).get(region).memory('i32.store', REGION_CACHE.at.region);
+    code.end();
     code.br(haveBlock);
     code.end(); // missing, or beyond the limit
     code.get(cpu).get(rip).call(functions.core('checkCodeOffset')).op('i32.eqz').if(false);
@@ -442,7 +484,10 @@ function mainLoop(functions: Functions, tables: Tables): Code {
   code.end(); // haveBlock
 
   // --- enter the block, by its translation if there is one
-  code.get(block).memory('i32.load', BLOCK.at.region).tee(n).if();
+  code.get(region).op('i32.eqz').if();
+  code.get(block).memory('i32.load', BLOCK.at.region).set(region);
+  code.end();
+  code.get(region).if();
   code.get(cpu).get(cpu).memory('i64.load', VCPU.at.countRegionEntries).i64Const(1n).op('i64.add');
   code.memory('i64.store', VCPU.at.countRegionEntries);
   const ran = (): Code =>
@@ -453,8 +498,9 @@ function mainLoop(functions: Functions, tables: Tables): Code {
       .memory('i32.load', VCPU.at.budget)
       .op('i32.sub');
   ran().set(host);
-  code.get(cpu).get(n).i32Const(0xff).op('i32.and').get(n).i32Const(8).op('i32.shr_u');
+  code.get(cpu).get(region).i32Const(0xff).op('i32.and').get(region).i32Const(8).op('i32.shr_u');
   code.callIndirect(tables.type, tables.regionTable).set(status);
+  code.i32Const(0).set(region);
   code.get(cpu).get(cpu).memory('i64.load', VCPU.at.countRegionInstructions);
   ran()
     .get(host)

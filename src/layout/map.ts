@@ -43,6 +43,9 @@ export const PAGE_HASH_OFFSET = 0xc0000;
 export const PAGE_HASH_ENTRIES = 8192;
 /** Room for one uncached block: single step, instructions that cross a page. 4 KiB. */
 export const SCRATCH_BLOCK_OFFSET = 0xd0000;
+/** `REGION_CACHE` entries by `blockHash(physical address) & (entries - 1)`: the way from region to region. */
+export const REGION_CACHE_OFFSET = 0xd1000;
+export const REGION_CACHE_ENTRIES = 4096;
 
 /**
  * A TLB without entries, 128 KiB: while accesses have to be aligned (CR0.AM, EFLAGS.AC, CPL 3), `VCPU.tlb` points here, and

@@ -277,6 +277,15 @@ export const BLOCK = struct({
 });
 export const BLOCK_DEAD = 0xffffffff;
 
+/** Where translated code for a physical address and mode is, so that a region finds the next one itself. */
+export const REGION_CACHE = struct({
+  address: 'u32',
+  mode: 'u32',
+  /** As `BLOCK.region`; 0: the entry is empty. */
+  region: 'u32',
+  pad: 'u32',
+});
+
 /** One decoded instruction. */
 export const RECORD = struct({
   /** Which handler executes it. */

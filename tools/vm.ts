@@ -120,20 +120,19 @@ async function main(): Promise<number> {
   if (!files.ok) fail(EXIT_USAGE, files.error);
   const { kernel, initrd, commandLine } = files.value;
 
-  let runner: Runner | undefined;
-  let told: Told | undefined;
+  const control: { runner?: Runner; told?: Told } = {};
   const tell = (why: Told): void => {
-    if (told !== undefined) return;
-    told = why;
+    if (control.told !== undefined) return;
+    control.told = why;
     // While the browser starts there is no machine to stop; it ends with this process.
-    if (runner === undefined) process.exit(exitCodeOf(why));
-    runner.end();
+    if (control.runner === undefined) process.exit(exitCodeOf(why));
+    control.runner.end();
     setTimeout(() => fail(EXIT_FAILURE, 'the machine did not stop when it was told to.'), GRACE_MS).unref();
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => tell('signal'));
   whenOrphaned(() => tell('signal'));
 
-  runner = await startRunner(run.node, {
+  const runner = await startRunner(run.node, {
     config: { ...config, commandLine },
     kernel,
     ...(initrd === undefined ? {} : { initrd }),
@@ -142,8 +141,8 @@ async function main(): Promise<number> {
       if (!writeOut(bytes)) tell('pipe');
     },
   });
-  const running = runner;
-  const disconnect = connectTerminal({ send: (bytes) => running.send(bytes), quit: () => tell('quit') });
+  control.runner = runner;
+  const disconnect = connectTerminal({ send: (bytes) => runner.send(bytes), quit: () => tell('quit') });
   if (run.timeoutSeconds !== undefined) setTimeout(() => tell('timeout'), run.timeoutSeconds * 1000).unref();
 
   let result: SessionResult;
@@ -156,6 +155,7 @@ async function main(): Promise<number> {
   if (run.statsFile !== undefined) writeStats(run.statsFile, result, runner);
 
   if (result.ended === 'told') {
+    const { told } = control;
     if (told === 'timeout') {
       const registers = result.registers === undefined ? '' : `\n${result.registers}\n`;
       process.stderr.write(`\nvm: the time of ${run.timeoutSeconds} s (--timeout) is over.${registers}\n`);

@@ -16,6 +16,10 @@ import {
   PAGE_HASH_ENTRIES,
   PAGE_HASH_OFFSET,
   RECORD_SIZE,
+  REGION_CACHE_ENTRIES,
+  REGION_CACHE_OFFSET,
+  REGION_CACHE_SIZE,
+  REGION_CACHE_region,
   RECORD_handler,
   VCPU_arenaNext,
   VCPU_arenaStart,
@@ -73,9 +77,16 @@ function unlinkFromBlockHash(cpu: usize, block: usize): void {
   }
 }
 
-function kill(block: usize): void {
+// @ts-ignore: decorator
+@inline function regionCache(cpu: usize, address: u32): usize {
+  return cpu + REGION_CACHE_OFFSET + ((address ^ (address >> 12)) & (REGION_CACHE_ENTRIES - 1)) * REGION_CACHE_SIZE;
+}
+
+function kill(cpu: usize, block: usize): void {
   store<u32>(block, BLOCK_DEAD, BLOCK_mode);
   store<u32>(block, 0, BLOCK_region);
+  // Another address may have taken the entry; dropping that as well does no harm.
+  store<u32>(regionCache(cpu, load<u32>(block, BLOCK_address)), 0, REGION_CACHE_region);
   const end = block + BLOCK_SIZE + (<usize>load<u16>(block, BLOCK_count)) * RECORD_SIZE;
   for (let record = block + BLOCK_SIZE; record < end; record += RECORD_SIZE) {
     store<u16>(record, HANDLER_LOOKUP, RECORD_handler);
@@ -92,7 +103,7 @@ function invalidatePage(cpu: usize, gpa: u32): void {
     if (((load<u32>(block, BLOCK_address) ^ gpa) & ~4095) == 0) {
       unlinkFromBlockHash(cpu, block);
       store<u32>(link, load<u32>(block, BLOCK_pageNext));
-      kill(block);
+      kill(cpu, block);
     } else {
       link = block + BLOCK_pageNext;
     }
@@ -124,5 +135,6 @@ export function flushBlocks(cpu: usize): void {
   }
   memory.fill(cpu + PAGE_HASH_OFFSET, 0, PAGE_HASH_ENTRIES * 4);
   memory.fill(cpu + BLOCK_HASH_OFFSET, 0, BLOCK_HASH_ENTRIES * 4);
+  memory.fill(cpu + REGION_CACHE_OFFSET, 0, REGION_CACHE_ENTRIES * REGION_CACHE_SIZE);
   store<u32>(cpu, load<u32>(cpu, VCPU_arenaStart), VCPU_arenaNext);
 }

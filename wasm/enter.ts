@@ -1,7 +1,7 @@
 /** ENTER: APM vol. 3. */
 import { REG_RBP, REG_RSP, SEG_SS, STATUS_FAULT, STATUS_NEXT } from './generated/layout';
 import { faulted, getReg, in64BitMode, segEffective, setReg, setRegMasked, setStackPointer } from './cpu';
-import { ownAccess, prepareWrite, readValue } from './mmu';
+import { misaligned, ownAccess, prepareWrite, readValue } from './mmu';
 import { segmentLinear } from './segments';
 import { canPushHere, pushHere, stackMask } from './stack';
 
@@ -28,6 +28,8 @@ export function enter(cpu: usize, bytes: i32, size: i32, level: i32): i32 {
     if (faulted(cpu)) return STATUS_FAULT;
   }
   let frame = (getReg(cpu, REG_RSP) - bytes) & mask;
+  // Above the stack's width, the frame pointer keeps the upper bits of the stack pointer.
+  if (mask == 0xffff) frame |= getReg(cpu, REG_RSP) & ~mask;
   const top = (frame - level * bytes - size) & mask;
   let linear = segEffective(cpu, SEG_SS) + top;
   if (!in64BitMode(cpu)) {
@@ -35,6 +37,7 @@ export function enter(cpu: usize, bytes: i32, size: i32, level: i32): i32 {
     if (checked == -1) return STATUS_FAULT;
     linear = checked;
   }
+  if (misaligned(cpu, linear, bytes, ownAccess(cpu))) return STATUS_FAULT;
   if (prepareWrite(cpu, linear, 1, SEG_SS, ownAccess(cpu), false) == 0) return STATUS_FAULT;
 
   let sp = pushHere(cpu, getReg(cpu, REG_RSP), bytes, chain);
@@ -42,8 +45,6 @@ export function enter(cpu: usize, bytes: i32, size: i32, level: i32): i32 {
     sp = pushHere(cpu, sp, bytes, readFrame(cpu, (chain - i * bytes) & mask, bytes));
   }
   if (level > 0) pushHere(cpu, sp, bytes, frame);
-  // Above the stack's width, the frame pointer keeps the upper bits of the stack pointer.
-  if (mask == 0xffff) frame |= getReg(cpu, REG_RSP) & ~mask;
   if (bytes == 2) setRegMasked(cpu, REG_RBP, frame, 0xffff);
   else setReg(cpu, REG_RBP, bytes == 4 ? frame & 0xffffffff : frame);
   setStackPointer(cpu, top, mask);

@@ -7,7 +7,14 @@ import {
   RAM_BASE,
   SEG_CS,
   SEG_DS,
+  SEG_FS,
   SEG_SS,
+  MODE_CODE64,
+  MODE_CODE_MASK,
+  MODE_FLAT,
+  TLB_NONE_OFFSET,
+  VCPU_mode,
+  VCPU_tlb,
   VCPU_exitArg0,
   VCPU_scratch,
   VCPU_scratchFirst,
@@ -20,6 +27,7 @@ import {
 import {
   a20,
   cpl,
+  EXCEPTION_AC,
   EXCEPTION_GP,
   EXCEPTION_SS,
   in64BitMode,
@@ -32,6 +40,7 @@ import {
 } from './cpu';
 import { mmioRead, mmioWrite } from './host';
 import {
+  ACCESS_ALIGNED,
   ACCESS_DEBUG,
   ACCESS_FETCH,
   ACCESS_SYSTEM,
@@ -58,7 +67,8 @@ import { translate } from './tlb';
 /** The access flags of the running code's own accesses, at its CPL. */
 // @ts-ignore: decorator
 @inline export function ownAccess(cpu: usize): u32 {
-  return (cpl(cpu) == 3 ? ACCESS_USER : 0) | (in64BitMode(cpu) ? 0 : ACCESS_WRAP32);
+  const aligned = load<u32>(cpu, VCPU_tlb) == <u32>(cpu + TLB_NONE_OFFSET) ? ACCESS_ALIGNED : 0;
+  return (cpl(cpu) == 3 ? ACCESS_USER : 0) | (in64BitMode(cpu) ? 0 : ACCESS_WRAP32) | aligned;
 }
 
 /** The access flags of the CPU's accesses to its tables. */
@@ -77,6 +87,27 @@ function checkCanonical(cpu: usize, linear: u64, size: i32, segment: i32): bool 
   if (isCanonical(linear) && isCanonical(linear + size - 1)) return true;
   raise(cpu, segment == SEG_SS ? EXCEPTION_SS : EXCEPTION_GP, 0);
   return false;
+}
+
+/**
+ * Whether an access is misaligned where that matters: #AC(0) is raised, before any page is looked at (APM vol. 2,
+ * 8.2.18; only sizes that are a power of two have an alignment of their own).
+ */
+export function misaligned(cpu: usize, linear: u64, size: i32, access: u32): bool {
+  if ((access & ACCESS_ALIGNED) == 0) return false;
+  const alignment = size == 10 ? 8 : (size & (size - 1)) == 0 ? size : 4;
+  if ((linear & (alignment - 1)) == 0) return false;
+  raise(cpu, EXCEPTION_AC, 0);
+  return true;
+}
+
+/** A segment of 4 GiB does not wrap around: flat accesses, whose offset is their linear address, fault instead. */
+export function beyondFlat(cpu: usize, linear: u64, size: i32, segment: i32): bool {
+  if (linear + size <= 0x100000000 || segment >= SEG_FS) return false;
+  const mode = load<u32>(cpu, VCPU_mode);
+  if ((mode & MODE_FLAT) == 0 || (mode & MODE_CODE_MASK) == MODE_CODE64) return false;
+  raise(cpu, segment == SEG_SS ? EXCEPTION_SS : EXCEPTION_GP, 0);
+  return true;
 }
 
 // @ts-ignore: decorator
@@ -148,6 +179,7 @@ function readPart(cpu: usize, gpa: u64, size: i32, at: i32): void {
 export function prepareRead(cpu: usize, linear: u64, size: i32, segment: i32, access: u32): usize {
   linear = wrap(linear, access);
   if ((access & ACCESS_WRAP32) == 0 && !checkCanonical(cpu, linear, size, segment)) return 0;
+  if (misaligned(cpu, linear, size, access)) return 0;
   const inPage = 4096 - <i32>(linear & 4095);
   const first = translate(cpu, linear, access);
   if (first == WALK_FAULT) return 0;
@@ -185,6 +217,7 @@ export function prepareWrite(
   access |= ACCESS_WRITE;
   linear = wrap(linear, access);
   if ((access & ACCESS_WRAP32) == 0 && !checkCanonical(cpu, linear, size, segment)) return 0;
+  if (misaligned(cpu, linear, size, access)) return 0;
   const inPage = 4096 - <i32>(linear & 4095);
   const first = translate(cpu, linear, access);
   if (first == WALK_FAULT) return 0;
@@ -269,14 +302,17 @@ export function commitWrite(cpu: usize): void {
 }
 
 export function readSlow(cpu: usize, linear: u64, size: i32, segment: i32): usize {
+  if (beyondFlat(cpu, linear, size, segment)) return 0;
   return prepareRead(cpu, linear, size, segment, ownAccess(cpu));
 }
 
 export function writeSlow(cpu: usize, linear: u64, size: i32, segment: i32): usize {
+  if (beyondFlat(cpu, linear, size, segment)) return 0;
   return prepareWrite(cpu, linear, size, segment, ownAccess(cpu), false);
 }
 
 export function rmwSlow(cpu: usize, linear: u64, size: i32, segment: i32): usize {
+  if (beyondFlat(cpu, linear, size, segment)) return 0;
   return prepareWrite(cpu, linear, size, segment, ownAccess(cpu), true);
 }
 
@@ -339,6 +375,7 @@ export function probeWrite(cpu: usize, linear: u64, size: i32, segment: i32, acc
     const inPage = min(size, 4096 - <i32>(linear & 4095));
     const at = wrap(linear, access);
     if ((access & ACCESS_WRAP32) == 0 && !checkCanonical(cpu, at, inPage, segment)) return false;
+    if (misaligned(cpu, at, size, access)) return false;
     if (translate(cpu, at, access | ACCESS_WRITE) == WALK_FAULT) return false;
     linear += inPage;
     size -= inPage;

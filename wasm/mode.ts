@@ -12,6 +12,7 @@ import {
   SEG_LDTR,
   SEG_SS,
   SEG_TR,
+  TLB_NONE_OFFSET,
   VCPU_a20Mask,
   VCPU_addressMask,
   VCPU_arenaEnd,
@@ -46,7 +47,9 @@ import {
   VCPU_xcr0,
 } from './generated/layout';
 import {
+  cpl,
   cr0,
+  CR0_AM,
   CR0_CD,
   CR0_EM,
   CR0_ET,
@@ -56,6 +59,8 @@ import {
   CR4_OSFXSR,
   efer,
   EFER_LMA,
+  eflags,
+  FLAG_AC,
   segAttr,
   segBase,
   segLimit,
@@ -87,9 +92,11 @@ function isFlat(cpu: usize): bool {
   store<u64>(cpu + (<usize>segment << 3), base, VCPU_segEffective);
 }
 
-/** `VCPU.tlb`, after CPL, CR4.SMAP or EFLAGS.AC may have changed. */
+/** `VCPU.tlb`, after CPL, CR0.AM, CR4.SMAP or EFLAGS.AC may have changed. */
 export function updateContext(cpu: usize): void {
-  store<u32>(cpu, <u32>contextBase(cpu, currentContext(cpu)), VCPU_tlb);
+  const aligned = cpl(cpu) == 3 && (cr0(cpu) & CR0_AM) != 0 && (eflags(cpu) & FLAG_AC) != 0;
+  const tlb = aligned ? cpu + TLB_NONE_OFFSET : contextBase(cpu, currentContext(cpu));
+  store<u32>(cpu, <u32>tlb, VCPU_tlb);
 }
 
 /**

@@ -44,6 +44,9 @@ import { VCPU_cr3 } from './generated/layout';
 /** For tools: raises nothing, sets no bit, asks for no right. */
 // @ts-ignore: decorator
 @inline export const ACCESS_DEBUG: u32 = 128;
+/** Misaligned accesses raise #AC. */
+// @ts-ignore: decorator
+@inline export const ACCESS_ALIGNED: u32 = 256;
 
 /** The access that was asked for may be filled for writing: right and dirty bit are there. */
 // @ts-ignore: decorator

@@ -6,6 +6,8 @@ import {
   SEG_LDTR,
   SEG_SS,
   SEG_TR,
+  SEGMENT_ALIGNED,
+  SEGMENT_WRITE,
   STATUS_BRANCH,
   STATUS_FAULT,
   STATUS_NEXT,
@@ -71,8 +73,7 @@ export function insideLimit(limit: u32, attr: u32, offset: u64, size: i32): bool
     // Valid offsets are those above the limit: APM vol. 2, 4.12.2.
     return offset > limit && last <= ((attr & ATTR_DB) != 0 ? 0xffffffff : 0xffff);
   }
-  // A 4 GiB segment wraps around.
-  return limit == 0xffffffff || last <= limit;
+  return last <= limit;
 }
 
 function segmentFault(cpu: usize, segment: i32): i64 {
@@ -84,7 +85,7 @@ function segmentFault(cpu: usize, segment: i32): i64 {
  * Linear address of `size` bytes at `offset`, or -1 with #GP or #SS raised: APM vol. 2, 4.12. (The
  * last byte of the 64-bit address space cannot be told from a fault and raises one.)
  */
-export function segmentLinear(cpu: usize, segment: i32, offset: u64, size: i32, write: i32): i64 {
+export function segmentLinear(cpu: usize, segment: i32, offset: u64, size: i32, access: i32): i64 {
   if (in64BitMode(cpu)) {
     const linear = segEffective(cpu, segment) + offset;
     if (!isCanonical(linear) || !isCanonical(linear + size - 1) || linear == <u64>-1) {
@@ -93,10 +94,14 @@ export function segmentLinear(cpu: usize, segment: i32, offset: u64, size: i32, 
     return <i64>linear;
   }
   offset &= 0xffffffff;
+  if ((access & SEGMENT_ALIGNED) != 0 && ((segBase(cpu, segment) + offset) & 15) != 0) {
+    raise(cpu, EXCEPTION_GP, 0);
+    return -1;
+  }
   const attr = segAttr(cpu, segment);
   if (inProtectedMode(cpu)) {
     if ((attr & ATTR_P) == 0) return segmentFault(cpu, segment);
-    if (write != 0) {
+    if ((access & SEGMENT_WRITE) != 0) {
       if (!isWritableData(attr)) return segmentFault(cpu, segment);
     } else if ((attr & (ATTR_CODE | ATTR_RW)) == ATTR_CODE) {
       return segmentFault(cpu, segment);
@@ -319,29 +324,29 @@ function visibleDescriptor(cpu: usize, selector: u32, systemTypes: u32): u64 {
 }
 
 /** System types: 1, 2, 3, 4, 5, 9, 11, 12; in long mode 2, 9, 11, 12. */
-export function lar(cpu: usize, selector: u32, old: u64): u64 {
+export function lar(cpu: usize, selector: u32): u64 {
   if (!inProtectedMode(cpu)) {
     raise(cpu, EXCEPTION_UD, 0);
-    return old;
+    return 0;
   }
   selector &= 0xffff;
   const descriptor = visibleDescriptor(cpu, selector, inLongMode(cpu) ? 0x1a04 : 0x1a3e);
-  if (faulted(cpu)) return old;
+  if (faulted(cpu)) return 0;
   setZeroFlag(cpu, descriptor != 0);
-  return descriptor != 0 ? (descriptor >> 32) & 0x00ffff00 : old;
+  return descriptor != 0 ? (descriptor >> 32) & 0x00ffff00 : 0;
 }
 
 /** System types: 1, 2, 3, 9, 11; in long mode 2, 9, 11. */
-export function lsl(cpu: usize, selector: u32, old: u64): u64 {
+export function lsl(cpu: usize, selector: u32): u64 {
   if (!inProtectedMode(cpu)) {
     raise(cpu, EXCEPTION_UD, 0);
-    return old;
+    return 0;
   }
   selector &= 0xffff;
   const descriptor = visibleDescriptor(cpu, selector, inLongMode(cpu) ? 0x0a04 : 0x0a0e);
-  if (faulted(cpu)) return old;
+  if (faulted(cpu)) return 0;
   setZeroFlag(cpu, descriptor != 0);
-  return descriptor != 0 ? descriptorLimit(descriptor) : old;
+  return descriptor != 0 ? descriptorLimit(descriptor) : 0;
 }
 
 /** VERR and VERW. */

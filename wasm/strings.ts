@@ -15,6 +15,7 @@ import {
   STATUS_NEXT,
   STATUS_REPEAT,
   VCPU_addressMask,
+  VCPU_exceptionAddress,
   VCPU_flagA,
   VCPU_flagB,
   VCPU_flagKind,
@@ -46,6 +47,7 @@ import {
   storeChunk,
   writableRun,
 } from './mmu';
+import { ACCESS_ALIGNED } from './paging';
 import { checkPort } from './privilege';
 import { segmentLinear } from './segments';
 
@@ -114,6 +116,12 @@ function runInside(
   return false;
 }
 
+/** A run that goes down faults at its first element, not at its lowest address. */
+function faultAt(cpu: usize, linear: u64): i32 {
+  store<u64>(cpu, in64BitMode(cpu) ? linear : linear & 0xffffffff, VCPU_exceptionAddress);
+  return STATUS_FAULT;
+}
+
 // @ts-ignore: decorator
 @inline function advance(cpu: usize, register: i32, mask: u64, distance: i64): void {
   setRegMasked(cpu, register, getReg(cpu, register) + distance, mask);
@@ -176,7 +184,7 @@ export function movs(cpu: usize, bytes: i32, rep: i32, addressSize: i32, segment
     const target = elementLinear(cpu, SEG_ES, di, bytes, 1);
     if (segmentFaulted(cpu, target)) return STATUS_FAULT;
     let n: u64 = 1;
-    if (left > 1) {
+    if (left > 1 && (access & ACCESS_ALIGNED) == 0) {
       n = min(runLength(source, si, mask, bytes, left, down), runLength(target, di, mask, bytes, left, down));
       const inside =
         runInside(cpu, segment, si, bytes, n, down, 0) && runInside(cpu, SEG_ES, di, bytes, n, down, 1);
@@ -186,11 +194,11 @@ export function movs(cpu: usize, bytes: i32, rep: i32, addressSize: i32, segment
       const span = <i32>n * bytes;
       const back = down ? span - bytes : 0;
       const from = readableRun(cpu, source - back, span, segment, access);
-      if (from == 0) return STATUS_FAULT;
+      if (from == 0) return faultAt(cpu, source);
       let to = NOT_RAM;
       if (from != NOT_RAM) {
         to = writableRun(cpu, target - back, span, SEG_ES, access);
-        if (to == 0) return STATUS_FAULT;
+        if (to == 0) return faultAt(cpu, target);
       }
       if (to != NOT_RAM) {
         copyRun(from, to, bytes, <i32>n, down);
@@ -251,14 +259,14 @@ export function stos(cpu: usize, bytes: i32, rep: i32, addressSize: i32, segment
     const target = elementLinear(cpu, SEG_ES, di, bytes, 1);
     if (segmentFaulted(cpu, target)) return STATUS_FAULT;
     let n: u64 = 1;
-    if (left > 1) {
+    if (left > 1 && (access & ACCESS_ALIGNED) == 0) {
       n = runLength(target, di, mask, bytes, left, down);
       if (!runInside(cpu, SEG_ES, di, bytes, n, down, 1)) n = 1;
     }
     if (n > 1) {
       const span = <i32>n * bytes;
       const to = writableRun(cpu, target - (down ? span - bytes : 0), span, SEG_ES, access);
-      if (to == 0) return STATUS_FAULT;
+      if (to == 0) return faultAt(cpu, target);
       if (to != NOT_RAM) {
         fillRun(to, bytes, <i32>n, value);
         work += span;
@@ -336,7 +344,7 @@ export function cmps(cpu: usize, bytes: i32, rep: i32, addressSize: i32, segment
     const target = elementLinear(cpu, SEG_ES, di, bytes, 0);
     if (segmentFaulted(cpu, target)) return STATUS_FAULT;
     let n: u64 = 1;
-    if (left > 1) {
+    if (left > 1 && (access & ACCESS_ALIGNED) == 0) {
       n = min(runLength(source, si, mask, bytes, left, down), runLength(target, di, mask, bytes, left, down));
       const inside =
         runInside(cpu, segment, si, bytes, n, down, 0) && runInside(cpu, SEG_ES, di, bytes, n, down, 0);
@@ -369,10 +377,9 @@ export function cmps(cpu: usize, bytes: i32, rep: i32, addressSize: i32, segment
     advance(cpu, REG_RDI, mask, distance);
     left -= compared;
     if (rep != 0) setRegMasked(cpu, REG_RCX, left, mask);
-    if (rep == 0 || stop || left == 0) {
-      setCompareFlags(cpu, a, b, bytes);
-      break;
-    }
+    // Now, as the next element may fault.
+    setCompareFlags(cpu, a, b, bytes);
+    if (rep == 0 || stop || left == 0) break;
   }
   return done(cpu, work);
 }
@@ -391,7 +398,7 @@ export function scas(cpu: usize, bytes: i32, rep: i32, addressSize: i32, segment
     const target = elementLinear(cpu, SEG_ES, di, bytes, 0);
     if (segmentFaulted(cpu, target)) return STATUS_FAULT;
     let n: u64 = 1;
-    if (left > 1) {
+    if (left > 1 && (access & ACCESS_ALIGNED) == 0) {
       n = runLength(target, di, mask, bytes, left, down);
       if (!runInside(cpu, SEG_ES, di, bytes, n, down, 0)) n = 1;
     }
@@ -413,10 +420,9 @@ export function scas(cpu: usize, bytes: i32, rep: i32, addressSize: i32, segment
     advance(cpu, REG_RDI, mask, <i64>compared * step);
     left -= compared;
     if (rep != 0) setRegMasked(cpu, REG_RCX, left, mask);
-    if (rep == 0 || stop || left == 0) {
-      setCompareFlags(cpu, a, b, bytes);
-      break;
-    }
+    // Now, as the next element may fault.
+    setCompareFlags(cpu, a, b, bytes);
+    if (rep == 0 || stop || left == 0) break;
   }
   return done(cpu, work);
 }

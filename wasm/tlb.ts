@@ -22,6 +22,7 @@ import {
   TLB_GLOBAL,
   TLB_HUGE,
   TLB_LARGE,
+  TLB_NONE_OFFSET,
   TLB_OFFSET,
   TLB_WRITABLE,
   VCPU_countTlbFills,
@@ -219,6 +220,7 @@ export function flushTlb(cpu: usize, keepGlobal: i32): void {
 /** Power-on: whatever the memory holds. */
 export function resetTlb(cpu: usize): void {
   memory.fill(cpu + TLB_OFFSET, 0xff, TLB_BYTES * TLB_CONTEXTS);
+  memory.fill(cpu + TLB_NONE_OFFSET, 0xff, TLB_BYTES);
   memory.fill(cpu + VCPU_tlbFilled, 0, TLB_CONTEXTS * 4);
   store<u64>(cpu, 0, VCPU_tlbLarge);
 }

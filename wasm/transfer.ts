@@ -94,7 +94,7 @@ import {
   TYPE_TSS16,
 } from './descriptor';
 import { getFlags, setFlags } from './flags';
-import { readSystem } from './mmu';
+import { ownAccess, readSystem } from './mmu';
 import { updateMode } from './mode';
 import { ACCESS_WRAP32 } from './paging';
 import { dropInnerSegments, loadNullSegment, loadRealSegment, stackDescriptor } from './segments';
@@ -248,11 +248,24 @@ function transferToSystem(cpu: usize, selector: u32, descriptor: u64, call: bool
 
 /** Pushes CS and rIP on the current stack, after the target's accessed bit; false after a fault. */
 function pushReturn(cpu: usize, selector: u32, code: u64, bytes: i32): bool {
+  if (is64BitCode(cpu, descriptorAttr(code)) && !in64BitMode(cpu)) return pushReturnLong(cpu, selector, code, bytes);
   if (!canPushHere(cpu, 2, bytes, 0)) return false;
   if (!setAccessed(cpu, selector, code)) return false;
   let sp = pushHere(cpu, getReg(cpu, REG_RSP), bytes, segSelector(cpu, SEG_CS));
   sp = pushHere(cpu, sp, bytes, load<u64>(cpu, VCPU_rip));
   setStackPointer(cpu, sp, stackMask(cpu));
+  return true;
+}
+
+/** From compatibility mode to 64-bit code: the stack already is that of 64-bit mode, without a base. */
+function pushReturnLong(cpu: usize, selector: u32, code: u64, bytes: i32): bool {
+  const access = ownAccess(cpu) & ~ACCESS_WRAP32;
+  let sp = getReg(cpu, REG_RSP);
+  if (!canPushLong(cpu, sp, 2, bytes, access)) return false;
+  if (!setAccessed(cpu, selector, code)) return false;
+  sp = push(cpu, 0, -1, sp, bytes, access, segSelector(cpu, SEG_CS));
+  sp = push(cpu, 0, -1, sp, bytes, access, load<u64>(cpu, VCPU_rip));
+  setReg(cpu, REG_RSP, sp);
   return true;
 }
 
@@ -448,9 +461,12 @@ export function returnFar(cpu: usize, bytes: i32, extra: i32): i32 {
   if (level == <u32>cpl(cpu)) {
     if (!checkTarget(cpu, code, offset)) return STATUS_FAULT;
     if (!setAccessed(cpu, selector, code)) return STATUS_FAULT;
-    setStackPointer(cpu, getReg(cpu, REG_RSP) + 2 * bytes + extra, stackMask(cpu));
+    setStackPointer(cpu, getReg(cpu, REG_RSP) + 2 * bytes, stackMask(cpu));
     setFromDescriptor(cpu, SEG_CS, selector, code);
-    return branch(cpu, offset);
+    branch(cpu, offset);
+    // The parameters are dropped from the stack of the new mode: 64-bit code has no 16-bit stack.
+    setStackPointer(cpu, getReg(cpu, REG_RSP) + extra, stackMask(cpu));
+    return STATUS_BRANCH;
   }
   const pointer = peek(cpu, 2 * bytes + extra, bytes);
   if (faulted(cpu)) return STATUS_FAULT;

@@ -4,6 +4,7 @@
  * 11.4.4.
  */
 import { inProtectedMode } from './cpu';
+import { misaligned, ownAccess } from './mmu';
 import {
   STATUS_FAULT,
   STATUS_NEXT,
@@ -16,7 +17,7 @@ import {
   VCPU_fpuStatus,
   VCPU_fpuTag,
 } from './generated/layout';
-import { canRead, canWrite, hostForRead, hostForWrite, stored } from './x87memory';
+import { canRead, canWrite, partForRead, partForWrite, stored } from './x87memory';
 import {
   controlWord,
   initialize,
@@ -56,6 +57,12 @@ function fullTags(cpu: i32): u32 {
     tags |= kind << (physical * 2);
   }
   return tags;
+}
+
+/** Images are aligned as the words that they consist of. */
+// @ts-ignore: decorator
+@inline function isMisaligned(cpu: i32, linear: i64, bytes: i32): bool {
+  return misaligned(cpu, linear, bytes == 2 ? 2 : 4, ownAccess(cpu));
 }
 
 function writeEnvironment(cpu: i32, host: i32, bytes: i32): void {
@@ -139,7 +146,8 @@ function readEnvironment(cpu: i32, host: i32, bytes: i32): void {
 
 /** FNSTENV: afterwards all exceptions are masked. */
 export function storeEnvironment(cpu: i32, linear: i64, segment: i32, bytes: i32): i32 {
-  const host = hostForWrite(cpu, linear, environmentBytes(bytes), segment);
+  if (isMisaligned(cpu, linear, bytes)) return STATUS_FAULT;
+  const host = partForWrite(cpu, linear, environmentBytes(bytes), segment);
   if (host == 0) return STATUS_FAULT;
   writeEnvironment(cpu, host, bytes);
   stored(cpu, host);
@@ -149,7 +157,8 @@ export function storeEnvironment(cpu: i32, linear: i64, segment: i32, bytes: i32
 
 /** FLDENV. */
 export function loadEnvironment(cpu: i32, linear: i64, segment: i32, bytes: i32): i32 {
-  const host = hostForRead(cpu, linear, environmentBytes(bytes), segment);
+  if (isMisaligned(cpu, linear, bytes)) return STATUS_FAULT;
+  const host = partForRead(cpu, linear, environmentBytes(bytes), segment);
   if (host == 0) return STATUS_FAULT;
   readEnvironment(cpu, host, bytes);
   return STATUS_NEXT;
@@ -157,14 +166,15 @@ export function loadEnvironment(cpu: i32, linear: i64, segment: i32, bytes: i32)
 
 /** FNSAVE: the environment, ST(0) to ST(7), then FNINIT. */
 export function saveState(cpu: i32, linear: i64, segment: i32, bytes: i32): i32 {
+  if (isMisaligned(cpu, linear, bytes)) return STATUS_FAULT;
   const head = environmentBytes(bytes);
   if (!canWrite(cpu, linear, head + 80, segment)) return STATUS_FAULT;
-  let host = hostForWrite(cpu, linear, head, segment);
+  let host = partForWrite(cpu, linear, head, segment);
   if (host == 0) return STATUS_FAULT;
   writeEnvironment(cpu, host, bytes);
   stored(cpu, host);
   for (let i: u32 = 0; i < 8; i++) {
-    host = hostForWrite(cpu, linear + head + i * 10, 10, segment);
+    host = partForWrite(cpu, linear + head + i * 10, 10, segment);
     if (host == 0) return STATUS_FAULT;
     store<u64>(host, sigOf(cpu, i));
     store<u16>(host, seOf(cpu, i), 8);
@@ -176,13 +186,14 @@ export function saveState(cpu: i32, linear: i64, segment: i32, bytes: i32): i32 
 
 /** FRSTOR. */
 export function restoreState(cpu: i32, linear: i64, segment: i32, bytes: i32): i32 {
+  if (isMisaligned(cpu, linear, bytes)) return STATUS_FAULT;
   const head = environmentBytes(bytes);
   if (!canRead(cpu, linear, head + 80, segment)) return STATUS_FAULT;
-  let host = hostForRead(cpu, linear, head, segment);
+  let host = partForRead(cpu, linear, head, segment);
   if (host == 0) return STATUS_FAULT;
   readEnvironment(cpu, host, bytes);
   for (let i: u32 = 0; i < 8; i++) {
-    host = hostForRead(cpu, linear + head + i * 10, 10, segment);
+    host = partForRead(cpu, linear + head + i * 10, 10, segment);
     if (host == 0) return STATUS_FAULT;
     const at = registerAt(cpu, i);
     store<u64>(at, load<u64>(host), VCPU_fpu);

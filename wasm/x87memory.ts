@@ -1,11 +1,14 @@
 /** Guest memory as the x87 and the state-saving instructions use it: TLB first, the slow path behind it. */
-import { commitWrite, readSlow, writeSlow } from './mmu';
+import { beyondFlat, commitWrite, ownAccess, prepareRead, prepareWrite, readSlow, writeSlow } from './mmu';
+import { ACCESS_ALIGNED } from './paging';
 import { segmentLinear } from './segments';
 import {
   MODE_CODE64,
   MODE_CODE_MASK,
   MODE_FLAT,
+  SEG_CS,
   SEG_FS,
+  TLB_NONE_OFFSET,
   TLB_ENTRY_SIZE,
   TLB_ENTRY_addend,
   TLB_ENTRY_readTag,
@@ -26,7 +29,8 @@ import {
 function insideSegment(cpu: i32, linear: i64, size: i32, segment: i32, write: i32): bool {
   const mode = load<i32>(cpu, VCPU_mode);
   if ((mode & MODE_CODE_MASK) == MODE_CODE64) return true;
-  if ((mode & MODE_FLAT) != 0 && segment < SEG_FS) return true;
+  // Nothing can be written through CS, flat or not.
+  if ((mode & MODE_FLAT) != 0 && segment < SEG_FS && segment != SEG_CS) return true;
   const offset = linear - load<i64>(cpu + (segment << 3), VCPU_segEffective);
   return segmentLinear(cpu, segment, offset, size, write) != -1;
 }
@@ -49,6 +53,20 @@ export function hostForWrite(cpu: i32, linear: i64, size: i32, segment: i32): i3
     return <i32>linear + load<i32>(entry, TLB_ENTRY_addend);
   }
   return <i32>writeSlow(cpu, linear, size, segment);
+}
+
+/** As hostForRead, for a part of an image whose alignment counts as a whole. */
+export function partForRead(cpu: i32, linear: i64, size: i32, segment: i32): i32 {
+  if (load<u32>(cpu, VCPU_tlb) != <u32>(cpu + TLB_NONE_OFFSET)) return hostForRead(cpu, linear, size, segment);
+  if (!insideSegment(cpu, linear, size, segment, 0) || beyondFlat(cpu, linear, size, segment)) return 0;
+  return <i32>prepareRead(cpu, linear, size, segment, ownAccess(cpu) & ~ACCESS_ALIGNED);
+}
+
+/** As hostForWrite, for such a part. */
+export function partForWrite(cpu: i32, linear: i64, size: i32, segment: i32): i32 {
+  if (load<u32>(cpu, VCPU_tlb) != <u32>(cpu + TLB_NONE_OFFSET)) return hostForWrite(cpu, linear, size, segment);
+  if (!insideSegment(cpu, linear, size, segment, 1) || beyondFlat(cpu, linear, size, segment)) return 0;
+  return <i32>prepareWrite(cpu, linear, size, segment, ownAccess(cpu) & ~ACCESS_ALIGNED, false);
 }
 
 /** Completes a write whose bytes are at `host`. */

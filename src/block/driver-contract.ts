@@ -11,6 +11,8 @@ import { sliceSegments } from './segments.ts';
 export interface ContractMedium {
   /** A driver over the medium; the former one has been closed. */
   open(): Promise<BlockDriver>;
+  /** Zeroed shared memory, as that of a guest: each call gives other bytes. */
+  memory(bytes: number): Uint8Array;
   /** Resolves when something may have completed, for drivers that complete later. */
   wait(): Promise<void>;
   dispose(): Promise<void>;
@@ -90,9 +92,13 @@ export class ContractDisk {
     );
   }
 
+  memory(bytes: number): Uint8Array {
+    return this.#medium.memory(bytes);
+  }
+
   /** The bytes, read into shared memory as a guest's are. */
   async read(offset: number, bytes: number): Promise<Uint8Array> {
-    const target = new Uint8Array(new SharedArrayBuffer(bytes));
+    const target = this.memory(bytes);
     same(await this.submit('read', offset, target), 'ok', 'status of the read');
     return target;
   }
@@ -114,6 +120,16 @@ export class ContractDisk {
       await this.#medium.wait();
     }
   }
+}
+
+/** Hands out pieces of one shared memory, with gaps between them. */
+export function allocator(memory: SharedArrayBuffer): (bytes: number) => Uint8Array {
+  let next = 0;
+  return (bytes) => {
+    const at = next;
+    next += bytes + 64 - (bytes % 64);
+    return new Uint8Array(memory, at, bytes);
+  };
 }
 
 export async function runContractCase(target: ContractTarget, contractCase: ContractCase): Promise<void> {
@@ -158,7 +174,7 @@ const CONTRACT: readonly ContractCase[] = [
     needs: 'nothing',
     contents: pattern(64 * KIB),
     async run(disk) {
-      const memory = new Uint8Array(new SharedArrayBuffer(8192)).fill(0xee);
+      const memory = disk.memory(8192).fill(0xee);
       same(await disk.submit('read', 1024, memory.subarray(512, 512 + 4096)), 'ok', 'status');
       sameBytes(memory.subarray(0, 512), new Uint8Array(512).fill(0xee), 'before');
       sameBytes(memory.subarray(512, 4608), pattern(64 * KIB).subarray(1024, 5120), 'data');
@@ -170,7 +186,7 @@ const CONTRACT: readonly ContractCase[] = [
     needs: 'nothing',
     contents: pattern(64 * KIB),
     async run(disk) {
-      const memory = new Uint8Array(new SharedArrayBuffer(4096));
+      const memory = disk.memory(4096);
       const segments = [
         memory.subarray(3000, 3001),
         memory.subarray(0, 511),
@@ -187,7 +203,7 @@ const CONTRACT: readonly ContractCase[] = [
     needs: 'nothing',
     contents: pattern(4 * MIB),
     async run(disk) {
-      const memory = new Uint8Array(new SharedArrayBuffer(4 * MIB));
+      const memory = disk.memory(4 * MIB);
       const segments = [memory.subarray(2 * MIB, 4 * MIB), memory.subarray(512, 512 + MIB)];
       same(await disk.submit('read', 512 * KIB, ...segments), 'ok', 'status');
       sameBytes(joined(segments), pattern(4 * MIB).subarray(512 * KIB, 512 * KIB + 3 * MIB), 'data');
@@ -198,7 +214,7 @@ const CONTRACT: readonly ContractCase[] = [
     needs: 'nothing',
     contents: pattern(4 * MIB),
     async run(disk) {
-      const memory = new Uint8Array(new SharedArrayBuffer(6 * MIB));
+      const memory = disk.memory(6 * MIB);
       const segments = Array.from({ length: 640 }, (_, index) =>
         memory.subarray((640 - index) * 8192, (640 - index) * 8192 + 4096),
       );
@@ -211,7 +227,7 @@ const CONTRACT: readonly ContractCase[] = [
     needs: 'nothing',
     contents: pattern(4096 + 100),
     async run(disk) {
-      const target = new Uint8Array(new SharedArrayBuffer(2048)).fill(0xee);
+      const target = disk.memory(2048).fill(0xee);
       same(await disk.submit('read', 3072, target), 'ok', 'status');
       sameBytes(target.subarray(0, 1124), pattern(4196).subarray(3072), 'inside');
       sameBytes(target.subarray(1124), new Uint8Array(924), 'behind');
@@ -245,7 +261,7 @@ const CONTRACT: readonly ContractCase[] = [
           kind: 'read',
           offset: index * 4096,
           length: 4096,
-          segments: [new Uint8Array(new SharedArrayBuffer(4096))],
+          segments: [disk.memory(4096)],
           unmap: false,
           done: (status) => {
             answer.status = status;
@@ -303,7 +319,7 @@ const CONTRACT: readonly ContractCase[] = [
     needs: 'writable',
     contents: pattern(64 * KIB),
     async run(disk) {
-      const memory = new Uint8Array(new SharedArrayBuffer(8192));
+      const memory = disk.memory(8192);
       memory.set(pattern(8192, 99));
       same(await disk.submit('write', 4096, memory.subarray(1024, 5120)), 'ok', 'status');
       const expected = pattern(64 * KIB);
@@ -317,7 +333,7 @@ const CONTRACT: readonly ContractCase[] = [
     needs: 'writable',
     contents: pattern(64 * KIB),
     async run(disk) {
-      const memory = new Uint8Array(new SharedArrayBuffer(4096));
+      const memory = disk.memory(4096);
       memory.set(pattern(4096, 5));
       const segments = [
         memory.subarray(4000, 4001),
@@ -337,7 +353,7 @@ const CONTRACT: readonly ContractCase[] = [
     needs: 'writable',
     contents: pattern(8 * MIB),
     async run(disk) {
-      const memory = new Uint8Array(new SharedArrayBuffer(8 * MIB));
+      const memory = disk.memory(8 * MIB);
       memory.set(pattern(8 * MIB, 17));
       const small = Array.from({ length: 768 }, (_, index) =>
         memory.subarray((767 - index) * 8192, (767 - index) * 8192 + 4096),

@@ -31,6 +31,14 @@ export interface MovableRanges {
   findMmio(gpa: number, bytes: number): IoRange | undefined;
 }
 
+export type WriteSpace = 'port' | 'memory';
+
+/** Writes that are over before any range is asked: doorbells (ioeventfd). */
+export interface WriteMatch {
+  /** True if that was all there is to do. */
+  claim(space: WriteSpace, address: number, value: number, bytes: number): boolean;
+}
+
 export function ioRange(name: string, start: number, size: number, handler: IoHandler): IoRange {
   return { name, start, size, handler, reads: 0, writes: 0 };
 }
@@ -49,6 +57,8 @@ export class IoBus {
   readonly #mmioPages = new Map<number, IoRange[]>();
   readonly #mmioRanges: IoRange[] = [];
   readonly #movable: MovableRanges[] = [];
+  #match: WriteMatch | undefined;
+  #matched = 0;
   #unclaimedReads = 0;
   #unclaimedWrites = 0;
 
@@ -89,6 +99,22 @@ export class IoBus {
     this.#movable.push(ranges);
   }
 
+  /** Asked about writes that no fixed range claims. */
+  setWriteMatch(match: WriteMatch): void {
+    this.#match = match;
+  }
+
+  /** Writes that the match took. */
+  get matched(): number {
+    return this.#matched;
+  }
+
+  #isMatched(space: WriteSpace, address: number, value: number, bytes: number): boolean {
+    if (this.#match?.claim(space, address, value, bytes) !== true) return false;
+    this.#matched++;
+    return true;
+  }
+
   /** Everything registered, for `info exits` and `info mtree`. */
   get ranges(): { readonly ports: readonly IoRange[]; readonly mmio: readonly IoRange[] } {
     return { ports: this.#portRanges, mmio: this.#mmioRanges };
@@ -116,6 +142,7 @@ export class IoBus {
   }
 
   writePort(port: number, value: number, bytes: AccessBytes): void {
+    if (this.#ports[bytes][port] === 0 && this.#isMatched('port', port, value, bytes)) return;
     const range = this.#findPort(port, bytes);
     if (range !== undefined) {
       range.writes++;
@@ -179,6 +206,8 @@ export class IoBus {
   }
 
   writeMmio(gpa: number, value: number, bytes: AccessBytes): void {
+    const isFixed = this.#mmioPages.has(Math.floor(gpa / PAGE_SIZE));
+    if (!isFixed && this.#isMatched('memory', gpa, value, bytes)) return;
     const range = this.#findMmio(gpa, bytes);
     if (range === undefined) {
       this.#unclaimedWrites++;

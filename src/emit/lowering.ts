@@ -81,6 +81,8 @@ export abstract class Lowering {
   protected abstract leaveWith(status: number): void;
   /** The same at the end of an instruction whose registers may have changed since. */
   protected abstract finish(status: number): void;
+  /** Faults where the direct branch of the instruction would leave the code segment. */
+  protected abstract checkBranch(): void;
   protected abstract branch(statement: StatementOf<'branch'>): void;
   protected abstract branchTo(target: Value): void;
   protected abstract leave(): void;
@@ -211,6 +213,9 @@ export abstract class Lowering {
         return;
       case 'checkTarget':
         this.checkTarget(statement.target);
+        return;
+      case 'checkBranch':
+        this.checkBranch();
         return;
       case 'branch':
         this.branch(statement);

@@ -34,7 +34,13 @@ import {
   STATUS_NEXT,
   STATUS_REPEAT,
 } from '../layout/exits.ts';
-import { BLOCK_HASH_OFFSET, RAM_BASE, TLB_ENTRIES } from '../layout/map.ts';
+import {
+  BLOCK_HASH_OFFSET,
+  RAM_BASE,
+  REGION_CACHE_ENTRIES,
+  REGION_CACHE_OFFSET,
+  TLB_ENTRIES,
+} from '../layout/map.ts';
 import {
   BLOCK,
   FLAGS_ADC,
@@ -46,8 +52,10 @@ import {
   FLAGS_SBB,
   FLAGS_SUB,
   HANDLER_LOOKUP,
+  MODE_FLAT,
   RECORD,
   REG_PAGE_RIP,
+  REGION_CACHE,
   SEG_CS,
   TLB_ENTRY,
   VCPU,
@@ -57,7 +65,7 @@ import { ModuleBuilder, type Signature } from '../wasmgen/module.ts';
 import { I32, I64, type ValueType } from '../wasmgen/opcodes.ts';
 import { isHot } from './hot.ts';
 import { LocalPool } from '../emit/lowering.ts';
-import { HandlerLowering, type Functions } from './handler-lowering.ts';
+import { branchTarget, HandlerLowering, RECORD_CHECKED, type Functions } from './handler-lowering.ts';
 import { RecordSite } from './site.ts';
 
 /** Internal to this module: the direct branch of the record is taken. */
@@ -302,6 +310,9 @@ function mainLoop(functions: Functions, tables: Tables): Code {
   const status = code.local(I32);
   const n = code.local(I32);
   const host = code.local(I32);
+  const hash = code.local(I32);
+  /** Translated code for what is to run next, or 0. */
+  const region = code.local(I32);
   const entry = code.local(I32);
   const rip = code.local(I64);
   const linear = code.local(I64);
@@ -394,33 +405,88 @@ function mainLoop(functions: Functions, tables: Tables): Code {
       .op('i64.and')
       .op('i64.sub')
       .memory('i64.store', pageRip);
-    // hash = (physical ^ physical >>> 12) & FFFFh
     code.get(host).i32Const(RAM_BASE).op('i32.sub').tee(n);
-    code.get(n).i32Const(12).op('i32.shr_u').op('i32.xor').i32Const(0xffff).op('i32.and');
-    code.i32Const(2).op('i32.shl').get(cpu).op('i32.add').memory('i32.load', BLOCK_HASH_OFFSET).set(block);
-    const missing = code.block();
+    // hash = physical ^ physical >>> 12
+    code.get(n).i32Const(12).op('i32.shr_u').op('i32.xor').tee(hash);
+    code
+      .i32Const(REGION_CACHE_ENTRIES - 1)
+      .op('i32.and')
+      .i32Const(Math.log2(REGION_CACHE.size))
+      .op('i32.shl');
+    code.get(cpu).op('i32.add').i32Const(REGION_CACHE_OFFSET).op('i32.add').tee(entry);
+    code.memory('i32.load', REGION_CACHE.at.region).tee(region);
+    code.if();
+    code.get(entry).memory('i32.load', REGION_CACHE.at.address).get(n).op('i32.eq');
+    code
+      .get(entry)
+      .memory('i32.load', REGION_CACHE.at.mode)
+      .get(cpu)
+      .memory('i32.load', VCPU.at.mode)
+      .op('i32.eq');
+    code.op('i32.and').brIf(haveBlock);
+    code.i32Const(0).set(region);
+    code.end();
+    code
+      .get(hash)
+      .i32Const(0xffff)
+      .op('i32.and')
+      .i32Const(2)
+      .op('i32.shl')
+      .get(cpu)
+      .op('i32.add')
+      .memory('i32.load', BLOCK_HASH_OFFSET)
+      .set(block);
+    const beyond = code.block();
     const found = code.block();
     const chain = code.loop();
-    code.get(block).op('i32.eqz').brIf(missing, false);
+    code.get(block).op('i32.eqz').brIf(beyond, false);
     code.get(block).memory('i32.load', BLOCK.at.address).get(n).op('i32.eq');
     code.get(block).memory('i32.load', BLOCK.at.mode).get(cpu).memory('i32.load', VCPU.at.mode).op('i32.eq');
     code.op('i32.and').brIf(found, true);
     code.get(block).memory('i32.load', BLOCK.at.hashNext).set(block);
     code.br(chain).end();
     code.end(); // found
+    // Outside the flat case the block may end behind the limit of CS: such code is decoded anew each time.
+    code.get(cpu).memory('i32.load', VCPU.at.mode).i32Const(MODE_FLAT).op('i32.and').op('i32.eqz').if(false);
+    code.get(rip).get(block).memory('i64.load16_u', BLOCK.at.bytes).op('i64.add');
+    code
+      .get(cpu)
+      .memory('i64.load32_u', VCPU.at.segLimit + SEG_CS * 4)
+      .i64Const(1n)
+      .op('i64.add');
+    code.op('i64.gt_u').brIf(beyond);
+    code.end();
     code.get(from).if();
     code.get(from).get(block).memory('i32.store', RECORD.at.imm);
     code.i32Const(0).set(from);
     code.end();
+    code.get(block).memory('i32.load', BLOCK.at.region).tee(region).if();
+    code.get(entry).get(n).memory('i32.store', REGION_CACHE.at.address);
+    code.get(entry).get(cpu).memory('i32.load', VCPU.at.mode).memory('i32.store', REGION_CACHE.at.mode);
+    code.get(entry).get(region).memory('i32.store', REGION_CACHE.at.region);
+    code.end();
     code.br(haveBlock);
-    code.end(); // missing
+    code.end(); // missing, or beyond the limit
+    code.get(cpu).get(rip).call(functions.core('checkCodeOffset')).op('i32.eqz').if(false);
+    code.i32Const(0).set(from).i32Const(0).set(block);
+    code
+      .get(cpu)
+      .call(functions.core('deliverException'))
+      .i32Const(STATUS_EXIT)
+      .op('i32.ne')
+      .brIf(outer, true);
+    code.get(cpu).memory('i32.load', VCPU.at.exitReason).return();
+    code.end();
     code.get(cpu).get(host).memory('i32.store', VCPU.at.exitArg0);
     exit(EXIT_DECODE);
   }
   code.end(); // haveBlock
 
   // --- enter the block, by its translation if there is one
-  code.get(block).memory('i32.load', BLOCK.at.region).tee(n).if();
+  code.get(region).op('i32.eqz').if();
+  code.get(block).memory('i32.load', BLOCK.at.region).set(region);
+  code.end();
+  code.get(region).if();
   code.get(cpu).get(cpu).memory('i64.load', VCPU.at.countRegionEntries).i64Const(1n).op('i64.add');
   code.memory('i64.store', VCPU.at.countRegionEntries);
   const ran = (): Code =>
@@ -431,8 +497,9 @@ function mainLoop(functions: Functions, tables: Tables): Code {
       .memory('i32.load', VCPU.at.budget)
       .op('i32.sub');
   ran().set(host);
-  code.get(cpu).get(n).i32Const(0xff).op('i32.and').get(n).i32Const(8).op('i32.shr_u');
+  code.get(cpu).get(region).i32Const(0xff).op('i32.and').get(region).i32Const(8).op('i32.shr_u');
   code.callIndirect(tables.type, tables.regionTable).set(status);
+  code.i32Const(0).set(region);
   code.get(cpu).get(cpu).memory('i64.load', VCPU.at.countRegionInstructions);
   ran()
     .get(host)
@@ -569,6 +636,20 @@ function mainLoop(functions: Functions, tables: Tables): Code {
 
   code.end(); // follow: the direct branch, or the end, in `rec`
   code.get(rec).memory('i32.load', RECORD.at.imm).tee(block).brIf(outer);
+  // Outside the flat case a target must lie inside the code segment: else it is the branch that faults.
+  code.get(rec).memory('i32.load8_u', RECORD.at.flags).i32Const(RECORD_CHECKED).op('i32.and').if(false);
+  code.get(cpu);
+  branchTarget(code, cpu, rec);
+  code.call(functions.core('checkCodeOffset')).op('i32.eqz').if(false);
+  storeOwnRip();
+  // A branch is the last instruction of its block, and `block` is gone.
+  code.get(cpu).get(cpu).memory('i32.load', VCPU.at.budget).i32Const(1).op('i32.add');
+  code.memory('i32.store', VCPU.at.budget);
+  code.get(cpu).call(functions.core('deliverException')).i32Const(STATUS_EXIT).op('i32.eq').if(false);
+  code.get(cpu).memory('i32.load', VCPU.at.exitReason).return();
+  code.end();
+  code.i32Const(0).set(block).i32Const(0).set(from).br(outer);
+  code.end().end();
   code.get(cpu);
   code.get(cpu).memory('i64.load', pageRip).get(rec).memory('i64.load32_s', RECORD.at.disp).op('i64.add');
   code.get(cpu).memory('i64.load', VCPU.at.ripMask).op('i64.and').set(rip);

@@ -7,7 +7,7 @@ import type { Code } from '../wasmgen/code.ts';
 import { I32 } from '../wasmgen/opcodes.ts';
 
 /** Record flag: segment accesses of this instruction need `segmentLinear`. */
-const RECORD_CHECKED = 0x80;
+export const RECORD_CHECKED = 0x80;
 
 const REGISTER_FILES = { general: VCPU.at.regs, xmm: VCPU.at.xmm, mmx: VCPU.at.fpu };
 
@@ -28,6 +28,17 @@ export interface Exits {
   branch(code: Code): void;
   /** The direct branch of the record in `rec`; i32 on the stack says whether it is taken. */
   follow(code: Code): void;
+}
+
+/**
+ * Leaves the target of the direct branch in `rec` outside 64-bit mode (i64): not wrapped to the size of the code
+ * segment, only to that of the operand.
+ */
+export function branchTarget(code: Code, cpu: number, rec: number): void {
+  code.get(cpu).memory('i64.load', VCPU.at.regs + REG_PAGE_RIP * 8);
+  code.get(rec).memory('i64.load32_s', RECORD.at.disp).op('i64.add');
+  code.i64Const(0xffffn).i64Const(0xffffffffn);
+  code.get(rec).memory('i32.load8_u', RECORD.at.reg).i32Const(16).op('i32.eq').select().op('i64.and');
 }
 
 /** Emits one instruction for the interpreter: operands come from its record, registers from memory. */
@@ -199,6 +210,17 @@ export class HandlerLowering extends Lowering {
 
   protected override finish(status: number): void {
     this.#exits.status(this.code, status);
+  }
+
+  protected override checkBranch(): void {
+    const { code, cpu } = this;
+    this.recordChecked();
+    code.if(false);
+    code.get(cpu);
+    branchTarget(code, cpu, this.#rec);
+    this.callCore('checkCodeOffset').op('i32.eqz').if(false);
+    this.fail();
+    code.end().end();
   }
 
   protected override branch({ condition }: StatementOf<'branch'>): void {

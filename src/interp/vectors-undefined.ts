@@ -173,3 +173,10 @@ export const TOLERATED_ON_FAULT: Readonly<Record<string, readonly Tolerance[]>> 
  */
 export const APPROXIMATE: ReadonlySet<string> = new Set(['rcpps', 'rcpss', 'rsqrtps', 'rsqrtss']);
 export const APPROXIMATION_ERROR = 3 / 4096;
+
+/**
+ * D9h with these ModRM bytes: F2XM1, FYL2X, FPTAN, FPATAN, FYL2XP1, FSINCOS, FSIN, FCOS. Both makers promise less than one
+ * unit in the last place and not which side of the exact result it is on (APM vol. 1, 6.4; SDM vol. 1, 8.3.10): the last bit
+ * and C1 may differ.
+ */
+export const TRANSCENDENTAL: ReadonlySet<number> = new Set([0xf0, 0xf1, 0xf2, 0xf3, 0xf9, 0xfb, 0xfe, 0xff]);

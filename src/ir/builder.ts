@@ -215,7 +215,7 @@ export class Builder {
     this.push({ kind: 'writeRegister', register, bytes, value });
   }
 
-  linear(segment: Value, offset: Value, bytes: number, access: 0 | 1): Value {
+  linear(segment: Value, offset: Value, bytes: number, access: number): Value {
     const temp = this.temp('i64');
     this.push({ kind: 'linear', temp, segment, offset, bytes, access });
     return temp;

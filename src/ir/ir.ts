@@ -79,14 +79,14 @@ export type Statement =
       readonly bytes: number;
       readonly value: Value;
     }
-  /** Effective to linear address, with the checks that the segment needs. `access`: 0 read, 1 write. */
+  /** Effective to linear address, with the checks that the segment needs. `access`: SEGMENT_* of layout/vcpu.ts. */
   | {
       readonly kind: 'linear';
       readonly temp: Temp;
       readonly segment: Value;
       readonly offset: Value;
       readonly bytes: number;
-      readonly access: 0 | 1;
+      readonly access: number;
     }
   | {
       readonly kind: 'load';
@@ -147,6 +147,8 @@ export type Statement =
   | { readonly kind: 'nextRip'; readonly temp: Temp }
   /** #GP(0) if an indirect branch may not go there: non-canonical, or beyond the limit of CS. */
   | { readonly kind: 'checkTarget'; readonly target: Value }
+  /** The same for the direct branch of this instruction, before it changes anything: beyond the limit of CS. */
+  | { readonly kind: 'checkBranch' }
   /** Ends the instruction with a STATUS_* known at run time. Last statement on its path. */
   | { readonly kind: 'finish'; readonly status: Value }
   /** The direct branch of this instruction; with a condition, else falls through. Last statement. */

@@ -55,6 +55,9 @@ interface Prepared {
   readonly opcodeInImmediate: boolean;
   readonly ends: boolean;
   readonly sized: boolean;
+  readonly noF3: boolean;
+  /** Bit n: ModRM.reg = n does not belong to the row. */
+  readonly without: number;
 }
 
 function prepare(row: Row, index: number): Prepared {
@@ -72,7 +75,14 @@ function prepare(row: Row, index: number): Prepared {
     opcodeInImmediate: has('opcode'),
     ends: has('end'),
     sized: operandSizes(row).length > 1,
+    noF3: has('nof3'),
+    without: withoutRegisters(row),
   };
+}
+
+function withoutRegisters(row: Row): number {
+  const digits = [...row.attributes].find((text) => text.startsWith('without='))?.slice(8) ?? '';
+  return Array.from(digits, Number).reduce((mask, digit) => mask | (1 << digit), 0);
 }
 
 /** MOV to and from control and debug registers ignores ModRM.mod. */
@@ -155,6 +165,11 @@ export class Decoder {
     if (out.handler === HANDLER_UNDEFINED) return this.undefined(out.length, VECTOR_UD);
     if (this.ripRelative) out.disp = (out.disp + pageOffset + out.length) | 0;
     return out;
+  }
+
+  /** In place of an instruction whose bytes lie beyond the limit of CS. */
+  beyondLimit(): Decoded {
+    return this.undefined(1, VECTOR_GP);
   }
 
   private undefined(length: number, vector: number): Decoded {
@@ -321,10 +336,12 @@ export class Decoder {
       out.rm = row.operands[0]!.size === 'b' ? byteRegister(register, rex) : register * 8;
     }
     const effective = segment >= 0 && (!is64 || segment >= SEG_FS) ? segment : defaultSegment;
-    const checked = (mode & MODE_FLAT) === 0 || (!is64 && effective >= SEG_FS);
+    // Writing through CS faults, whatever its base and limit.
+    const checked = (mode & MODE_FLAT) === 0 || (!is64 && (effective === SEG_CS || effective >= SEG_FS));
     out.flags |= (addressSize << 2) | (effective << 4) | (checked ? 0x80 : 0);
 
     if (lock && !(prepared.lockable && memory)) return;
+    if ((prepared.without >> ((modrm >> 3) & 7)) & 1) return;
     let offsetOperand = false;
     let immediateShift = 0;
     for (const { letter, size } of row.operands) {
@@ -337,7 +354,7 @@ export class Decoder {
         out.disp = (pageOffset + (this.at - start) + displacement) | 0;
         out.reg = operandBits === 16 ? 16 : 0;
         const inPage = out.disp >= 0 && out.disp < 4096;
-        out.rm = inPage && operandBits !== 16 && codeSize !== MODE_CODE16 ? 1 : 0;
+        out.rm = inPage && operandBits !== 16 && isLinkable(mode) ? 1 : 0;
       } else if (letter === 'A') {
         out.disp = operandBits === 16 ? this.u16() : this.s32();
         out.imm = this.u16();
@@ -380,6 +397,7 @@ export class Decoder {
       }
       if (is64 ? row.attributes.has('i64') : row.attributes.has('o64')) continue;
       if (rex & REX_B && row.attributes.has('norexb')) continue;
+      if (rep === 1 && prepared.noF3) continue;
       if (prepared.modrm) {
         if (modrm < 0) return undefined;
         if (row.modrmByte !== undefined && row.modrmByte !== modrm) continue;
@@ -456,6 +474,14 @@ export class Decoder {
     out.rm = (base | (rex & REX_B ? 8 : 0)) * 8;
     return stack && !(rex & REX_B) ? SEG_SS : SEG_DS;
   }
+}
+
+/**
+ * Whether branches may go straight to the block of their target: not where each target has to be checked against the
+ * limit of CS.
+ */
+export function isLinkable(mode: number): boolean {
+  return (mode & MODE_FLAT) !== 0 && (mode & MODE_CODE_MASK) !== MODE_CODE16;
 }
 
 /** Byte offset of a byte register: without REX, 4-7 are AH, CH, DH and BH. */

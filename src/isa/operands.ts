@@ -1,6 +1,6 @@
 import type { Builder } from '../ir/builder.ts';
 import type { RegisterFile, RegisterRef, Value } from '../ir/ir.ts';
-import { REG_RSP, SEG_SS } from '../layout/vcpu.ts';
+import { REG_RSP, SEG_SS, SEGMENT_ALIGNED } from '../layout/vcpu.ts';
 import type { Form } from './forms.ts';
 import type { OperandSpec } from './tables/row.ts';
 
@@ -128,7 +128,7 @@ export class MemoryOperand implements Operand {
   /** Linear address for core functions that do the access themselves. */
   linear(bytes: number, access: 0 | 1): Value {
     const { s } = this;
-    const linear = s.linear(this.segment, this.address, bytes, access);
+    const linear = s.linear(this.segment, this.address, bytes, access | (this.aligned ? SEGMENT_ALIGNED : 0));
     if (this.aligned) {
       const misaligned = s.op('i32.and', s.narrow(linear), s.i32(15));
       s.if(misaligned, () => s.raise(VECTOR_GP, s.i32(0)), undefined, false);

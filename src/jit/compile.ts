@@ -4,10 +4,11 @@ import { Builder } from '../ir/builder.ts';
 import type { Statement } from '../ir/ir.ts';
 import { describeInstruction } from '../isa/semantics/index.ts';
 import { CORE_FUNCTIONS, signatureOf, type CoreName } from '../layout/core-abi.ts';
-import { STATUS_FAULT_AT_RIP } from '../layout/exits.ts';
-import { REG_PAGE_RIP, VCPU } from '../layout/vcpu.ts';
+import { STATUS_BRANCH, STATUS_FAULT_AT_RIP } from '../layout/exits.ts';
+import { RAM_BASE, REGION_CACHE_ENTRIES, REGION_CACHE_OFFSET, TLB_ENTRIES } from '../layout/map.ts';
+import { REG_PAGE_RIP, REGION_CACHE, TLB_ENTRY, VCPU } from '../layout/vcpu.ts';
 import { Code } from '../wasmgen/code.ts';
-import { ModuleBuilder } from '../wasmgen/module.ts';
+import { ModuleBuilder, type Signature } from '../wasmgen/module.ts';
 import { I32, I64 } from '../wasmgen/opcodes.ts';
 import {
   frameLocals,
@@ -24,11 +25,14 @@ import { InstructionSite } from './site.ts';
 const MAX_PAGES = 65536;
 const CPU = 0;
 const ENTRY = 1;
+const REGION_SIGNATURE: Signature = { params: [I32, I32], results: [I32] };
 
 /** The regions' functions are exported as `r0`, `r1`, ... in the given order. */
 export function compileRegions(regions: readonly Region[]): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder();
   module.importMemory('env', 'memory', 1, MAX_PAGES);
+  const regionType = module.type(REGION_SIGNATURE);
+  const regionTable = module.importTable('env', 'regions', 1);
   const imported = new Map<string, number>();
   const core = (name: CoreName): number => {
     let index = imported.get(name);
@@ -52,20 +56,24 @@ export function compileRegions(regions: readonly Region[]): Uint8Array<ArrayBuff
     }
     return index;
   };
-  const bodies = regions.map((region) => compileRegion(region, core, condition));
+  const bodies = regions.map((region) => compileRegion(region, { core, condition, regionType, regionTable }));
   bodies.forEach((code, i) => {
-    const func = module.declare({ params: [I32, I32], results: [I32] });
+    const func = module.declare(REGION_SIGNATURE);
     module.define(func, code);
     module.exportFunction(`r${i}`, func);
   });
   return module.build();
 }
 
-function compileRegion(
-  region: Region,
-  core: (name: CoreName) => number,
-  condition: (even: number) => number,
-): Code {
+/** What a region's code refers to in its module. */
+interface Linkage {
+  readonly core: (name: CoreName) => number;
+  readonly condition: (even: number) => number;
+  readonly regionType: number;
+  readonly regionTable: number;
+}
+
+function compileRegion(region: Region, linkage: Linkage): Code {
   const builder = new Builder();
   const statements = region.blocks.map((block) =>
     block.instructions.map((instruction): readonly Statement[] => {
@@ -94,6 +102,7 @@ function compileRegion(
   const exitSpilled = code.block();
   const exit = code.block();
   const fault = code.block();
+  const dispatch = code.block();
   const header = code.loop();
   const blocks = region.blocks.map(() => code.block()).toReversed();
   code.get(ENTRY).brTable(blocks, blocks[0]!);
@@ -101,10 +110,10 @@ function compileRegion(
   const lowering = new RegionLowering(
     code,
     new LocalPool(code),
-    core,
-    condition,
+    linkage.core,
+    linkage.condition,
     frame,
-    { exit, exitSpilled, fault, header, blocks },
+    { exit, exitSpilled, fault, dispatch, header, blocks },
     numbers,
     region.mode,
   );
@@ -113,6 +122,11 @@ function compileRegion(
     lowering.emitBlock(i, block, statements[i]!);
   });
   code.end().unreachable();
+
+  code.end(); // dispatch
+  spillRegisters(code, frame);
+  spillFlags(code, frame);
+  emitDispatch(code, frame, region.mode, linkage);
 
   code.end(); // fault
   code.get(frame.budget).get(frame.refund).op('i32.add').set(frame.budget);
@@ -127,6 +141,53 @@ function compileRegion(
   code.end(); // exitSpilled
   code.get(CPU).get(frame.budget).memory('i32.store', VCPU.at.budget);
   return code.get(frame.status);
+}
+
+/**
+ * Goes on at `rip` without the interpreter's loop if the TLB has its page and the region cache its
+ * translation; returns STATUS_BRANCH otherwise, and when the budget is used up.
+ */
+function emitDispatch(code: Code, frame: RegionFrame, mode: number, linkage: Linkage): void {
+  const { rip, budget, tlb } = frame;
+  const entry = code.local(I32);
+  const physical = code.local(I32);
+  const found = code.local(I32);
+  code.get(CPU).get(budget).memory('i32.store', VCPU.at.budget);
+  code.get(CPU).get(rip).memory('i64.store', VCPU.at.rip);
+  const miss = code.block();
+  code.get(budget).i32Const(0).op('i32.le_s').brIf(miss, false);
+  // Code segments are flat here: rip is the linear address.
+  code
+    .get(rip)
+    .op('i32.wrap_i64')
+    .i32Const(12 - Math.log2(TLB_ENTRY.size))
+    .op('i32.shr_u');
+  code
+    .i32Const((TLB_ENTRIES - 1) * TLB_ENTRY.size)
+    .op('i32.and')
+    .get(tlb)
+    .op('i32.add')
+    .tee(entry);
+  code.memory('i64.load', TLB_ENTRY.at.executeTag);
+  code.get(rip).i64Const(-4096n).op('i64.and').op('i64.ne').brIf(miss, false);
+  code.get(rip).op('i32.wrap_i64').get(entry).memory('i32.load', TLB_ENTRY.at.addend).op('i32.add');
+  code.i32Const(RAM_BASE).op('i32.sub').tee(physical);
+  code.get(physical).i32Const(12).op('i32.shr_u').op('i32.xor');
+  code
+    .i32Const(REGION_CACHE_ENTRIES - 1)
+    .op('i32.and')
+    .i32Const(Math.log2(REGION_CACHE.size))
+    .op('i32.shl');
+  code.get(CPU).op('i32.add').i32Const(REGION_CACHE_OFFSET).op('i32.add').tee(entry);
+  code.memory('i32.load', REGION_CACHE.at.region).tee(found).op('i32.eqz').brIf(miss, false);
+  code.get(entry).memory('i32.load', REGION_CACHE.at.address).get(physical).op('i32.ne').brIf(miss, false);
+  code.get(entry).memory('i32.load', REGION_CACHE.at.mode).i32Const(mode).op('i32.ne').brIf(miss, false);
+  code.get(CPU).get(rip).get(rip).i64Const(0xfffn).op('i64.and').op('i64.sub');
+  code.memory('i64.store', VCPU.at.regs + REG_PAGE_RIP * 8);
+  code.get(CPU).get(found).i32Const(0xff).op('i32.and').get(found).i32Const(8).op('i32.shr_u');
+  code.returnCallIndirect(linkage.regionType, linkage.regionTable);
+  code.end();
+  code.i32Const(STATUS_BRANCH).return();
 }
 
 /** General registers that statements read or write. */

@@ -52,6 +52,8 @@ export interface RegionFrame {
   /** Where a fault happened: offset in the page, and the charged instructions not executed. */
   readonly faultOffset: number;
   readonly refund: number;
+  /** Where `dispatch` goes. */
+  readonly rip: number;
   /** Selects the block at the loop header. */
   readonly next: number;
 }
@@ -62,6 +64,8 @@ export interface RegionLabels {
   /** Registers are in memory. */
   readonly exitSpilled: Label;
   readonly fault: Label;
+  /** Registers are in locals: go to the code at `rip`, in another region if it is translated. */
+  readonly dispatch: Label;
   readonly header: Label;
   /** By block number; open only for blocks behind the current one. */
   readonly blocks: readonly Label[];
@@ -120,8 +124,9 @@ export class RegionLowering extends Lowering {
 
   // --- leaving
 
-  #exit(status: number): void {
-    this.code.i32Const(status).set(this.#frame.status).br(this.#labels.exit);
+  /** Leaves the region for the (E/R)IP on the stack. */
+  #dispatch(): void {
+    this.code.set(this.#frame.rip).br(this.#labels.dispatch);
   }
 
   #storeRip(offset: number): void {
@@ -141,11 +146,11 @@ export class RegionLowering extends Lowering {
   /** Goes to the code at a page offset: inside the region by a branch, else by leaving it. */
   #goto(offset: number): void {
     const { code } = this;
-    const { budget, next, status } = this.#frame;
+    const { budget, next } = this.#frame;
     const target = this.#blockNumbers.get(offset);
     if (target === undefined || this.#leaving) {
-      this.#storeRip(offset);
-      this.#exit(STATUS_BRANCH);
+      this.#rip(offset);
+      this.#dispatch();
       return;
     }
     if (target > this.#blockNumber) {
@@ -153,8 +158,8 @@ export class RegionLowering extends Lowering {
       return;
     }
     code.get(budget).i32Const(0).op('i32.le_s').if(false);
-    this.#storeRip(offset);
-    code.i32Const(STATUS_BRANCH).set(status).br(this.#labels.exit);
+    this.#rip(offset);
+    this.#dispatch();
     code.end();
     code.i32Const(target).set(next).br(this.#labels.header);
   }
@@ -202,6 +207,9 @@ export class RegionLowering extends Lowering {
     if (rest > 0) this.code.get(this.#frame.budget).i32Const(rest).op('i32.add').set(this.#frame.budget);
   }
 
+  /** Regions are of flat code, where every target is inside the segment. */
+  protected override checkBranch(): void {}
+
   protected override branch({ condition }: StatementOf<'branch'>): void {
     const { code } = this;
     const { form, disp, offset, length } = this.#instruction;
@@ -227,24 +235,20 @@ export class RegionLowering extends Lowering {
   /** A branch with a 16-bit operand clears the upper part of (E/R)IP. */
   #wrapped(offset: number): void {
     const { code } = this;
-    code.get(this.cpu);
     this.#rip(offset);
-    code.i64Const(0xffffn).op('i64.and').memory('i64.store', VCPU.at.rip);
-    this.#exit(STATUS_BRANCH);
+    code.i64Const(0xffffn).op('i64.and');
+    this.#dispatch();
   }
 
   protected override branchTo(target: Value): void {
-    const { code } = this;
-    code.get(this.cpu);
     this.value(target);
-    if (!this.#is64) code.i64Const(0xffffffffn).op('i64.and');
-    code.memory('i64.store', VCPU.at.rip);
-    this.#exit(STATUS_BRANCH);
+    if (!this.#is64) this.code.i64Const(0xffffffffn).op('i64.and');
+    this.#dispatch();
   }
 
   protected override leave(): void {
-    this.storeNextRip();
-    this.#exit(STATUS_BRANCH);
+    this.nextRip();
+    this.#dispatch();
   }
 
   protected override nextRip(): void {
@@ -627,5 +631,6 @@ export function frameLocals(code: Code): Omit<RegionFrame, 'registers' | 'writte
     status: code.local(I32),
     faultOffset: code.local(I32),
     refund: code.local(I32),
+    rip: code.local(I64),
   };
 }

@@ -47,7 +47,7 @@ export const CORE_FUNCTIONS = {
   rmwSlow: fn('host', 'i64', 'i32', 'i32'),
   /** Carries out the write prepared by writeSlow or rmwSlow, from the scratch. */
   commitWrite: fn('void'),
-  /** (segment, offset, size, access 0 = read, 1 = write): checks limit and type outside the flat case. */
+  /** (segment, offset, size, SEGMENT_* of vcpu.ts): checks limit and type outside the flat case. */
   segmentLinear: fn('linear', 'i32', 'i64', 'i32', 'i32'),
   /** (offset): outside the flat case, 0 and #GP(0) raised if it is beyond the limit of CS, else 1. */
   checkCodeOffset: fn('host', 'i64'),
@@ -106,9 +106,9 @@ export const CORE_FUNCTIONS = {
   rdpmc: fn('status'),
   xgetbv: fn('status'),
   xsetbv: fn('status'),
-  /** (selector, old value): LAR and LSL; the result is in `flags` too: ZF. */
-  lar: fn('checked', 'i32', 'i64'),
-  lsl: fn('checked', 'i32', 'i64'),
+  /** (selector): LAR and LSL; ZF says whether there is a result. */
+  lar: fn('checked', 'i32'),
+  lsl: fn('checked', 'i32'),
   /** (selector, 0 = VERR, 1 = VERW): sets ZF. */
   verify: fn('status', 'i32', 'i32'),
   /** 0 if FPU (0), MMX (1) or SSE (2) instructions may run, else raises #NM or #UD. */

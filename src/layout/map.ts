@@ -42,7 +42,16 @@ export const BLOCK_HASH_ENTRIES = 65536;
 export const PAGE_HASH_OFFSET = 0xc0000;
 export const PAGE_HASH_ENTRIES = 8192;
 /** Room for one uncached block: single step, instructions that cross a page. 4 KiB. */
-export const SCRATCH_BLOCK_OFFSET = 0xd0000;
+export const SCRATCH_BLOCK_OFFSET = 0xc8000;
+/** `REGION_CACHE` entries by `blockHash(physical address) & (entries - 1)`: the way from region to region. */
+export const REGION_CACHE_OFFSET = 0xc9000;
+export const REGION_CACHE_ENTRIES = 4096;
+
+/**
+ * A TLB without entries, 128 KiB: while accesses have to be aligned (CR0.AM, EFLAGS.AC, CPL 3), `VCPU.tlb` points here, and
+ * every access takes the slow path, which checks it.
+ */
+export const TLB_NONE_OFFSET = 0xe0000;
 
 /** One u64 per physical page: bit n says that bytes [64 n, 64 n + 63] were decoded as code. */
 export const CODE_BITMAP_BASE = 0x1000000;

@@ -28,6 +28,12 @@ export const SEG_GS = 5;
 export const SEG_LDTR = 6;
 export const SEG_TR = 7;
 
+/** What `segmentLinear` is asked for. */
+export const SEGMENT_READ = 0;
+export const SEGMENT_WRITE = 1;
+/** Added: #GP(0) unless the linear address is a multiple of 16, which comes before limit and type. */
+export const SEGMENT_ALIGNED = 2;
+
 /**
  * How `flagResult`, `flagA` and `flagB` give CF, OF and AF. All three are kept sign-extended from the
  * operand size to 64 bits, which keeps both orders (signed and unsigned), so no kind needs a size.
@@ -270,6 +276,15 @@ export const BLOCK = struct({
   pad: 'u32',
 });
 export const BLOCK_DEAD = 0xffffffff;
+
+/** Where translated code for a physical address and mode is, so that a region finds the next one itself. */
+export const REGION_CACHE = struct({
+  address: 'u32',
+  mode: 'u32',
+  /** As `BLOCK.region`; 0: the entry is empty. */
+  region: 'u32',
+  pad: 'u32',
+});
 
 /** One decoded instruction. */
 export const RECORD = struct({

@@ -15,11 +15,13 @@ export function wakeThread(views: Views, thread: number, cause: number): void {
   const base = threadAddress(thread) >>> 2;
   // The data that the cause speaks of was written before; the thread sees it once it has seen the bit.
   Atomics.or(words, base + CAUSES, cause);
-  // After the bit: whoever finds the word changed (its wait returns at once) also finds the bit.
-  Atomics.add(words, base + WAKE, 1);
-  // After the bump: either we see that it sleeps, or it sees the bit when it looks again after setting `sleeping`.
+  // After the bit: either we see that it sleeps, or it sees the bit when it looks again after setting `sleeping`.
   // The exchange makes one of several wakers the only one that pays for the notify.
-  if (Atomics.exchange(words, base + SLEEPING, 0) !== 0) Atomics.notify(words, base + WAKE);
+  if (Atomics.exchange(words, base + SLEEPING, 0) === 0) return;
+  // After the claim, never before it: a thread that read the bumped word, announced its sleep and was claimed only then
+  // would wait for a bump that nobody owes it any more, with `sleeping` clear (sync/wake.test.ts has the schedule).
+  Atomics.add(words, base + WAKE, 1);
+  Atomics.notify(words, base + WAKE);
 }
 
 /** A thread's own end of its wake word. */
@@ -34,7 +36,7 @@ export class WakeWord {
 
   /** The causes since the last call, as bits; forgets them. */
   take(): number {
-    // Plainly 0 most of the time: the load spares the exchange, and a bit that it misses also bumps the word.
+    // Plainly 0 most of the time: the load spares the exchange, and a bit that it misses is found before the next wait.
     if (Atomics.load(this.#words, this.#base + CAUSES) === 0) return 0;
     // Taking the bits comes before the caller reads what they stand for, so nothing written before a bit is missed.
     return Atomics.exchange(this.#words, this.#base + CAUSES, 0);
@@ -42,12 +44,13 @@ export class WakeWord {
 
   /**
    * Waits until a cause is set or `timeout` ms have passed (Infinity: no limit), then takes the causes.
+   * Does not wait if `hasWork` (doorbells, which set no cause while the thread is awake) says so.
    * Blocks the thread: never on a page.
    */
-  wait(timeout: number): number {
-    const seen = this.#prepare();
+  wait(timeout: number, hasWork?: () => boolean): number {
+    const seen = this.#prepare(hasWork);
     if (seen !== undefined) {
-      // Returns at once if the word was bumped since `seen` was read, so no wake-up falls between.
+      // Returns at once if the word was bumped since `seen` was read: a waker that has claimed `sleeping` bumps after that.
       Atomics.wait(this.#words, this.#base + WAKE, seen, Math.max(0, timeout));
       // We run: wakers need not notify. A waker that still saw 1 only notifies nobody.
       Atomics.store(this.#words, this.#base + SLEEPING, 0);
@@ -56,8 +59,8 @@ export class WakeWord {
   }
 
   /** The same for a thread that must return to its event loop (a page, or one that uses fetch). */
-  async waitAsync(timeout: number): Promise<number> {
-    const seen = this.#prepare();
+  async waitAsync(timeout: number, hasWork?: () => boolean): Promise<number> {
+    const seen = this.#prepare(hasWork);
     if (seen !== undefined) {
       // As Atomics.wait above, with a promise in place of the blocked thread.
       const result = Atomics.waitAsync(this.#words, this.#base + WAKE, seen, Math.max(0, timeout));
@@ -69,13 +72,13 @@ export class WakeWord {
   }
 
   /** The value of the wake word to wait on, or undefined if there is a cause already. */
-  #prepare(): number | undefined {
+  #prepare(hasWork: (() => boolean) | undefined): number | undefined {
     // Read first: every bump from here on makes the wait return.
     const seen = Atomics.load(this.#words, this.#base + WAKE);
     // Announce before looking at the causes: a waker sets its bit before it looks at `sleeping`.
     Atomics.store(this.#words, this.#base + SLEEPING, 1);
-    // After the announcement: a bit set later finds `sleeping` set and notifies.
-    if (Atomics.load(this.#words, this.#base + CAUSES) === 0) return seen;
+    // After the announcement: a bit set later, or a doorbell rung later, finds `sleeping` set and notifies.
+    if (Atomics.load(this.#words, this.#base + CAUSES) === 0 && hasWork?.() !== true) return seen;
     // We do not wait after all.
     Atomics.store(this.#words, this.#base + SLEEPING, 0);
     return undefined;

@@ -1,9 +1,9 @@
 /** Decodes guest code into blocks (layout/vcpu.ts: BLOCK, RECORD) for one vCPU. */
 import type { Views } from '../base/views.ts';
-import { Decoder, MAX_LENGTH, type Decoded } from '../isa/decoder.ts';
+import { Decoder, isLinkable, MAX_LENGTH, type Decoded } from '../isa/decoder.ts';
 import { HANDLER_END } from '../isa/forms.ts';
 import { PAGE_SIZE, RAM_BASE, SCRATCH_BLOCK_OFFSET } from '../layout/map.ts';
-import { BLOCK, MODE_CODE16, MODE_CODE_MASK, RECORD, VCPU } from '../layout/vcpu.ts';
+import { BLOCK, MODE_FLAT, RECORD, SEG_CS, VCPU } from '../layout/vcpu.ts';
 import type { CoreExports } from './link.ts';
 
 /** Longest block, in instructions. */
@@ -28,13 +28,14 @@ export class BlockDecoder {
   }
 
   /**
-   * Decodes the block at host address `host` (in RAM) and makes it findable. False if its first
-   * instruction goes on in the next page: such a one is never kept, see `decodeOne`.
+   * Decodes the block at host address `host` (in RAM), which is `rip`, and makes it findable. False if its first
+   * instruction goes on in the next page, or if the limit of CS ends in this one: neither is ever kept, see `decodeOne`.
    */
   decodeBlock(host: number): boolean {
     const { u8, u32 } = this.#views;
     const cpu = this.#cpu >>> 2;
     const mode = u32[cpu + (VCPU.at.mode >>> 2)]!;
+    if (this.#insideLimit() < PAGE_SIZE - (host & (PAGE_SIZE - 1))) return false;
     let block = u32[cpu + (VCPU.at.arenaNext >>> 2)]!;
     if (block + MAX_BLOCK_BYTES > u32[cpu + (VCPU.at.arenaEnd >>> 2)]!) {
       this.#core.flushBlocks(this.#cpu);
@@ -68,7 +69,7 @@ export class BlockDecoder {
   }
 
   /**
-   * Decodes one instruction into the scratch block, which is never found again: `first` is the host
+   * Decodes the instruction at `rip` into the scratch block, which is never found again: `first` is the host
    * address of its first byte, `second` that of the next page's start, or 0 while that is not known.
    * Gives the scratch block's address, or 0 if the instruction needs the next page.
    */
@@ -77,23 +78,34 @@ export class BlockDecoder {
     const mode = u32[(this.#cpu + VCPU.at.mode) >>> 2]!;
     const offset = first & (PAGE_SIZE - 1);
     const room = PAGE_SIZE - offset;
+    const inside = this.#insideLimit();
     let decoded: Decoded;
     if (second === 0) {
-      decoded = this.#decoder.decode(u8, first, first + room, offset, mode);
-      if (decoded.length === 0) return 0;
+      decoded = this.#decoder.decode(u8, first, first + Math.min(room, inside), offset, mode);
+      if (decoded.length === 0 && inside > room) return 0;
     } else {
       const joined = this.#joined;
       const head = Math.min(room, MAX_LENGTH);
       joined.set(u8.subarray(first, first + head));
       joined.set(u8.subarray(second, second + MAX_LENGTH), head);
-      decoded = this.#decoder.decode(joined, 0, head + MAX_LENGTH, offset, mode);
+      decoded = this.#decoder.decode(joined, 0, Math.min(head + MAX_LENGTH, inside), offset, mode);
     }
+    if (decoded.length === 0) decoded = this.#decoder.beyondLimit();
     const block = this.#cpu + SCRATCH_BLOCK_OFFSET;
     this.#writeRecord(block + BLOCK.size, decoded, offset);
     this.#writeEnd(block + BLOCK.size + RECORD.size, offset + decoded.length, mode);
     this.#writeHeader(block, first - RAM_BASE, mode, 1, decoded.length);
     this.#count(VCPU.at.countInstructionsDecoded, 1);
     return block;
+  }
+
+  /** Bytes from `rip` on that the limit of CS covers. */
+  #insideLimit(): number {
+    const { u32 } = this.#views;
+    const mode = u32[(this.#cpu + VCPU.at.mode) >>> 2]!;
+    if ((mode & MODE_FLAT) !== 0) return Infinity;
+    const limit = u32[(this.#cpu + VCPU.at.segLimit + SEG_CS * 4) >>> 2]!;
+    return limit - u32[(this.#cpu + VCPU.at.rip) >>> 2]! + 1;
   }
 
   #writeHeader(block: number, gpa: number, mode: number, count: number, bytes: number): void {
@@ -123,7 +135,7 @@ export class BlockDecoder {
   /** The end record: an unconditional branch to the instruction at `offset`, linked if that is in the page. */
   #writeEnd(record: number, offset: number, mode: number): void {
     const { u8, u16, i32 } = this.#views;
-    const linkable = offset < PAGE_SIZE && (mode & MODE_CODE_MASK) !== MODE_CODE16;
+    const linkable = offset < PAGE_SIZE && isLinkable(mode);
     u16[(record + RECORD.at.handler) >>> 1] = HANDLER_END;
     u16[(record + RECORD.at.place) >>> 1] = offset & (PAGE_SIZE - 1);
     u8[record + RECORD.at.reg] = 0;

@@ -3,8 +3,15 @@ import type { Views } from '../base/views.ts';
 import { Decoder } from '../isa/decoder.ts';
 import { compileRegions } from '../jit/compile.ts';
 import { formRegion, MAX_REGION_BLOCKS, type Region } from '../jit/region.ts';
-import { PAGE_HASH_ENTRIES, PAGE_HASH_OFFSET, PAGE_SIZE, RAM_BASE } from '../layout/map.ts';
-import { BLOCK, MODE_CODE16, MODE_CODE_MASK, MODE_FLAT, VCPU } from '../layout/vcpu.ts';
+import {
+  PAGE_HASH_ENTRIES,
+  PAGE_HASH_OFFSET,
+  PAGE_SIZE,
+  RAM_BASE,
+  REGION_CACHE_ENTRIES,
+  REGION_CACHE_OFFSET,
+} from '../layout/map.ts';
+import { BLOCK, MODE_CODE16, MODE_CODE_MASK, MODE_FLAT, REGION_CACHE, VCPU } from '../layout/vcpu.ts';
 import { REGION_SLOTS, type Linked } from './link.ts';
 
 /** Entries of a block in the interpreter before it is translated. */
@@ -70,6 +77,12 @@ export class Translator {
     this.#rounds.clear();
     for (let slot = 1; slot < this.#nextSlot; slot++) this.#linked.regions.set(slot, null);
     this.#nextSlot = 1;
+    this.#forgetRoutes();
+  }
+
+  #forgetRoutes(): void {
+    const start = this.#cpu + REGION_CACHE_OFFSET;
+    this.#views.u8.fill(0, start, start + REGION_CACHE_ENTRIES * REGION_CACHE.size);
   }
 
   /** A block has reached the threshold. */
@@ -125,6 +138,8 @@ export class Translator {
         u32[(block + BLOCK.at.region) >>> 2] = (slot << 8) | entry;
       });
     });
+    // Entries may point to what these regions replace.
+    this.#forgetRoutes();
     this.#regions += regions.length;
     this.#modules++;
     this.#bytes += bytes.length;

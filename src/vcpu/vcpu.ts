@@ -175,15 +175,22 @@ export class Vcpu<Asked> {
     const host = this.#fetch(this.#linearRip());
     if (host === 0) return this.#deliver();
     if (host === 1) return this.#outsideRam();
+    const block = this.#decodeOne(host);
+    if (typeof block !== 'number') return block;
+    return block === 0 ? undefined : this.#handle(this.#interpreter.runBlock(this.cpu, block), true);
+  }
+
+  /** Decodes the instruction at rip, which is `host`, into the scratch block: 0 if its exception was delivered instead. */
+  #decodeOne(host: number): number | RunEnd<Asked> {
     let block = this.#blocks.decodeOne(host, 0);
     if (block === 0) {
       const second = this.#fetch((this.#linearRip() & ~0xfffn) + 0x1000n);
-      if (second === 0) return this.#deliver();
+      if (second === 0) return this.#deliver() ?? 0;
       if (second === 1) return this.#outsideRam();
       block = this.#blocks.decodeOne(host, second);
     }
     this.#setPageRip(host);
-    return this.#handle(this.#interpreter.runBlock(this.cpu, block), true);
+    return block;
   }
 
   /** One stay in the interpreter. */
@@ -246,13 +253,8 @@ export class Vcpu<Asked> {
     const done = this.#blocks.decodeBlock(host);
     this.#decodeMs += this.#hostNow() - started;
     if (done) return this.#interpreter.run(this.cpu);
-    // The instruction goes on in the next page.
-    const second = this.#fetch((this.#linearRip() & ~0xfffn) + 0x1000n);
-    if (second === 0) return this.#deliver() ?? this.#interpreter.run(this.cpu);
-    if (second === 1) return this.#outsideRam();
-    const block = this.#blocks.decodeOne(host, second);
-    this.#setPageRip(host);
-    return this.#interpreter.runBlock(this.cpu, block);
+    const block = this.#decodeOne(host);
+    return typeof block === 'number' ? this.#interpreter.runBlock(this.cpu, block) : block;
   }
 
   /** EXIT_HOT: notes the block for translation and goes on. */

@@ -16,7 +16,7 @@ import {
 import type { VirtioInterrupts } from './interrupts.ts';
 import type { DeviceOwner } from './owner.ts';
 import { Virtqueue } from './queue.ts';
-import type { DescriptorChain, QueueCounters } from './queue.ts';
+import { ServedQueue } from './served-queue.ts';
 import type { VirtioState } from './state.ts';
 
 export interface DeviceHostOptions {
@@ -34,58 +34,6 @@ export interface DeviceHostOptions {
   readonly onProblem?: (message: string) => void;
   /** Told when the driver sets DRIVER_OK and when the device has been reset: the doorbells depend on it. */
   readonly onDriver?: (isReady: boolean) => void;
-}
-
-class ServedQueue implements DeviceQueue {
-  readonly index: number;
-  readonly virtqueue: Virtqueue;
-  readonly #interrupt: () => void;
-  /** The driver has been asked for a kick at the next chain. */
-  #isAsking = false;
-
-  constructor(index: number, virtqueue: Virtqueue, interrupt: () => void) {
-    this.index = index;
-    this.virtqueue = virtqueue;
-    this.#interrupt = interrupt;
-  }
-
-  get size(): number {
-    return this.virtqueue.size;
-  }
-
-  get inFlight(): number {
-    return this.virtqueue.inFlight;
-  }
-
-  get counters(): QueueCounters {
-    return this.virtqueue.counters;
-  }
-
-  next(): DescriptorChain | undefined {
-    for (;;) {
-      const chain = this.virtqueue.pop();
-      if (chain !== undefined) {
-        if (this.#isAsking) this.virtqueue.disableNotifications();
-        this.#isAsking = false;
-        return chain;
-      }
-      if (this.#isAsking) return undefined;
-      // From the first time on that this says there is nothing more, a kick is on its way for whatever comes.
-      this.#isAsking = !this.virtqueue.enableNotifications();
-    }
-  }
-
-  giveBack(chain: DescriptorChain): void {
-    this.virtqueue.unpop(chain);
-  }
-
-  complete(chain: DescriptorChain, written: number): void {
-    this.virtqueue.push(chain, written);
-  }
-
-  flush(): void {
-    if (this.virtqueue.publish()) this.#interrupt();
-  }
 }
 
 /** `idle`: no driver. `stopping`: reset, and the device still holds something. */

@@ -7,7 +7,10 @@ import type { Views } from '../base/views.ts';
 import type { AccessBytes, IoHandler } from '../devices/io-bus.ts';
 import type { PciBus } from '../devices/pci/bus.ts';
 import type { PciCapability, PciFunction, PciIdentity } from '../devices/pci/function.ts';
+import { doorbellOf } from '../layout/ioeventfd.ts';
 import type { ConfigRange } from './device.ts';
+import { NOWHERE } from './ioeventfd.ts';
+import type { DoorbellMatch, IoeventfdTable } from './ioeventfd.ts';
 import { VirtioInterrupts } from './interrupts.ts';
 import { MSIX_CONTROL_ENABLE, MSIX_CONTROL_MASK, MsixTable } from './msix.ts';
 import type { SendMsi } from './msix.ts';
@@ -26,6 +29,7 @@ import {
   ISR_OFFSET,
   LEGACY_BAR,
   LEGACY_BAR_BYTES,
+  LEGACY_QUEUE_NOTIFY,
   MODERN_BAR,
   MODERN_BAR_BYTES,
   MSIX_BAR,
@@ -63,6 +67,8 @@ export interface VirtioPciOptions {
   readonly disableModern?: boolean;
   readonly disableLegacy?: boolean;
   readonly sendMsi: SendMsi;
+  /** On vCPUs' threads: a BAR that moves takes its doorbells along. */
+  readonly ioeventfds?: IoeventfdTable;
 }
 
 /** PCI 3.0, appendix D, as QEMU has them. */
@@ -97,6 +103,13 @@ export class VirtioPci {
     this.#addBar(MSIX_BAR, 'memory', MSIX_BAR_BYTES);
     if (options.disableModern !== true) this.#addBar(MODERN_BAR, 'memory', MODERN_BAR_BYTES);
     this.#msixControl = this.#addCapabilities();
+    const table = options.ioeventfds;
+    if (table !== undefined) {
+      pci.onMoved(() => {
+        for (let queue = 0; queue < options.queues; queue++)
+          table.move(doorbellOf(slot, queue), this.notifyMatch(queue));
+      });
+    }
     this.function.onConfigWrite((offset, bytes) => this.#configWritten(offset, bytes));
   }
 
@@ -122,6 +135,20 @@ export class VirtioPci {
     this.#handlers.set(MSIX_BAR, msixBar(state, this.#msix));
     this.#handlers.set(MODERN_BAR, modernBar(registers));
     return this;
+  }
+
+  /** The guest write that kicks `queue` now, through the interface that the driver uses. */
+  notifyMatch(queue: number): DoorbellMatch {
+    const fn = this.function;
+    if (this.state.get('legacy') !== 0) {
+      const base = fn.mappedAt(LEGACY_BAR);
+      if (base === undefined) return NOWHERE;
+      // All queues share the port: the value tells them apart.
+      return { space: 'port', address: base + LEGACY_QUEUE_NOTIFY, bytes: 2, value: queue };
+    }
+    const base = fn.mappedAt(MODERN_BAR);
+    if (base === undefined) return NOWHERE;
+    return { space: 'memory', address: base + NOTIFY_OFFSET + NOTIFY_MULTIPLIER * queue, bytes: 0 };
   }
 
   get owner(): DeviceOwner | undefined {

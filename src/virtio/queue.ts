@@ -292,7 +292,7 @@ export class Virtqueue {
   disableNotifications(): void {
     // With EVENT_IDX there is nothing to write: avail_event stays behind, so no new entry crosses it (2.7.10.1).
     if (this.#keepNotifications || this.#eventIdx || this.#broken !== undefined) return;
-    this.#memory.writeU16(this.#used + USED_FLAGS, VIRTQ_USED_F_NO_NOTIFY);
+    this.#memory.storeU16(this.#used + USED_FLAGS, VIRTQ_USED_F_NO_NOTIFY);
   }
 
   /** Asks for a kick at the next buffer. True: one came in before that, so go on popping. */

@@ -6,6 +6,7 @@ import { TestLine } from '../devices/test-devices.ts';
 import type { VirtioDevice } from './device.ts';
 import { DeviceHost } from './device-host.ts';
 import type { DeviceHostOptions } from './device-host.ts';
+import { IoeventfdTable } from './ioeventfd.ts';
 import { VirtioPci } from './pci-transport.ts';
 import type { VirtioPciOptions } from './pci-transport.ts';
 import { TestDriver, testRam } from './test-driver.ts';
@@ -23,7 +24,9 @@ export interface VirtioBoard extends TestRam {
   readonly host: DeviceHost;
 }
 
-export type BoardOptions = Partial<Pick<VirtioPciOptions, 'disableLegacy' | 'disableModern'>> &
+export type BoardOptions = { readonly withIoeventfds?: boolean } & Partial<
+  Pick<VirtioPciOptions, 'disableLegacy' | 'disableModern'>
+> &
   Partial<Pick<DeviceHostOptions, 'eventIdx' | 'modern' | 'onDriver'>>;
 
 export function virtioBoard(device: VirtioDevice, options: BoardOptions = {}): VirtioBoard {
@@ -33,6 +36,7 @@ export function virtioBoard(device: VirtioDevice, options: BoardOptions = {}): V
   const msis: string[] = [];
   const problems: string[] = [];
   const { name, type, queueSizes, writableConfig } = device.identity;
+  const ioeventfds = options.withIoeventfds === true ? new IoeventfdTable(ram.views) : undefined;
   const transport = new VirtioPci({
     views: ram.views,
     pci,
@@ -43,6 +47,7 @@ export function virtioBoard(device: VirtioDevice, options: BoardOptions = {}): V
     queues: queueSizes.length,
     ...(writableConfig === undefined ? {} : { writableConfig }),
     sendMsi: (address, data) => msis.push(`${address.toString(16)}=${data.toString(16)}`),
+    ...(ioeventfds === undefined ? {} : { ioeventfds }),
     ...options,
   });
   const host = new DeviceHost({
@@ -58,6 +63,7 @@ export function virtioBoard(device: VirtioDevice, options: BoardOptions = {}): V
   transport.reset();
   pci.assignResources();
   const bus = new IoBus();
+  if (ioeventfds !== undefined) bus.setWriteMatch(ioeventfds);
   pci.attach(bus);
   return { ...ram, bus, line, msis, problems, transport, host };
 }

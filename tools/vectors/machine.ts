@@ -1,39 +1,56 @@
 /** A vCPU without devices for the replay of vectors. */
 import { viewsOf } from '../../src/base/views.ts';
+import type { Views } from '../../src/base/views.ts';
 import { REPLAY_RAM_BYTES } from '../../src/interp/vectors-platform.ts';
 import type { PlatformKind } from '../../src/interp/vectors-platform.ts';
-import { Replay } from '../../src/interp/vectors-replay.ts';
-import { RAM_BASE } from '../../src/layout/map.ts';
-import { VCPU } from '../../src/layout/vcpu.ts';
-import { Vcpu } from '../../src/vcpu/vcpu.ts';
+import { Replay, type Difference } from '../../src/interp/vectors-replay.ts';
+import type { Group } from '../../src/interp/vectors-file.ts';
+import { PROFILES } from '../../src/interp/vectors-state.ts';
+import { Decoder, MAX_LENGTH } from '../../src/isa/decoder.ts';
+import { compileRegions } from '../../src/jit/compile.ts';
+import { formRegion, type Region } from '../../src/jit/region.ts';
+import { STATUS_BRANCH, STATUS_EXIT, STATUS_FAULT_AT_RIP, STATUS_REPEAT } from '../../src/layout/exits.ts';
+import { PAGE_SIZE, RAM_BASE } from '../../src/layout/map.ts';
+import { MODE_CODE32, MODE_CODE64, MODE_FLAT, REG_PAGE_RIP, VCPU } from '../../src/layout/vcpu.ts';
+import { link, type HostCalls } from '../../src/vcpu/link.ts';
+import { Vcpu, type RunEnd } from '../../src/vcpu/vcpu.ts';
 
-export function createReplay(
-  core: Uint8Array<ArrayBuffer>,
-  interpreter: Uint8Array<ArrayBuffer>,
-  kind: PlatformKind,
-): Replay {
+/** No device answers. */
+const HOST: HostCalls = {
+  mmioRead: () => undefined,
+  mmioWrite: () => undefined,
+  portRead: () => 0,
+  portWrite: () => 0,
+  cpuid: () => undefined,
+  readMsr: () => 1,
+  writeMsr: () => 1,
+  tsc: () => 0,
+  taskPriority: () => 0,
+  setTaskPriority: () => undefined,
+};
+
+interface BareVcpu {
+  readonly memory: WebAssembly.Memory;
+  readonly views: Views;
+  readonly vcpu: Vcpu<never>;
+  readonly coreModule: WebAssembly.Module;
+  readonly interpreterModule: WebAssembly.Module;
+}
+
+function bareVcpu(core: Uint8Array<ArrayBuffer>, interpreter: Uint8Array<ArrayBuffer>): BareVcpu {
   const bytes = RAM_BASE + REPLAY_RAM_BYTES;
   const memory = new WebAssembly.Memory({ initial: bytes / 65536, maximum: 65536, shared: true });
   const views = viewsOf(memory.buffer);
+  const coreModule = new WebAssembly.Module(core);
+  const interpreterModule = new WebAssembly.Module(interpreter);
   const vcpu = new Vcpu<never>({
     views,
     memory,
     index: 0,
     vcpuCount: 1,
-    coreModule: new WebAssembly.Module(core),
-    interpreterModule: new WebAssembly.Module(interpreter),
-    host: {
-      mmioRead: () => undefined,
-      mmioWrite: () => undefined,
-      portRead: () => 0,
-      portWrite: () => 0,
-      cpuid: () => undefined,
-      readMsr: () => 1,
-      writeMsr: () => 1,
-      tsc: () => 0,
-      taskPriority: () => 0,
-      setTaskPriority: () => undefined,
-    },
+    coreModule,
+    interpreterModule,
+    host: HOST,
     environment: {
       pendingVector: () => -1,
       acknowledge: () => -1,
@@ -45,10 +62,19 @@ export function createReplay(
     hostNow: () => 0,
   });
   vcpu.reset(REPLAY_RAM_BYTES);
+  return { memory, views, vcpu, coreModule, interpreterModule };
+}
+
+/** Each instruction by its handler in the interpreter. */
+export function createReplay(
+  core: Uint8Array<ArrayBuffer>,
+  interpreter: Uint8Array<ArrayBuffer>,
+  kind: PlatformKind,
+): Replay {
+  const { memory, views, vcpu } = bareVcpu(core, interpreter);
   const step = (): string | undefined => {
     try {
-      const end = vcpu.step();
-      return end && (end.kind === 'unsupported' ? end.message : end.kind);
+      return endOf(vcpu.step());
     } catch (error) {
       // A function of the core that is not there yet.
       if (!(error instanceof WebAssembly.RuntimeError)) throw error;
@@ -58,4 +84,121 @@ export function createReplay(
     }
   };
   return new Replay({ memory: memory.buffer, cpu: vcpu.cpu, core: vcpu.core, step }, kind);
+}
+
+type RegionFunction = (cpu: number, entry: number) => number;
+
+/** Cases that share a module: many are cheaper together, all of them are too much. */
+const BATCH = 400;
+
+/** A region of one instruction, or undefined where translated code leaves it to the interpreter. */
+function regionOf(
+  decoder: Decoder,
+  bytes: Uint8Array,
+  page: number,
+  offset: number,
+  mode: number,
+): Region | undefined {
+  const [block] = formRegion(decoder, bytes, page, mode, [offset]).blocks;
+  const instruction = block?.instructions[0];
+  if (!instruction) return undefined;
+  const end = offset + instruction.length;
+  return { mode, blocks: [{ offset, instructions: [instruction], end }] };
+}
+
+function keyOf(bytes: Uint8Array, at: number, length: number, offset: number, mode: number): string {
+  return `${mode} ${offset} ${String.fromCharCode(...bytes.subarray(at, at + length))}`;
+}
+
+/** Each instruction of flat 32- and 64-bit code translated, as a region of its own. */
+export class JitReplay {
+  readonly #bare: BareVcpu;
+  readonly #replay: Replay;
+  readonly #decoder = new Decoder();
+  readonly #imports: WebAssembly.Imports;
+  #functions = new Map<string, RegionFunction>();
+  /** Instructions that ran translated, and those that the interpreter had to execute. */
+  translated = 0;
+  interpreted = 0;
+
+  constructor(core: Uint8Array<ArrayBuffer>, interpreter: Uint8Array<ArrayBuffer>, kind: PlatformKind) {
+    this.#bare = bareVcpu(core, interpreter);
+    const { memory, vcpu, coreModule, interpreterModule } = this.#bare;
+    this.#imports = link(memory, coreModule, interpreterModule, HOST).regionImports;
+    const machine = { memory: memory.buffer, cpu: vcpu.cpu, core: vcpu.core, step: () => this.#step() };
+    this.#replay = new Replay(machine, kind);
+  }
+
+  /** All differences of the groups, at most `limit` of each. */
+  replay(groups: readonly Group[], limit: number): Difference[] {
+    const differences: Difference[] = [];
+    let batch: Group[] = [];
+    let cases = 0;
+    const flush = (): void => {
+      this.#compile(batch);
+      for (const group of batch) differences.push(...this.#replay.replay(group, limit));
+      batch = [];
+      cases = 0;
+    };
+    for (const group of groups) {
+      batch.push(group);
+      cases += group.cases.length;
+      if (cases >= BATCH) flush();
+    }
+    flush();
+    return differences;
+  }
+
+  #compile(groups: readonly Group[]): void {
+    const regions = new Map<string, Region>();
+    const page = new Uint8Array(PAGE_SIZE + MAX_LENGTH);
+    for (const { profile, cases } of groups) {
+      const mode = MODE_FLAT | (PROFILES[profile]!.mode === 64 ? MODE_CODE64 : MODE_CODE32);
+      for (const { input } of cases) {
+        const offset = input.codeLinear & (PAGE_SIZE - 1);
+        page.set(input.code, offset);
+        const region = regionOf(this.#decoder, page, 0, offset, mode);
+        if (region)
+          regions.set(keyOf(page, offset, region.blocks[0]!.instructions[0]!.length, offset, mode), region);
+      }
+    }
+    this.#functions = new Map();
+    if (regions.size === 0) return;
+    const module = new WebAssembly.Module(compileRegions([...regions.values()]));
+    const { exports } = new WebAssembly.Instance(module, this.#imports);
+    [...regions.keys()].forEach((key, i) => this.#functions.set(key, exports[`r${i}`] as RegionFunction));
+  }
+
+  #step(): string | undefined {
+    const { views, vcpu } = this.#bare;
+    const { cpu } = vcpu;
+    const u32 = (offset: number): number => views.u32[(cpu + offset) >>> 2]!;
+    const mode = u32(VCPU.at.mode);
+    const rip = views.data.getBigUint64(cpu + VCPU.at.rip, true);
+    const host = mode & MODE_FLAT ? vcpu.core.fetchSlow(cpu, rip) >>> 0 : 0;
+    const offset = host & (PAGE_SIZE - 1);
+    const { length } =
+      host > 1
+        ? this.#decoder.decode(views.u8, host, host - offset + PAGE_SIZE, offset, mode)
+        : { length: 0 };
+    const run = length > 0 ? this.#functions.get(keyOf(views.u8, host, length, offset, mode)) : undefined;
+    if (!run) {
+      this.interpreted++;
+      views.u32[(cpu + VCPU.at.exception) >>> 2] = 0;
+      return endOf(vcpu.step());
+    }
+    this.translated++;
+    views.u32[(cpu + VCPU.at.budget) >>> 2] = 1;
+    views.u32[(cpu + VCPU.at.budgetStart) >>> 2] = 1;
+    const pageRip = BigInt.asUintN(64, rip - BigInt(offset));
+    views.data.setBigUint64(cpu + VCPU.at.regs + REG_PAGE_RIP * 8, pageRip, true);
+    const status = run(cpu, 0);
+    if (status === STATUS_BRANCH || status === STATUS_REPEAT) return undefined;
+    if (status !== STATUS_FAULT_AT_RIP) return `the region returned ${status}`;
+    return vcpu.core.deliverException(cpu) === STATUS_EXIT ? 'shutdown' : undefined;
+  }
+}
+
+function endOf(end: RunEnd<never> | undefined): string | undefined {
+  return end && (end.kind === 'unsupported' ? end.message : end.kind);
 }

@@ -72,6 +72,14 @@ export class SyncFileIo {
     }
   }
 
+  size(): { readonly size: number; readonly outcome: Outcome } {
+    try {
+      return { size: this.#file.getSize(), outcome: DONE };
+    } catch (error) {
+      return { size: 0, outcome: outcomeOf(error, 'opening the disk') };
+    }
+  }
+
   resize(sizeBytes: number): Outcome {
     return setSize(this.#file, sizeBytes);
   }
@@ -103,17 +111,29 @@ export class SyncFileIo {
     });
   }
 
-  /** A raw image need not be as long as its disk: what is missing at its end is zero. */
+  /**
+   * A raw image need not be as long as its disk: what is missing at its end is zero. A short read elsewhere goes on from where it
+   * stopped (another thread may have made the file longer meanwhile), as long as there is progress.
+   */
   #readOne(at: number, target: Uint8Array): Outcome {
-    const bytes = this.#file.read(target, { at });
-    if (bytes === target.length) return DONE;
-    if (at + bytes < this.#file.getSize()) {
-      return {
-        status: 'io-error',
-        problem: `The browser read ${bytes} of ${target.length} bytes at ${at}.`,
-      };
+    let done = 0;
+    let idle = false;
+    while (done < target.length) {
+      const bytes = this.#file.read(done === 0 ? target : target.subarray(done), { at: at + done });
+      done += bytes;
+      if (done === target.length) break;
+      if (at + done >= this.#file.getSize()) {
+        target.fill(0, done);
+        break;
+      }
+      if (bytes === 0 && idle) {
+        return {
+          status: 'io-error',
+          problem: `The browser read ${done} of ${target.length} bytes at ${at}.`,
+        };
+      }
+      idle = bytes === 0;
     }
-    target.fill(0, bytes);
     return DONE;
   }
 

@@ -51,6 +51,7 @@ export class PciBus implements MovableRanges {
   readonly #lock: SharedLock;
   readonly #line: PciBusOptions['line'];
   readonly #functions = new Map<number, PciFunction>();
+  readonly #onMoved: (() => void)[] = [];
   #generation = -1;
   #ports: readonly IoRange[] = [];
   #memory: readonly IoRange[] = [];
@@ -134,12 +135,20 @@ export class PciBus implements MovableRanges {
         const register = this.#register(offset);
         const window = this.#selected()?.windowAt(register, bytes);
         if (window !== undefined) return window.handler.write(register - window.offset, value, bytes);
-        this.#locked(() => {
-          if (this.#selected()?.write(register, value, bytes) === true) this.#moved();
+        const hasMoved = this.#locked(() => {
+          if (this.#selected()?.write(register, value, bytes) !== true) return false;
+          this.#moved();
+          return true;
         });
+        if (hasMoved) for (const listener of this.#onMoved) listener();
       },
     });
     bus.addMovable(this);
+  }
+
+  /** Told, without the lock, after this thread's vCPU may have moved a BAR or switched its decoding. */
+  onMoved(listener: () => void): void {
+    this.#onMoved.push(listener);
   }
 
   findPort(port: number, bytes: number): IoRange | undefined {

@@ -265,6 +265,20 @@ export class PciFunction {
     return offset < PCI_BAR0 + 4 * BARS && offset + bytes > PCI_BAR0;
   }
 
+  /** Where BAR `index` decodes now, undefined if it does not. Without the lock this is a hint, as a vCPU may move it. */
+  mappedAt(index: number): number | undefined {
+    const bar = this.#bars.find((other) => other.index === index);
+    if (bar === undefined) return undefined;
+    const enable = bar.kind === 'memory' ? COMMAND_MEMORY : COMMAND_IO;
+    return (this.get(PCI_COMMAND, 2) & enable) === 0 ? undefined : this.#start(bar);
+  }
+
+  /** An address of zero, or one that ends behind the space, is no assignment. */
+  #start({ index, size, kind }: PciBar): number | undefined {
+    const start = (this.get(PCI_BAR0 + 4 * index, 4) & -size) >>> 0;
+    return start === 0 || (kind === 'port' && start + size > 0x10000) ? undefined : start;
+  }
+
   /** The BARs that decode now, at the addresses that the guest has given them. */
   mappedRanges(kind: 'memory' | 'port'): IoRange[] {
     const enable = kind === 'memory' ? COMMAND_MEMORY : COMMAND_IO;
@@ -272,9 +286,8 @@ export class PciFunction {
     const ranges: IoRange[] = [];
     for (const bar of this.#bars) {
       if (bar.kind !== kind) continue;
-      const start = (this.get(PCI_BAR0 + 4 * bar.index, 4) & -bar.size) >>> 0;
-      // An address of zero, or one that ends behind the space, is no assignment.
-      if (start === 0 || (kind === 'port' && start + bar.size > 0x10000)) continue;
+      const start = this.#start(bar);
+      if (start === undefined) continue;
       if (bar.range?.start !== start) {
         bar.range = ioRange(`${this.name} BAR ${bar.index}`, start, bar.size, bar.handler);
       }

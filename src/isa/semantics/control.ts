@@ -66,12 +66,14 @@ function loop(condition: number | undefined): Description {
   return (s, site) => {
     const { value, mask } = count(s, site);
     const left = s.let(s.and(s.sub(value, s.i64(1)), mask));
+    const again = s.ne(left, s.i64(0));
+    const taken = s.let(condition === undefined ? again : s.op('i32.and', again, s.condition(condition)));
+    s.if(taken, () => s.push({ kind: 'checkBranch' }));
     const rcx = s.readRegister(general(REG_RCX), 8, false);
     // A 16-bit count leaves the rest of ECX alone; a 32-bit one clears the upper half.
     const keep = s.select(s.eq(mask, s.i64(0xffff)), s.i64(~0xffffn), s.i64(0));
     s.writeRegister(general(REG_RCX), 8, s.or(s.and(rcx, keep), left));
-    const again = s.ne(left, s.i64(0));
-    s.branch(condition === undefined ? again : s.op('i32.and', again, s.condition(condition)));
+    s.branch(taken);
   };
 }
 
@@ -85,10 +87,14 @@ function string(name: string): Description {
   };
 }
 
-/** Reads the far pointer in memory: offset first, then the selector. */
+/**
+ * Reads the far pointer in memory: offset first, then the selector. On AMD the offset has at most 32 bits, even with
+ * REX.W (APM vol. 3, LFS and CALL (far)).
+ */
 function farPointer(d: MemoryOperand, bits: number, s: Builder): { offset: Value; selector: Value } {
-  const offset = s.let(d.at(s.i64(0), bits).get());
-  return { offset, selector: d.at(s.i64(bits / 8), 16).get() };
+  const width = Math.min(bits, 32);
+  const offset = s.let(d.at(s.i64(0), width).get());
+  return { offset, selector: d.at(s.i64(width / 8), 16).get() };
 }
 
 function memory(operand: Operand | undefined): MemoryOperand {
@@ -104,6 +110,7 @@ export const CONTROL: Descriptions = {
   loope: loop(4),
   loopne: loop(5),
   call: (s, site) => {
+    s.push({ kind: 'checkBranch' });
     push(s, site, s.nextRip(), site.form.operandBits);
     s.branch();
   },

@@ -495,7 +495,9 @@ export const INTEGER: Descriptions = {
   mov: (_s, _site, d, x) => d.set(x.get()),
   movzx: extend(false),
   movsx: extend(true),
-  movsxd: extend(true),
+  // With 16-bit operands it reads 32 bits all the same.
+  movsxd: (s, _site, d, x) =>
+    d.set(x instanceof MemoryOperand ? x.at(s.i64(0), 32).getSigned() : x.getSigned()),
   lea: (_s, _site, d, x) => d.set((x as MemoryOperand).effectiveAddress),
   xchg: (s, _site, d, x) => {
     const b = s.let(x.get());

@@ -66,7 +66,7 @@ class Machine {
         setTaskPriority: () => undefined,
       },
       jit: false,
-    environment: {
+      environment: {
         pendingVector: () => -1,
         acknowledge: () => -1,
         now: () => 0,

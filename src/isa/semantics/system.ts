@@ -5,6 +5,9 @@ import { MemoryOperand, type Operand, type Site } from '../operands.ts';
 import { requireCpl0, VECTOR_GP, VECTOR_UD, type Description, type Descriptions } from './common.ts';
 
 const DF = 0x400;
+const VM = 0x20000;
+const CONDITION_Z = 4;
+const CR0_PE = 1;
 const CR0_TS = 8n;
 const CR4_UMIP = 0x800n;
 const CR4_FSGSBASE = 0x10000n;
@@ -109,10 +112,24 @@ function output(s: Builder, number: Operand, x: Operand): void {
   s.leave();
 }
 
-/** LAR and LSL give the old value where the selector is not good, and ZF either way. */
+/** LAR and LSL set ZF; where the selector is not good, the destination keeps all 64 bits. */
 function describe(name: string): Description {
   return (s, _site, d, x) => {
-    d.set(s.call(name, 'i64', s.narrow(x.get()), d.get()));
+    const value = s.call(name, 'i64', s.narrow(x.get()));
+    s.if(s.condition(CONDITION_Z), () => d.set(value));
+  };
+}
+
+/** LLDT and LTR: mode and privilege come before the operand. */
+function loadSystemSegment(name: string): Description {
+  return (s, _site, x) => {
+    const cr0 = s.readState('i32.load', VCPU.at.cr0);
+    const eflags = s.readState('i32.load', VCPU.at.eflags);
+    const real = s.eqz(s.op('i32.and', cr0, s.i32(CR0_PE)));
+    const virtual = s.ne(s.op('i32.and', eflags, s.i32(VM)), s.i32(0));
+    s.if(s.op('i32.or', real, virtual), () => s.raise(VECTOR_UD), undefined, false);
+    requireCpl0(s);
+    s.status(name, s.narrow(x.get()));
   };
 }
 
@@ -155,7 +172,10 @@ export const SYSTEM: Descriptions = {
   sysexit: (s, site) => s.status('sysexit', operandBytes(s, site)),
   invd: plain('checkCpl0'),
   wbinvd: plain('checkCpl0'),
-  invlpg: (s, _site, d) => s.status('invlpg', (d as MemoryOperand).linear(1, 0)),
+  invlpg: (s, _site, d) => {
+    requireCpl0(s);
+    s.status('invlpg', (d as MemoryOperand).linear(1, 0));
+  },
   clts: (s) => {
     requireCpl0(s);
     const cr0 = s.readState('i64.load', VCPU.at.cr0);
@@ -178,8 +198,8 @@ export const SYSTEM: Descriptions = {
   lidt: loadTable(VCPU.at.idtBase, VCPU.at.idtLimit),
   sldt: storeSelector(SEG_LDTR),
   str: storeSelector(SEG_TR),
-  lldt: (s, _site, x) => s.status('loadLdt', s.narrow(x.get())),
-  ltr: (s, _site, x) => s.status('loadTask', s.narrow(x.get())),
+  lldt: loadSystemSegment('loadLdt'),
+  ltr: loadSystemSegment('loadTask'),
   verr: (s, _site, x) => s.status('verify', s.narrow(x.get()), s.i32(0)),
   verw: (s, _site, x) => s.status('verify', s.narrow(x.get()), s.i32(1)),
   lar: describe('lar'),

@@ -41,13 +41,14 @@ const bitTestRows = ['bt', 'bts', 'btr', 'btc']
   )
   .join('');
 
-const x87Rows = [0, 1, 2, 3, 4, 5, 6, 7]
-  .map(
-    (i) => `
-    ${hex(0xd8 + i)} x87mem  Mv  opcode
+/** ModRM.reg of the undefined memory forms of D8h-DFh (APM vol. 3, table A-15). */
+const X87_UNDEFINED = ['', '1', '', '46', '', '5', '', ''];
+
+const x87Rows = X87_UNDEFINED.map(
+  (without, i) => `
+    ${hex(0xd8 + i)} x87mem  Mv  opcode ${without && `without=${without}`}
     ${hex(0xd8 + i)} x87reg  Rw  opcode`,
-  )
-  .join('');
+).join('');
 
 /** Integer, system and string instructions (x86-64-v2 without SSE) and the x87 escapes. */
 export const INTEGER_ROWS: readonly Row[] = parseTable(`
@@ -293,8 +294,8 @@ export const INTEGER_ROWS: readonly Row[] = parseTable(`
 
   F2.0F38.F0 crc32    Gy,Eb
   F2.0F38.F1 crc32    Gy,Ev
-  0F38.F0    movbe    Gv,Mv
-  0F38.F1    movbe    Mv,Gv
+  0F38.F0    movbe    Gv,Mv   nof3
+  0F38.F1    movbe    Mv,Gv   nof3
   66.0F38.F6 adcx     Gy,Ey
   F3.0F38.F6 adox     Gy,Ey
 `);

@@ -24,6 +24,8 @@
  *             rep    REP prefixes matter: the record's immediate is 0, 1 (F3) or 2 (F2)
  *             opcode the record's immediate is length << 16 | opcode << 8 | ModRM
  *             norexb only without REX.B
+ *             nof3   only without F3
+ *             without=N...  not with these values of ModRM.reg
  *             end    ends a block
  *             only=N only with this operand size
  *             y      the operand size is 32 or 64 (REX.W) although no operand says so

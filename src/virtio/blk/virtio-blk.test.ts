@@ -146,7 +146,7 @@ describe('a request (5.2.6)', () => {
     const { request, ram } = disk({ serial: 'abc' });
     ram.fill(0x11, DATA, DATA + 8);
     request(8, 0, buffer(5));
-    expect([...ram.slice(DATA, DATA + 6)]).toEqual([0x61, 0x62, 0x63, 0, 0, 0x11]);
+    expect(ram.slice(DATA, DATA + 6)).toEqual(Uint8Array.of(0x61, 0x62, 0x63, 0, 0, 0x11));
   });
 
   it('may have its header and data cut anywhere (2.7.4)', () => {
@@ -265,7 +265,7 @@ describe('the queue', () => {
     expect(driver.takeUsed()).toEqual([]);
     medium.release([2, 0, 1]);
     expect(driver.takeUsed().map(({ id }) => id)).toEqual([heads[2], heads[0], heads[1]]);
-    expect([...ram.slice(STATUSES, STATUSES + 3)]).toEqual([0, 0, 0]);
+    expect(ram.slice(STATUSES, STATUSES + 3)).toEqual(Uint8Array.of(0, 0, 0));
   });
 
   it('raises one interrupt for a batch', () => {

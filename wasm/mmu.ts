@@ -371,11 +371,11 @@ export function writeSystem(cpu: usize, linear: u64, size: i32, value: u64): boo
 
 /** Whether `size` bytes (any number) from `linear` can be written; false after a fault. */
 export function probeWrite(cpu: usize, linear: u64, size: i32, segment: i32, access: u32): bool {
+  if ((access & ACCESS_WRAP32) == 0 && !checkCanonical(cpu, linear, size, segment)) return false;
+  if (misaligned(cpu, linear, size, access)) return false;
   while (size > 0) {
     const inPage = min(size, 4096 - <i32>(linear & 4095));
     const at = wrap(linear, access);
-    if ((access & ACCESS_WRAP32) == 0 && !checkCanonical(cpu, at, inPage, segment)) return false;
-    if (misaligned(cpu, at, size, access)) return false;
     if (translate(cpu, at, access | ACCESS_WRITE) == WALK_FAULT) return false;
     linear += inPage;
     size -= inPage;

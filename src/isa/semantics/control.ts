@@ -260,13 +260,18 @@ export const CONTROL: Descriptions = {
   },
   arpl: (s, _site, d, x) => {
     const rpl = s.let(s.and(x.get(), s.i64(3)));
-    let lower: Value = s.i32(0);
-    d.update((old) => {
-      lower = s.let(s.ltU(s.and(old, s.i64(3)), rpl));
-      return s.select(lower, s.or(s.and(old, s.i64(~3n)), rpl), old);
-    });
-    const kept = s.and(arithmeticFlags(s), s.i64(~ZF));
-    s.flags(0, undefined, s.or(kept, s.select(lower, s.i64(ZF), s.i64(0))));
+    const old = s.let(d.get());
+    const lower = s.ltU(s.and(old, s.i64(3)), rpl);
+    const kept = s.let(s.and(arithmeticFlags(s), s.i64(~ZF)));
+    // Only a selector that changes is written.
+    s.if(
+      lower,
+      () => {
+        d.set(s.or(s.and(old, s.i64(~3n)), rpl));
+        s.flags(0, undefined, s.or(kept, s.i64(ZF)));
+      },
+      () => s.flags(0, undefined, kept),
+    );
   },
 
   movs: string('movs'),

@@ -275,6 +275,8 @@ export const BLOCK = struct({
   region: 'u32',
   pad: 'u32',
 });
+/** Instructions of a block at most. */
+export const MAX_BLOCK_INSTRUCTIONS = 63;
 export const BLOCK_DEAD = 0xffffffff;
 
 /** Where translated code for a physical address and mode is, so that a region finds the next one itself. */

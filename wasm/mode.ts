@@ -142,16 +142,17 @@ export function reset(cpu: usize): void {
   const ramBytes = load<u32>(cpu, VCPU_ramBytes);
   const arenaStart = load<u32>(cpu, VCPU_arenaStart);
   const arenaEnd = load<u32>(cpu, VCPU_arenaEnd);
-  const attention = atomic.load<u32>(cpu, VCPU_attention);
   const tscOffset = load<u64>(cpu, VCPU_tscOffset);
   const jitThreshold = load<u32>(cpu, VCPU_jitThreshold);
-  memory.fill(cpu, 0, VCPU_countInstructions);
+  // Around the one word that other threads set: a bit set meanwhile must not be lost.
+  const behindAttention = VCPU_attention + 4;
+  memory.fill(cpu, 0, VCPU_attention);
+  memory.fill(cpu + behindAttention, 0, VCPU_countInstructions - behindAttention);
   store<u32>(cpu, ramBytes, VCPU_ramBytes);
   store<u32>(cpu, arenaStart, VCPU_arenaStart);
   store<u32>(cpu, arenaEnd, VCPU_arenaEnd);
   store<u64>(cpu, tscOffset, VCPU_tscOffset);
   store<u32>(cpu, jitThreshold, VCPU_jitThreshold);
-  atomic.store<u32>(cpu, attention, VCPU_attention);
 
   store<u32>(cpu, -1, VCPU_a20Mask);
   store<u64>(cpu, 0xffff, VCPU_addressMask);

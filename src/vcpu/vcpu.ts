@@ -153,7 +153,7 @@ export class Vcpu<Asked> {
       if (request !== STOP_RUN) return { kind: 'stop', request };
       const now = this.#environment.now();
       if (now >= this.#environment.nextDeadline()) this.#environment.expire(now);
-      if (this.#get(VCPU.at.attention) !== 0 && !this.#interrupts()) return { kind: 'shutdown' };
+      if (this.#attention() !== 0 && !this.#interrupts()) return { kind: 'shutdown' };
       if (this.#get(VCPU.at.halted) !== 0) {
         this.#sleep();
         continue;
@@ -277,7 +277,7 @@ export class Vcpu<Asked> {
       this.#set(VCPU.at.shadow, 0);
       if (end) return end.kind !== 'shutdown';
     }
-    const attention = this.#get(VCPU.at.attention);
+    const attention = this.#attention();
     const { i32 } = this.#views;
     if (attention & ATTENTION_NMI && this.#get(VCPU.at.nmiBlocked) === 0) {
       // Taken before delivery: an NMI that arrives meanwhile sets the bit again.
@@ -341,6 +341,11 @@ export class Vcpu<Asked> {
     const sum = u32[low]! + by;
     u32[low] = sum;
     if (sum > 0xffffffff) u32[low + 1]!++;
+  }
+
+  /** ATTENTION_* bits; ordered before the reads of what they speak of, which was written before they were set. */
+  #attention(): number {
+    return Atomics.load(this.#views.u32, (this.cpu + VCPU.at.attention) >>> 2);
   }
 
   #get(offset: number): number {

@@ -4,11 +4,11 @@
  */
 import type { Views } from '../base/views.ts';
 import { CODE_MAIL, CODE_MAIL_ENTRIES, codeMailAddress } from '../layout/calls.ts';
-import { CAUSE_MAIL, STOP_RUN, THREAD_VCPU0 } from '../layout/machine.ts';
+import { CAUSE_MAIL, STOP_QUIT, STOP_RUN, THREAD_VCPU0 } from '../layout/machine.ts';
 import { vcpuAddress } from '../layout/map.ts';
 import { ATTENTION_MAIL, VCPU } from '../layout/vcpu.ts';
 import { SharedLock } from './lock.ts';
-import { stopAnswer } from './stop.ts';
+import { stopAnswer, stopRequest } from './stop.ts';
 import { wakeThread } from './wake.ts';
 
 const POSTED = CODE_MAIL.at.posted >>> 2;
@@ -58,6 +58,8 @@ function waitFor(views: Views, vcpu: number, ticket: number): void {
     if (((value - ticket) | 0) >= 0) return;
     // It takes its mail before it runs again.
     if (stopAnswer(views, THREAD_VCPU0 + vcpu) !== STOP_RUN) return;
+    // Or it does not run again at all.
+    if (stopRequest(views, THREAD_VCPU0 + vcpu) === STOP_QUIT) return;
     Atomics.wait(i32, done, value, WAIT_MS);
   }
 }

@@ -118,7 +118,8 @@ describe('a write to code by a device’s thread', () => {
         () => {
           dropped = 0;
           const wake = new WakeWord(views, THREAD_VCPU0);
-          while (dropped === 0) {
+          for (;;) {
+            if (dropped > 0) return;
             wake.wait(Infinity);
             takeCodeWrites(
               views,

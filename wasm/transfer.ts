@@ -462,11 +462,11 @@ export function returnFar(cpu: usize, bytes: i32, extra: i32): i32 {
     if (!checkTarget(cpu, code, offset)) return STATUS_FAULT;
     if (!setAccessed(cpu, selector, code)) return STATUS_FAULT;
     setStackPointer(cpu, getReg(cpu, REG_RSP) + 2 * bytes, stackMask(cpu));
-    // With a 16-bit stack Zen adds a signed word to all of ESP.
-    const sp = getReg(cpu, REG_RSP) + (stackMask(cpu) == 0xffff ? <i64>(<i16>extra) : <i64>extra);
-    setReg(cpu, REG_RSP, in64BitMode(cpu) ? sp : sp & 0xffffffff);
     setFromDescriptor(cpu, SEG_CS, selector, code);
-    return branch(cpu, offset);
+    branch(cpu, offset);
+    // The parameters are dropped from the stack of the new mode: 64-bit code has no 16-bit stack.
+    setStackPointer(cpu, getReg(cpu, REG_RSP) + extra, stackMask(cpu));
+    return STATUS_BRANCH;
   }
   const pointer = peek(cpu, 2 * bytes + extra, bytes);
   if (faulted(cpu)) return STATUS_FAULT;

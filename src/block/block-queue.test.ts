@@ -476,6 +476,23 @@ describe('no space', () => {
     expect(queue.stats().driver.pauses).toBe(2);
   });
 
+  it('does not pause again for an answer that is older than the resume', () => {
+    const driver = new ManualDriver();
+    const { attach, queue } = testQueue(driver);
+    const source = attach('q0');
+    source.add('w0', 'write', 0);
+    source.add('w1', 'write', 8192);
+    source.client.kick();
+    driver.finish(0, 'no-space');
+    queue.resume();
+    expect(driver.inFlight).toEqual(['write 8192+512', 'write 0+512']);
+    driver.finish(0, 'no-space');
+    expect(queue.paused).toBeUndefined();
+    driver.finishAll();
+    expect(source.statuses).toEqual(['w0 ok', 'w1 ok']);
+    expect(queue.stats().driver.pauses).toBe(1);
+  });
+
   it('is reported to the guest with werror=report', () => {
     const driver = new ManualDriver();
     const source = testQueue(driver, { errorPolicy: { write: 'report', read: 'report' } }).attach('q0');

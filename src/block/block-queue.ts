@@ -77,6 +77,8 @@ interface Operation {
   parts: Taken[];
   readonly bytes: number;
   submittedAt: number;
+  /** The value of `#resumes` when it was submitted. */
+  submittedIn: number;
   /** Of a data operation; undefined for a flush. */
   readonly work: DriverOperation | undefined;
   /** Of a flush: writes that it covers, as a value of `#writes`. */
@@ -112,6 +114,7 @@ export class BlockQueue implements BlockBackend {
   #flushed = -1;
   #guestCache = true;
   #paused: BlockPause | undefined;
+  #resumes = 0;
   #lastProblem = '';
   #pumping = false;
   #pumpAgain = false;
@@ -206,6 +209,7 @@ export class BlockQueue implements BlockBackend {
   resume(): void {
     if (this.#paused === undefined) return;
     this.#paused = undefined;
+    this.#resumes++;
     this.#pump();
   }
 
@@ -391,6 +395,7 @@ export class BlockQueue implements BlockBackend {
       parts: [...run],
       bytes: length,
       submittedAt: 0,
+      submittedIn: 0,
       work: {
         kind,
         offset: first.offset,
@@ -425,6 +430,7 @@ export class BlockQueue implements BlockBackend {
       parts: [...run],
       bytes: 0,
       submittedAt: 0,
+      submittedIn: 0,
       work: undefined,
       covers: 0,
       inDriver: false,
@@ -441,6 +447,7 @@ export class BlockQueue implements BlockBackend {
   #submit(operation: Operation): void {
     operation.inDriver = true;
     operation.submittedAt = this.#options.now();
+    operation.submittedIn = this.#resumes;
     operation.owner.operations++;
     this.#inDriver.add(operation);
     this.#counters.deepest = Math.max(this.#counters.deepest, this.#inDriver.size);
@@ -503,7 +510,8 @@ export class BlockQueue implements BlockBackend {
     const pause = pauseStatus(this.#policy, operation.kind, status);
     if (pause !== undefined) {
       this.#keep([operation]);
-      this.#pause(pause);
+      // One that was submitted before the user said continue tells nothing about the room that there is now.
+      if (operation.submittedIn === this.#resumes) this.#pause(pause);
     } else if (operation.work !== undefined && operation.parts.length > 1) {
       // Only the request at fault shall fail: each goes again, alone.
       this.#keep(this.#singly(operation));

@@ -114,6 +114,21 @@ describe('bzImage', () => {
     });
   });
 
+  it('is entered in protected mode without paging if it has no 64-bit entry', () => {
+    expect(planned(bzImage((file) => file.u16(0x236, 0))).start).toMatchObject({
+      rip: 0x100_0000,
+      general: [0, 0, 0, 0, 0x1_0000, 0, 0x7000, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+      rflags: 2,
+      cr0: 0x11,
+      cr4: 0,
+      efer: 0,
+      segments: {
+        cs: { selector: 0x10, base: 0, limit: 0xffff_ffff, attributes: 0xc09b },
+        ds: { selector: 0x18, base: 0, limit: 0xffff_ffff, attributes: 0xc093 },
+      },
+    });
+  });
+
   it('finds its selectors in the GDT', () => {
     const gdt = planned(bzImage()).find('The first GDT').bytes;
     expect(Array.from(gdt.subarray(0x10, 0x20))).toEqual([
@@ -295,13 +310,6 @@ describe('what cannot be started', () => {
       {},
       'bad-kernel',
       'The kernel is truncated: its header announces 66560 bytes, the file has 5000.',
-    ],
-    [
-      'a 32-bit kernel',
-      bzImage((file) => file.u16(0x236, 0)),
-      {},
-      'unsupported',
-      'This is a 32-bit kernel: it has no 64-bit entry point.',
     ],
     [
       'a kernel that asks for a place below 1 MiB',

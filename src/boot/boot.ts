@@ -9,7 +9,7 @@ import { biosDataArea } from './bios-data.ts';
 import { bootError } from './boot-error.ts';
 import type { BootError } from './boot-error.ts';
 import type { BootRequest } from './boot-request.ts';
-import { isBzImage, parseBzImage, planLinux64 } from './bzimage.ts';
+import { isBzImage, parseBzImage, planLinux } from './bzimage.ts';
 import { isElf, parseElf } from './elf.ts';
 import { applyLoads, checkLoads, load } from './load.ts';
 import type { BootMemory, Load } from './load.ts';
@@ -17,7 +17,7 @@ import { ACPI_RSDP, ACPI_TABLES } from './low-memory.ts';
 import { planPvh, pvhEntry } from './pvh.ts';
 import type { StartState } from './start-state.ts';
 
-export type BootProtocol = 'linux-64' | 'pvh';
+export type BootProtocol = 'linux-64' | 'linux-32' | 'pvh';
 
 export interface BootPlan {
   readonly protocol: BootProtocol;
@@ -44,7 +44,9 @@ export function bootGuest(
 export function planBoot(request: BootRequest): Result<BootPlan, BootError> {
   if (isBzImage(request.kernel)) {
     const image = parseBzImage(request.kernel);
-    return image.ok ? withPlatform('linux-64', planLinux64(image.value, request), request) : image;
+    if (!image.ok) return image;
+    const protocol = image.value.has64BitEntry ? 'linux-64' : 'linux-32';
+    return withPlatform(protocol, planLinux(image.value, request), request);
   }
   if (isElf(request.kernel)) {
     const elf = parseElf(request.kernel);

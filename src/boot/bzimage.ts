@@ -33,13 +33,14 @@ import {
   RFLAGS_FIXED,
   RSI,
   RSP,
+  codeSegment32,
   codeSegment64,
   dataSegment,
   descriptorOf,
   generalRegisters,
   taskSegment,
 } from './start-state.ts';
-import type { StartState } from './start-state.ts';
+import type { SegmentState, StartState } from './start-state.ts';
 
 /** Offsets of the setup header's fields in the file, and in the zero page. */
 const SETUP_SECTS = 0x1f1;
@@ -196,15 +197,8 @@ export interface LinuxBoot {
   readonly start: StartState;
 }
 
-/** Lays everything out for the 64-bit entry (boot.rst, "64-bit Boot Protocol"). */
-export function planLinux64(image: BzImage, request: BootRequest): Result<LinuxBoot, BootError> {
-  if (!image.has64BitEntry) {
-    return bootError(
-      'unsupported',
-      'This is a 32-bit kernel: it has no 64-bit entry point.',
-      'Use a kernel for x86-64 (Debian: amd64). Kernels for i386 cannot be started yet.',
-    );
-  }
+/** Lays everything out for the 64-bit entry if the kernel has one, else for the 32-bit one (boot.rst). */
+export function planLinux(image: BzImage, request: BootRequest): Result<LinuxBoot, BootError> {
   const commandLine = encodeUtf8(`${request.commandLine}\0`);
   const longest = Math.min(image.commandLineMax, COMMAND_LINE_BYTES - 1);
   if (commandLine.length - 1 > longest) {
@@ -256,21 +250,28 @@ export function planLinux64(image: BzImage, request: BootRequest): Result<LinuxB
       ZERO_PAGE,
       zeroPage(image, request.ramBytes, address, initrdAddress, initrd?.length ?? 0),
     ),
-    load('The first GDT', BOOT_GDT, bootGdt()),
+  );
+  if (!image.has64BitEntry) {
+    loads.push(load('The first GDT', BOOT_GDT, bootGdt(BOOT_CS_32)));
+    return success({ loads, start: entryState32(address) });
+  }
+  loads.push(
+    load('The first GDT', BOOT_GDT, bootGdt(BOOT_CS_64)),
     load('The first page tables', PAGE_TABLES, identityPageTables()),
   );
-  return success({ loads, start: entryState(address) });
+  return success({ loads, start: entryState64(address) });
 }
 
 /** boot.rst: __BOOT_CS and __BOOT_DS, flat and at these selectors. */
-const BOOT_CS = codeSegment64(0x10);
+const BOOT_CS_64 = codeSegment64(0x10);
+const BOOT_CS_32 = codeSegment32(0x10);
 const BOOT_DS = dataSegment(0x18);
 const BOOT_TSS = taskSegment(0x20);
 const GDT_ENTRIES = 6;
 
-function bootGdt(): Uint8Array {
+function bootGdt(code: SegmentState): Uint8Array {
   const gdt = new ByteWriter(GDT_ENTRIES * 8);
-  for (const segment of [BOOT_CS, BOOT_DS, BOOT_TSS]) {
+  for (const segment of [code, BOOT_DS, BOOT_TSS]) {
     const [low, high] = descriptorOf(segment);
     gdt.u32(segment.selector, low).u32(segment.selector + 4, high);
   }
@@ -325,14 +326,31 @@ function zeroPage(
   return page.bytes;
 }
 
-function entryState(address: number): StartState {
+/** boot.rst, "64-bit Boot Protocol": paging on, the first 4 GiB mapped one to one. */
+function entryState64(address: number): StartState {
+  return {
+    ...entryState(BOOT_CS_64),
+    rip: address + ENTRY_64_OFFSET,
+    cr0: CR0_PG + CR0_PE + CR0_ET,
+    cr3: PAGE_TABLES,
+    cr4: CR4_PAE,
+    efer: EFER_LME | EFER_LMA,
+  };
+}
+
+/** boot.rst, "32-bit Boot Protocol": protected mode without paging, entered at the kernel's first byte. */
+function entryState32(address: number): StartState {
+  return { ...entryState(BOOT_CS_32), rip: address, cr0: CR0_PE + CR0_ET, cr3: 0, cr4: 0, efer: 0 };
+}
+
+/** What both entries have in common: flat segments, the zero page in RSI, interrupts off. */
+function entryState(code: SegmentState): Omit<StartState, 'rip' | 'cr0' | 'cr3' | 'cr4' | 'efer'> {
   return {
     general: generalRegisters({ [RSI]: ZERO_PAGE, [RSP]: BOOT_STACK_TOP }),
-    rip: address + ENTRY_64_OFFSET,
     rflags: RFLAGS_FIXED,
     segments: {
       es: BOOT_DS,
-      cs: BOOT_CS,
+      cs: code,
       ss: BOOT_DS,
       ds: BOOT_DS,
       fs: BOOT_DS,
@@ -342,10 +360,6 @@ function entryState(address: number): StartState {
     },
     gdt: { base: BOOT_GDT, limit: GDT_ENTRIES * 8 - 1 },
     idt: { base: 0, limit: 0 },
-    cr0: CR0_PG + CR0_PE + CR0_ET,
-    cr3: PAGE_TABLES,
-    cr4: CR4_PAE,
-    efer: EFER_LME | EFER_LMA,
   };
 }
 

@@ -42,9 +42,9 @@ export const BLOCK_HASH_ENTRIES = 65536;
 export const PAGE_HASH_OFFSET = 0xc0000;
 export const PAGE_HASH_ENTRIES = 8192;
 /** Room for one uncached block: single step, instructions that cross a page. 4 KiB. */
-export const SCRATCH_BLOCK_OFFSET = 0xd0000;
+export const SCRATCH_BLOCK_OFFSET = 0xc8000;
 /** `REGION_CACHE` entries by `blockHash(physical address) & (entries - 1)`: the way from region to region. */
-export const REGION_CACHE_OFFSET = 0xd1000;
+export const REGION_CACHE_OFFSET = 0xc9000;
 export const REGION_CACHE_ENTRIES = 4096;
 
 /**

@@ -737,6 +737,80 @@ describe('batches', () => {
   });
 });
 
+describe('large requests', () => {
+  const SIZE = 64 * 1024 * 1024;
+
+  it('go to the driver in pieces of 4 MiB and complete once', () => {
+    const driver = new ManualDriver({ sizeBytes: SIZE });
+    const source = testQueue(driver).attach('q0');
+    source.add('z', 'write-zeroes', 1024, 9 * 1024 * 1024);
+    source.client.kick();
+    driver.finishAll();
+    expect(driver.log).toEqual([
+      'write-zeroes 1024+4194304',
+      'write-zeroes 4195328+4194304',
+      'write-zeroes 8389632+1048576',
+    ]);
+    expect(source.statuses).toEqual(['z ok']);
+  });
+
+  it('take turns with others between their pieces', () => {
+    const driver = new ManualDriver({ sizeBytes: SIZE, depth: 1 });
+    const { attach } = testQueue(driver);
+    const one = attach('q0');
+    const two = attach('q1');
+    one.add('z', 'write-zeroes', 0, 12 * 1024 * 1024);
+    one.client.kick();
+    two.add('a', 'read', 0);
+    two.add('b', 'read', 8192);
+    two.client.kick();
+    driver.finishAll();
+    expect(driver.log).toEqual([
+      'write-zeroes 0+4194304',
+      'write-zeroes 4194304+4194304',
+      'read 0+512',
+      'write-zeroes 8388608+4194304',
+      'read 8192+512',
+    ]);
+  });
+
+  it('carry each piece of their data', () => {
+    const driver = new ManualDriver({ sizeBytes: SIZE });
+    const source = testQueue(driver).attach('q0');
+    source.add('w', 'write', 0, 6 * 1024 * 1024);
+    source.client.kick();
+    driver.finish(0);
+    expect(
+      driver.waiting[0]!.operation!.segments.map(({ byteOffset, length }) => [byteOffset, length]),
+    ).toEqual([[4_194_304, 2_097_152]]);
+  });
+
+  it('go on with the piece that had no room', () => {
+    const driver = new ManualDriver({ sizeBytes: SIZE });
+    const { attach, queue } = testQueue(driver);
+    const source = attach('q0');
+    source.add('w', 'write', 0, 6 * 1024 * 1024);
+    source.client.kick();
+    driver.finish(0);
+    driver.finish(0, 'no-space');
+    queue.resume();
+    driver.finishAll();
+    expect(driver.log).toEqual(['write 0+4194304', 'write 4194304+2097152', 'write 4194304+2097152']);
+    expect(source.statuses).toEqual(['w ok']);
+  });
+
+  it('end after the piece in the driver when their device is reset', () => {
+    const driver = new ManualDriver({ sizeBytes: SIZE });
+    const source = testQueue(driver).attach('q0');
+    source.add('z', 'write-zeroes', 0, 12 * 1024 * 1024);
+    source.client.kick();
+    source.client.reset(() => source.completions.push('reset'));
+    driver.finish(0);
+    expect(source.statuses).toEqual(['z cancelled', 'reset']);
+    expect(driver.inFlight).toEqual([]);
+  });
+});
+
 describe('size, close and statistics', () => {
   it('grows, tells the listeners, and then takes requests for the new part', () => {
     const driver = new ManualDriver();

@@ -33,3 +33,10 @@ export function pauseStatus(
       return undefined;
   }
 }
+
+/** What the page says while the disk is paused. */
+export function pauseMessage(id: string, status: 'no-space' | 'io-error', problem: string): string {
+  return status === 'no-space'
+    ? `The browser has no room left for the disk “${id}”. The machine is paused and nothing is lost: make room, then continue.`
+    : `The disk “${id}” failed: ${problem || 'the browser gave no reason.'} The machine is paused.`;
+}

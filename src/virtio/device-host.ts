@@ -30,11 +30,19 @@ export interface DeviceHostOptions {
   readonly modern?: boolean;
   /** See `VirtqueueOptions.keepNotifications`. */
   readonly keepNotifications?: boolean;
+  /**
+   * Runs a task after the thread has looked at everything else. Without it a queue is served until it is empty, which is
+   * right where the guest stands still meanwhile.
+   */
+  readonly defer?: (task: () => void) => void;
   /** Told what a driver did wrong, for the log. */
   readonly onProblem?: (message: string) => void;
   /** Told when the driver sets DRIVER_OK and when the device has been reset: the doorbells depend on it. */
   readonly onDriver?: (isReady: boolean) => void;
 }
+
+/** One full queue of the usual size. */
+const DEFERRED_BURST = 256;
 
 /** `idle`: no driver. `stopping`: reset, and the device still holds something. */
 type Phase = 'idle' | 'started' | 'stopping';
@@ -152,6 +160,15 @@ export class DeviceHost implements DeviceOwner, DeviceContext, DeviceHostLink {
   }
 
   // --- for the device
+
+  get burst(): number {
+    return this.#options.defer === undefined ? Infinity : DEFERRED_BURST;
+  }
+
+  serveAgain(index: number): void {
+    // By way of `kick`: the device may have been reset meanwhile.
+    this.#options.defer?.(() => this.kick(index));
+  }
 
   hasFeature(bit: number): boolean {
     return this.#state.isNegotiated(bit);

@@ -52,6 +52,12 @@ export interface DeviceContext {
   hasFeature(bit: number): boolean;
   /** Undefined: the driver has not enabled it. */
   queue(index: number): DeviceQueue | undefined;
+  /**
+   * How many chains of one queue a device takes at a time. After so many it calls `serveAgain` and returns, so that the
+   * thread can look at its other devices: a driver on another CPU can fill a queue for as long as it likes.
+   */
+  readonly burst: number;
+  serveAgain(index: number): void;
   /** The driver did what makes it impossible to go on (2.1.2). */
   needsReset(reason: string): void;
 }

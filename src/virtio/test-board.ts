@@ -27,7 +27,7 @@ export interface VirtioBoard extends TestRam {
 export type BoardOptions = { readonly withIoeventfds?: boolean } & Partial<
   Pick<VirtioPciOptions, 'disableLegacy' | 'disableModern'>
 > &
-  Partial<Pick<DeviceHostOptions, 'eventIdx' | 'modern' | 'onDriver'>>;
+  Partial<Pick<DeviceHostOptions, 'defer' | 'eventIdx' | 'modern' | 'onDriver'>>;
 
 export function virtioBoard(device: VirtioDevice, options: BoardOptions = {}): VirtioBoard {
   const ram = testRam(BOARD_RAM);

@@ -1,27 +1,14 @@
 /** `npm run vm`: exit codes, messages and figures, in Chromium and in Node. */
-import { spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { expect, test } from '@playwright/test';
-import { root } from '../tools/runner/stale.ts';
+import { alive, expect, test } from './runner-process.ts';
 import { debugExit, ECHO, POWER_OFF, print, pvhKernel, RESET, SPIN, TRIPLE_FAULT } from './tiny-guest.ts';
 
-interface Run {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
+/** The shell of the default guest (tools/guest/initramfs.ts). */
+const PROMPT = 'root@virtab:~#';
 
-function vm(args: readonly string[], input = ''): Promise<Run> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, ['--import', 'tsx', 'tools/vm.ts', ...args], { cwd: root });
-    let stdout = '';
-    let stderr = '';
-    child.stdout.setEncoding('latin1').on('data', (text: string) => (stdout += text));
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-    child.on('error', reject);
-    child.on('close', (code) => resolve({ code, stdout, stderr }));
-    child.stdin.end(input);
-  });
+interface JitStats {
+  readonly jit: { readonly regions: number };
+  readonly counters: { readonly regionInstructions: number };
 }
 
 const ANY_NUMBER: unknown = expect.any(Number);
@@ -38,21 +25,21 @@ const MODES = [
 
 for (const { name, mode } of MODES) {
   test.describe(name, () => {
-    test('a debug exit gives (value << 1) | 1', async ({}, testInfo) => {
+    test('a debug exit gives (value << 1) | 1', async ({ vm }, testInfo) => {
       const kernel = testInfo.outputPath('vmlinux');
       writeFileSync(kernel, pvhKernel([...print('hello\n'), ...debugExit(5), ...SPIN]));
       const run = await vm([...mode, '-kernel', kernel, ...EXIT_DEVICE]);
       expect(run).toMatchObject({ code: 11, stdout: 'hello\n' });
     });
 
-    test('a power-off is success', async ({}, testInfo) => {
+    test('a power-off is success', async ({ vm }, testInfo) => {
       const kernel = testInfo.outputPath('vmlinux');
       writeFileSync(kernel, pvhKernel([...print('bye\n'), ...POWER_OFF, ...SPIN]));
       const run = await vm([...mode, '-kernel', kernel]);
       expect(run).toMatchObject({ code: 0, stdout: 'bye\n' });
     });
 
-    test('a timeout ends a guest that spins, with registers', async ({}, testInfo) => {
+    test('a timeout ends a guest that spins, with registers', async ({ vm }, testInfo) => {
       const kernel = testInfo.outputPath('vmlinux');
       writeFileSync(kernel, pvhKernel([...print('spinning\n'), ...SPIN]));
       const run = await vm([...mode, '-kernel', kernel, '--timeout', '2']);
@@ -61,7 +48,7 @@ for (const { name, mode } of MODES) {
       expect(run.stderr).toContain('RIP=00000000001000');
     });
 
-    test('a triple fault with -no-reboot says where', async ({}, testInfo) => {
+    test('a triple fault with -no-reboot says where', async ({ vm }, testInfo) => {
       const kernel = testInfo.outputPath('vmlinux');
       writeFileSync(kernel, pvhKernel(TRIPLE_FAULT));
       const run = await vm([...mode, '-kernel', kernel, '-no-reboot']);
@@ -69,14 +56,16 @@ for (const { name, mode } of MODES) {
       expect(run.stderr).toContain('The guest caused a triple fault at rip 0x');
     });
 
-    test('a reset with -no-reboot is a good end', async ({}, testInfo) => {
+    test('a reset with -no-reboot is a good end', async ({ vm }, testInfo) => {
       const kernel = testInfo.outputPath('vmlinux');
       writeFileSync(kernel, pvhKernel([...print('once\n'), ...RESET, ...SPIN]));
       const run = await vm([...mode, '-kernel', kernel, '-no-reboot']);
       expect(run).toMatchObject({ code: 0, stdout: 'once\n' });
     });
 
-    test('stdin reaches the guest, --until ends the run, --stats has the figures', async ({}, testInfo) => {
+    test('stdin reaches the guest, --until ends the run, --stats has the figures', async ({
+      vm,
+    }, testInfo) => {
       const kernel = testInfo.outputPath('vmlinux');
       const stats = testInfo.outputPath('stats.json');
       writeFileSync(kernel, pvhKernel([...print('ready\n'), ...ECHO]));
@@ -91,7 +80,39 @@ for (const { name, mode } of MODES) {
       });
     });
 
-    test('a kernel that is none is refused with the reason', async ({}, testInfo) => {
+    test('a signal ends the run with 130', async ({ startVm }, testInfo) => {
+      const kernel = testInfo.outputPath('vmlinux');
+      writeFileSync(kernel, pvhKernel([...print('spinning\n'), ...SPIN]));
+      const runner = startVm([...mode, '-kernel', kernel]);
+      await runner.waitForOutput('spinning\n');
+      runner.signal('SIGHUP');
+      expect(await runner.finished).toMatchObject({ code: 130, stdout: 'spinning\n' });
+    });
+
+    test('a reader of the output that goes away ends the run', async ({ startVm }, testInfo) => {
+      const kernel = testInfo.outputPath('vmlinux');
+      // The jump goes back to the first instruction.
+      writeFileSync(kernel, pvhKernel([...print('again\n'), 0xeb, 0xe8]));
+      const runner = startVm([...mode, '-kernel', kernel]);
+      await runner.waitForOutput('again\n');
+      runner.closeOutput();
+      expect(await runner.finished).toMatchObject({ code: 141 });
+    });
+
+    test('the end of the parent process ends the run, and its browser', async ({
+      startVmInShell,
+    }, testInfo) => {
+      const kernel = testInfo.outputPath('vmlinux');
+      writeFileSync(kernel, pvhKernel([...print('spinning\n'), ...SPIN]));
+      const shell = startVmInShell([...mode, '-kernel', kernel]);
+      await shell.waitForOutput('spinning\n');
+      const processes = shell.processes();
+      expect(alive(processes)).toHaveLength(processes.length);
+      shell.signal('SIGKILL');
+      await expect.poll(() => alive(processes), { timeout: 15_000 }).toEqual([]);
+    });
+
+    test('a kernel that is none is refused with the reason', async ({ vm }, testInfo) => {
       const kernel = testInfo.outputPath('vmlinuz');
       writeFileSync(kernel, Buffer.alloc(4096, 0x5a));
       const run = await vm([...mode, '-kernel', kernel]);
@@ -101,7 +122,7 @@ for (const { name, mode } of MODES) {
   });
 }
 
-test('64 KiB and more of output arrive complete', async ({}, testInfo) => {
+test('64 KiB and more of output arrive complete', async ({ vm }, testInfo) => {
   const kernel = testInfo.outputPath('vmlinux');
   // mov ecx, 200000; mov dx, 3FDh; in al, dx; test al, 20h; jz back; mov dx, 3F8h; mov al, cl; out; loop.
   const flood = [
@@ -114,7 +135,7 @@ test('64 KiB and more of output arrive complete', async ({}, testInfo) => {
   expect(Buffer.from(run.stdout, 'latin1').equals(expected)).toBe(true);
 });
 
-test('wrong options name themselves and end with 2', async () => {
+test('wrong options name themselves and end with 2', async ({ vm }) => {
   expect(await vm(['-kernle', 'x'])).toMatchObject({
     code: 2,
     stderr: containing('Unknown option -kernle'),
@@ -129,8 +150,30 @@ test('wrong options name themselves and end with 2', async () => {
   });
 });
 
-test('too little memory for the kernel says how much it needs', async () => {
+test('too little memory for the kernel says how much it needs', async ({ vm }) => {
   const run = await vm(['--node', '-m', '32']);
   expect(run.code).toBe(1);
   expect(run.stderr).toContain('needs 68 MiB of memory');
+});
+
+test.describe('the default guest with -jit on', () => {
+  test('boots, computes what it should in translated code, powers off', async ({ startVm }, testInfo) => {
+    test.setTimeout(240_000);
+    const stats = testInfo.outputPath('stats.json');
+    const runner = startVm(['-jit', 'on', '--stats', stats]);
+    await runner.waitForOutput(PROMPT, 120_000);
+    runner.type('echo product $((6*7))\n');
+    await runner.waitForOutput('product 42');
+    runner.type('seq 1 1000 | md5sum\n');
+    await runner.waitForOutput('53d025127ae99ab79e8502aae2d9bea6');
+    runner.type('dd if=/dev/zero bs=1M count=4 2>/dev/null | sha256sum\n');
+    await runner.waitForOutput('bb9f8df61474d25e71fa00722318cd387396ca1736605e1248821cc0de3d3af8', 60_000);
+    runner.type('i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; echo counted $i\n');
+    await runner.waitForOutput('counted 20000', 60_000);
+    runner.type('poweroff -f\n');
+    expect(await runner.finished).toMatchObject({ code: 0 });
+    const { jit, counters } = JSON.parse(readFileSync(stats, 'utf8')) as JitStats;
+    expect(jit.regions).toBeGreaterThan(100);
+    expect(counters.regionInstructions).toBeGreaterThan(10_000_000);
+  });
 });

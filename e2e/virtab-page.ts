@@ -50,6 +50,13 @@ export class VirtabPage {
     await this.page.screenshot({ path: join(screenshots, `${name}.png`) });
   }
 
+  /** Instructions that translated code has executed. */
+  regionInstructions(): Promise<number> {
+    return this.page.evaluate(
+      () => (window as VirtabWindow).virtab?.machine?.readStats()?.regionInstructions ?? 0,
+    );
+  }
+
   instructions(): Promise<number> {
     return this.page.evaluate(() => (window as VirtabWindow).virtab?.machine?.readStats()?.instructions ?? 0);
   }

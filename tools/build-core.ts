@@ -7,11 +7,13 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { main as compileAssemblyScript } from 'assemblyscript/asc';
-import { CORE_CONTROL, CORE_FUNCTIONS, HOST_IMPORTS } from '../src/layout/core-abi.ts';
-import type { CoreFunction, CoreResult } from '../src/layout/core-abi.ts';
+import { CORE_CONTROL, CORE_FUNCTIONS, HOST_IMPORTS, signatureOf } from '../src/layout/core-abi.ts';
+import type { CoreFunction } from '../src/layout/core-abi.ts';
+import * as exceptions from '../src/layout/exceptions.ts';
 import * as exits from '../src/layout/exits.ts';
 import * as machine from '../src/layout/machine.ts';
 import * as map from '../src/layout/map.ts';
+import * as registers from '../src/layout/registers.ts';
 import * as sse from '../src/layout/sse.ts';
 import * as vcpu from '../src/layout/vcpu.ts';
 import { readWasm } from './wasm-sections.ts';
@@ -38,15 +40,6 @@ const CONTROL_SIGNATURES: Record<(typeof CORE_CONTROL)[number], WasmSignature> =
   translateDebug: { params: ['i32', 'i64'], results: ['i32'] },
 };
 
-const RESULT_TYPES: Record<CoreResult, readonly ('i32' | 'i64')[]> = {
-  host: ['i32'],
-  status: ['i32'],
-  linear: ['i64'],
-  value: ['i64'],
-  checked: ['i64'],
-  void: [],
-};
-
 interface StructLike {
   readonly at: Readonly<Record<string, number>>;
   readonly size: number;
@@ -63,7 +56,9 @@ function constant(name: string, type: 'i32' | 'u32' | 'usize', value: number): s
 /** Constants become `NAME`, fields of a structure `STRUCT_field`, its size `STRUCT_SIZE`. */
 function layoutSource(): string {
   let source = '// Written by tools/build-core.ts from src/layout.\n';
-  for (const module of [map, machine, vcpu, exits, sse]) {
+  // Masks: `~` of one must not reach into the upper half of a u64.
+  for (const [name, value] of Object.entries(registers)) source += constant(name, 'u32', value);
+  for (const module of [map, machine, vcpu, exits, sse, exceptions]) {
     for (const [name, value] of Object.entries<unknown>(module)) {
       if (typeof value === 'number') {
         source += constant(name, value > 0x7fffffff ? 'u32' : 'i32', value);
@@ -106,7 +101,7 @@ function violations(bytes: Uint8Array): string[] {
 
   const expected = new Map<string, WasmSignature>(Object.entries(CONTROL_SIGNATURES));
   for (const [name, abi] of Object.entries<CoreFunction>(CORE_FUNCTIONS)) {
-    expected.set(name, { params: ['i32', ...abi.params], results: [...RESULT_TYPES[abi.result]] });
+    expected.set(name, signatureOf(abi));
   }
   for (const name of CORE_CONTROL) if (!expected.has(name)) problems.push(`no signature for ${name}`);
   for (const [name, signature] of expected) {

@@ -4,7 +4,7 @@
  * there, or older than package-lock.json.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, statSync, utimesSync } from 'node:fs';
+import { existsSync, readFileSync, statSync, utimesSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -19,6 +19,17 @@ const installed = join(root, 'node_modules', '.package-lock.json');
 function fail(message) {
   console.error(message);
   process.exit(1);
+}
+
+/** Our parent, and its parent where the system has proc(5). */
+function ancestors() {
+  try {
+    const stat = readFileSync(`/proc/${process.ppid}/stat`, 'latin1');
+    // The name in parentheses may contain anything.
+    return `${process.ppid} ${stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]}`;
+  } catch {
+    return String(process.ppid);
+  }
 }
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
@@ -53,5 +64,12 @@ process.on('SIGINT', () => {
   if (!process.stdin.isTTY) child.kill('SIGINT');
 });
 for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+// npm waits for its script, with a shell between them: if either is gone, it was killed, and the tool is nobody's.
+if (process.env['npm_lifecycle_event'] !== undefined) {
+  const before = ancestors();
+  setInterval(() => {
+    if (ancestors() !== before) child.kill('SIGTERM');
+  }, 500).unref();
+}
 child.on('error', (error) => fail(error.message));
 child.on('exit', (code, signal) => process.exit(signal === null ? (code ?? 1) : 1));

@@ -3,12 +3,14 @@
  * this process). The guest's COM1 is stdin and stdout.
  *
  * Exit codes: isa-debug-exit gives (value << 1) | 1; power-off and --until 0; --timeout 124; a wrong option 2; a guest
- * that cannot be started, a triple fault that ends the machine, and our own failures 1.
+ * that cannot be started, a triple fault that ends the machine, and our own failures 1. SIGINT, SIGTERM, SIGHUP and the end
+ * of the parent process end the run with 130, a reader of stdout that has gone with 141 (as SIGPIPE would).
  */
 import { writeFileSync } from 'node:fs';
 import type { SessionResult } from '../src/machine/session.ts';
 import { helpText, parseQemuOptions } from '../src/config/qemu-options.ts';
 import { findGuestFiles } from './runner/guest-files.ts';
+import { whenOrphaned } from './runner/orphan.ts';
 import type { Runner, RunnerOptions } from './runner/runner.ts';
 import { connectTerminal, writeOut } from './runner/terminal.ts';
 import { ensureWasm } from './runner/wasm.ts';
@@ -17,10 +19,12 @@ const EXIT_FAILURE = 1;
 const EXIT_USAGE = 2;
 const EXIT_TIMEOUT = 124;
 const EXIT_SIGNAL = 130;
+const EXIT_PIPE = 141;
 /** After the end was asked for, this long until the process gives up on a machine that does not answer. */
 const GRACE_MS = 10_000;
 
-type Told = 'timeout' | 'quit' | 'signal';
+/** `pipe`: nobody reads stdout any more. */
+type Told = 'timeout' | 'quit' | 'signal' | 'pipe';
 
 function fail(code: number, message: string): never {
   process.stderr.write(`vm: ${message}\n`);
@@ -82,6 +86,19 @@ function writeStats(file: string, result: SessionResult, runner: Runner): void {
   writeFileSync(file, `${JSON.stringify(record, undefined, 2)}\n`);
 }
 
+function exitCodeOf(told: Told): number {
+  switch (told) {
+    case 'timeout':
+      return EXIT_TIMEOUT;
+    case 'signal':
+      return EXIT_SIGNAL;
+    case 'pipe':
+      return EXIT_PIPE;
+    case 'quit':
+      return 0;
+  }
+}
+
 async function startRunner(inNode: boolean, options: RunnerOptions): Promise<Runner> {
   // Either side is loaded only when it is used: Playwright and Vite take their time.
   if (inNode) {
@@ -103,24 +120,29 @@ async function main(): Promise<number> {
   if (!files.ok) fail(EXIT_USAGE, files.error);
   const { kernel, initrd, commandLine } = files.value;
 
+  const control: { runner?: Runner; told?: Told } = {};
+  const tell = (why: Told): void => {
+    if (control.told !== undefined) return;
+    control.told = why;
+    // While the browser starts there is no machine to stop; it ends with this process.
+    if (control.runner === undefined) process.exit(exitCodeOf(why));
+    control.runner.end();
+    setTimeout(() => fail(EXIT_FAILURE, 'the machine did not stop when it was told to.'), GRACE_MS).unref();
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => tell('signal'));
+  whenOrphaned(() => tell('signal'));
+
   const runner = await startRunner(run.node, {
     config: { ...config, commandLine },
     kernel,
     ...(initrd === undefined ? {} : { initrd }),
     ...(run.until === undefined ? {} : { until: run.until }),
-    onOutput: writeOut,
+    onOutput: (bytes) => {
+      if (!writeOut(bytes)) tell('pipe');
+    },
   });
-
-  let told: Told | undefined;
-  const tell = (why: Told): void => {
-    if (told !== undefined) return;
-    told = why;
-    runner.end();
-    setTimeout(() => fail(EXIT_FAILURE, 'the machine did not stop when it was told to.'), GRACE_MS).unref();
-  };
+  control.runner = runner;
   const disconnect = connectTerminal({ send: (bytes) => runner.send(bytes), quit: () => tell('quit') });
-  process.on('SIGINT', () => tell('signal'));
-  process.on('SIGTERM', () => tell('signal'));
   if (run.timeoutSeconds !== undefined) setTimeout(() => tell('timeout'), run.timeoutSeconds * 1000).unref();
 
   let result: SessionResult;
@@ -133,12 +155,12 @@ async function main(): Promise<number> {
   if (run.statsFile !== undefined) writeStats(run.statsFile, result, runner);
 
   if (result.ended === 'told') {
+    const { told } = control;
     if (told === 'timeout') {
       const registers = result.registers === undefined ? '' : `\n${result.registers}\n`;
       process.stderr.write(`\nvm: the time of ${run.timeoutSeconds} s (--timeout) is over.${registers}\n`);
-      return EXIT_TIMEOUT;
     }
-    return told === 'signal' ? EXIT_SIGNAL : 0;
+    return exitCodeOf(told ?? 'quit');
   }
   if (result.ended === 'until') return 0;
   const end = endMessage(result);

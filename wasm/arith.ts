@@ -1,6 +1,6 @@
 /** 128-bit products and quotients: wasm's wide-arithmetic instructions are not enabled in browsers. */
-import { REG_RAX, REG_RDX, STATUS_NEXT } from './generated/layout';
-import { EXCEPTION_DE, getReg, raise, setReg } from './cpu';
+import { EXCEPTION_DE, REG_RAX, REG_RDX, STATUS_NEXT } from './generated/layout';
+import { getReg, raise, setReg } from './cpu';
 
 /** High half of a * b, unsigned, from four 32-bit products. */
 export function mulHighUnsigned(cpu: usize, a: u64, b: u64): u64 {

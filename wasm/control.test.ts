@@ -1,7 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import {
   EXIT_HLT,
-  EXIT_PAUSE,
   STATUS_BRANCH,
   STATUS_EXIT,
   STATUS_FAULT,
@@ -263,15 +262,13 @@ describe('interrupt flag', () => {
   });
 });
 
-describe('HLT and PAUSE', () => {
-  it('leave with their reasons', () => {
+describe('HLT', () => {
+  it('leaves with its reason', () => {
     expect(core.call('hlt')).toBe(STATUS_EXIT);
     expect([core.get('exitReason'), core.get('halted')]).toEqual([BigInt(EXIT_HLT), 1n]);
-    expect(core.call('pause')).toBe(STATUS_EXIT);
-    expect(core.get('exitReason')).toBe(BigInt(EXIT_PAUSE));
   });
 
-  it('HLT needs CPL 0', () => {
+  it('needs CPL 0', () => {
     core.userMode();
     expect(core.call('hlt')).toBe(STATUS_FAULT);
   });

@@ -2,6 +2,7 @@
 import {
   FLAGS_ADC,
   FLAGS_ADD,
+  FLAGS_ARITHMETIC,
   FLAGS_DEC,
   FLAGS_EXPLICIT,
   FLAGS_INC,
@@ -9,23 +10,19 @@ import {
   FLAGS_RESULT,
   FLAGS_SBB,
   FLAGS_SUB,
-  VCPU_eflags,
-  VCPU_flagA,
-  VCPU_flagB,
-  VCPU_flagKind,
-  VCPU_flagResult,
-} from './generated/layout';
-import {
-  eflags,
   FLAG_AF,
   FLAG_CF,
   FLAG_OF,
   FLAG_PF,
   FLAG_SF,
   FLAG_ZF,
-  FLAGS_ARITHMETIC,
-  FLAGS_IMPLEMENTED,
-} from './cpu';
+  VCPU_eflags,
+  VCPU_flagA,
+  VCPU_flagB,
+  VCPU_flagKind,
+  VCPU_flagResult,
+} from './generated/layout';
+import { eflags, FLAGS_IMPLEMENTED } from './cpu';
 
 /** CF, OF and AF of an addition or subtraction: `sign` has OF in bit 63, `half` AF in bit 4. */
 // @ts-ignore: decorator

@@ -4,20 +4,15 @@
  * Fn8000_0008_EBX[2], which belongs into the CPUID table): saved as zeros while no exception is pending
  * (SW.ES = 0), always restored.
  */
+import { cr0, cr4, in64BitMode, raise } from './cpu';
 import {
   CR0_EM,
   CR0_TS,
-  cr0,
   CR4_OSFXSR,
   CR4_OSXSAVE,
-  cr4,
   EXCEPTION_GP,
   EXCEPTION_NM,
   EXCEPTION_UD,
-  in64BitMode,
-  raise,
-} from './cpu';
-import {
   REG_RAX,
   REG_RDX,
   STATUS_FAULT,

@@ -8,7 +8,6 @@ export {
   hlt,
   invlpg,
   invpcid,
-  pause,
   rdmsr,
   rdpmc,
   rdtsc,

@@ -4,18 +4,20 @@
  * through `VCPU.scratch`; both pages are checked before anything changes.
  */
 import {
+  EXCEPTION_AC,
+  EXCEPTION_GP,
+  EXCEPTION_SS,
+  MODE_CODE64,
+  MODE_CODE_MASK,
+  MODE_FLAT,
   RAM_BASE,
   SEG_CS,
   SEG_DS,
   SEG_FS,
   SEG_SS,
-  MODE_CODE64,
-  MODE_CODE_MASK,
-  MODE_FLAT,
   TLB_NONE_OFFSET,
-  VCPU_mode,
-  VCPU_tlb,
   VCPU_exitArg0,
+  VCPU_mode,
   VCPU_scratch,
   VCPU_scratchFirst,
   VCPU_scratchKind,
@@ -23,13 +25,11 @@ import {
   VCPU_scratchSecond,
   VCPU_scratchSize,
   VCPU_scratchSplit,
+  VCPU_tlb,
 } from './generated/layout';
 import {
   a20,
   cpl,
-  EXCEPTION_AC,
-  EXCEPTION_GP,
-  EXCEPTION_SS,
   in64BitMode,
   inLongMode,
   isCanonical,
@@ -371,11 +371,11 @@ export function writeSystem(cpu: usize, linear: u64, size: i32, value: u64): boo
 
 /** Whether `size` bytes (any number) from `linear` can be written; false after a fault. */
 export function probeWrite(cpu: usize, linear: u64, size: i32, segment: i32, access: u32): bool {
+  if ((access & ACCESS_WRAP32) == 0 && !checkCanonical(cpu, linear, size, segment)) return false;
+  if (misaligned(cpu, linear, size, access)) return false;
   while (size > 0) {
     const inPage = min(size, 4096 - <i32>(linear & 4095));
     const at = wrap(linear, access);
-    if ((access & ACCESS_WRAP32) == 0 && !checkCanonical(cpu, at, inPage, segment)) return false;
-    if (misaligned(cpu, at, size, access)) return false;
     if (translate(cpu, at, access | ACCESS_WRITE) == WALK_FAULT) return false;
     linear += inPage;
     size -= inPage;

@@ -1,5 +1,18 @@
 /** What derives from CR0, CR4, EFER, RFLAGS and the segment registers, and the power-on state. */
 import {
+  CR0_AM,
+  CR0_CD,
+  CR0_EM,
+  CR0_ET,
+  CR0_NW,
+  CR0_PE,
+  CR0_TS,
+  CR4_OSFXSR,
+  EFER_LMA,
+  FLAG_AC,
+  FPU_BLOCKED_MMX,
+  FPU_BLOCKED_SSE,
+  FPU_BLOCKED_X87,
   MODE_CODE16,
   MODE_CODE32,
   MODE_CODE64,
@@ -24,21 +37,18 @@ import {
   VCPU_cr4,
   VCPU_dr,
   VCPU_eflags,
+  VCPU_fpuBlocked,
   VCPU_fpuControl,
   VCPU_gdtLimit,
   VCPU_idtLimit,
+  VCPU_jitThreshold,
+  VCPU_linearMask,
   VCPU_mode,
   VCPU_mxcsr,
   VCPU_pat,
   VCPU_ramBytes,
   VCPU_rip,
-  VCPU_fpuBlocked,
-  VCPU_jitThreshold,
-  VCPU_linearMask,
   VCPU_ripMask,
-  FPU_BLOCKED_MMX,
-  FPU_BLOCKED_SSE,
-  FPU_BLOCKED_X87,
   VCPU_segEffective,
   VCPU_stackBytes,
   VCPU_stackMask,
@@ -46,26 +56,7 @@ import {
   VCPU_tscOffset,
   VCPU_xcr0,
 } from './generated/layout';
-import {
-  cpl,
-  cr0,
-  CR0_AM,
-  CR0_CD,
-  CR0_EM,
-  CR0_ET,
-  CR0_NW,
-  CR0_PE,
-  CR0_TS,
-  CR4_OSFXSR,
-  efer,
-  EFER_LMA,
-  eflags,
-  FLAG_AC,
-  segAttr,
-  segBase,
-  segLimit,
-  setSegment,
-} from './cpu';
+import { cpl, cr0, efer, eflags, segAttr, segBase, segLimit, setSegment } from './cpu';
 import { ATTR_CODE, ATTR_DB, ATTR_EXPAND_DOWN, ATTR_L, ATTR_P, ATTR_RW, ATTR_S, attrDpl } from './descriptor';
 import { flushBlocks } from './blocks';
 import { contextBase, currentContext, resetTlb } from './tlb';
@@ -151,16 +142,17 @@ export function reset(cpu: usize): void {
   const ramBytes = load<u32>(cpu, VCPU_ramBytes);
   const arenaStart = load<u32>(cpu, VCPU_arenaStart);
   const arenaEnd = load<u32>(cpu, VCPU_arenaEnd);
-  const attention = atomic.load<u32>(cpu, VCPU_attention);
   const tscOffset = load<u64>(cpu, VCPU_tscOffset);
   const jitThreshold = load<u32>(cpu, VCPU_jitThreshold);
-  memory.fill(cpu, 0, VCPU_countInstructions);
+  // Around the one word that other threads set: a bit set meanwhile must not be lost.
+  const behindAttention = VCPU_attention + 4;
+  memory.fill(cpu, 0, VCPU_attention);
+  memory.fill(cpu + behindAttention, 0, VCPU_countInstructions - behindAttention);
   store<u32>(cpu, ramBytes, VCPU_ramBytes);
   store<u32>(cpu, arenaStart, VCPU_arenaStart);
   store<u32>(cpu, arenaEnd, VCPU_arenaEnd);
   store<u64>(cpu, tscOffset, VCPU_tscOffset);
   store<u32>(cpu, jitThreshold, VCPU_jitThreshold);
-  atomic.store<u32>(cpu, attention, VCPU_attention);
 
   store<u32>(cpu, -1, VCPU_a20Mask);
   store<u64>(cpu, 0xffff, VCPU_addressMask);

@@ -2,25 +2,20 @@
  * Page translation: AMD64 APM vol. 2, chapter 5. A walk returns the page's physical address with
  * PAGE_* in its low bits; it checks rights, sets accessed and dirty bits and raises #PF.
  */
-import { PHYSICAL_ADDRESS_BITS } from './generated/layout';
 import {
-  a20,
-  cr0,
   CR0_PG,
   CR0_WP,
-  cr4,
   CR4_PAE,
   CR4_PGE,
   CR4_PSE,
   CR4_SMAP,
   CR4_SMEP,
-  efer,
   EFER_LMA,
   EFER_NXE,
-  eflags,
   FLAG_AC,
-  raisePageFault,
-} from './cpu';
+  PHYSICAL_ADDRESS_BITS,
+} from './generated/layout';
+import { a20, cr0, cr4, efer, eflags, raisePageFault } from './cpu';
 import { inRam, ramHost, wrote } from './physical';
 import { VCPU_cr3 } from './generated/layout';
 

@@ -1,13 +1,17 @@
 /** Segment checks, and loads of segment registers: AMD64 APM vol. 2, chapter 4. */
 import {
+  EXCEPTION_GP,
+  EXCEPTION_NP,
+  EXCEPTION_SS,
+  EXCEPTION_UD,
+  SEGMENT_ALIGNED,
+  SEGMENT_WRITE,
   SEG_CS,
   SEG_ES,
   SEG_GS,
   SEG_LDTR,
   SEG_SS,
   SEG_TR,
-  SEGMENT_ALIGNED,
-  SEGMENT_WRITE,
   STATUS_BRANCH,
   STATUS_FAULT,
   STATUS_NEXT,
@@ -16,10 +20,6 @@ import {
 } from './generated/layout';
 import {
   cpl,
-  EXCEPTION_GP,
-  EXCEPTION_NP,
-  EXCEPTION_SS,
-  EXCEPTION_UD,
   faulted,
   in64BitMode,
   inLongMode,

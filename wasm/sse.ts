@@ -1,6 +1,9 @@
 /** What SSE instructions need beyond the operators of WebAssembly; `layout/sse.ts` has the codes of `sseCompute`. */
-import { CR4_OSXMMEXCPT, cr4, EXCEPTION_UD, raise } from './cpu';
+import { cr4, raise } from './cpu';
 import {
+  CR4_OSXMMEXCPT,
+  EXCEPTION_UD,
+  EXCEPTION_XM,
   MXCSR_DE,
   MXCSR_IE,
   MXCSR_ZE,
@@ -50,8 +53,6 @@ import {
 import { exactLane, exactResult, roundsAsHost } from './sse-exact';
 import { hostForWrite, stored } from './x87memory';
 
-// @ts-ignore: decorator
-@inline const EXCEPTION_XM: i32 = 19;
 /** Exceptions found before the operation: unmasked, they hide those of the result. */
 // @ts-ignore: decorator
 @inline const BEFORE: u32 = MXCSR_IE | MXCSR_DE | MXCSR_ZE;

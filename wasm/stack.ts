@@ -1,15 +1,6 @@
 /** Stacks as far transfers and event delivery use them: the current one, and one about to be loaded. */
-import { REG_RSP, SEG_SS, VCPU_stackMask } from './generated/layout';
-import {
-  EXCEPTION_SS,
-  getReg,
-  in64BitMode,
-  raise,
-  segAttr,
-  segBase,
-  segEffective,
-  segLimit,
-} from './cpu';
+import { EXCEPTION_SS, REG_RSP, SEG_SS, VCPU_stackMask } from './generated/layout';
+import { getReg, in64BitMode, raise, segAttr, segBase, segEffective, segLimit } from './cpu';
 import { ATTR_DB } from './descriptor';
 import { ownAccess, probeWrite, readValue, writeValue } from './mmu';
 import { ACCESS_WRAP32 } from './paging';

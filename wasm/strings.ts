@@ -4,6 +4,7 @@
  */
 import {
   FLAGS_SUB,
+  FLAG_DF,
   REG_RAX,
   REG_RCX,
   REG_RDI,
@@ -25,7 +26,6 @@ import {
   charge,
   clearFault,
   eflags,
-  FLAG_DF,
   getReg,
   in64BitMode,
   regAddress,

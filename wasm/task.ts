@@ -1,5 +1,12 @@
 /** The TSS: inner stacks, and task switches of legacy protected mode. AMD64 APM vol. 2, chapter 12. */
 import {
+  CR0_PG,
+  CR0_TS,
+  EXCEPTION_GP,
+  EXCEPTION_NP,
+  EXCEPTION_TS,
+  FLAG_NT,
+  FLAG_VM,
   SEG_CS,
   SEG_DS,
   SEG_ES,
@@ -17,14 +24,7 @@ import {
 } from './generated/layout';
 import {
   cr0,
-  CR0_PG,
-  CR0_TS,
-  EXCEPTION_GP,
-  EXCEPTION_NP,
-  EXCEPTION_TS,
   faulted,
-  FLAG_NT,
-  FLAG_VM,
   getReg,
   raise,
   segAttr,

@@ -3,6 +3,9 @@
  * reads, writes and execution (docs/core.md, TLB), and translation through it.
  */
 import {
+  CR4_PAE,
+  CR4_SMAP,
+  FLAG_AC,
   RAM_BASE,
   TLB_BYTES,
   TLB_CONTEXTS,
@@ -29,7 +32,7 @@ import {
   VCPU_tlbFilled,
   VCPU_tlbLarge,
 } from './generated/layout';
-import { a20, count, cpl, cr4, CR4_PAE, CR4_SMAP, eflags, FLAG_AC } from './cpu';
+import { a20, count, cpl, cr4, eflags } from './cpu';
 import {
   ACCESS_FETCH,
   ACCESS_SYSTEM,

@@ -2,9 +2,10 @@
  * x87 instructions (APM volume 5): decodes the opcode and ModRM bytes and carries the instruction out
  * on the register stack of the vCPU block. Numbers are computed in softfloat80.ts and x87math.ts.
  */
-import { EXCEPTION_UD, raise } from './cpu';
+import { raise } from './cpu';
 import { materializeFlags } from './flags';
 import {
+  EXCEPTION_UD,
   FLAGS_EXPLICIT,
   REG_RAX,
   STATUS_NEXT,

@@ -2,8 +2,12 @@
  * The x87 register stack, tags, status and last-instruction pointers inside the vCPU block, and the
  * way exceptions reach the status word (APM volume 1, 6.2 and 6.8).
  */
-import { CR0_EM, CR0_TS, cr0, EXCEPTION_MF, EXCEPTION_NM, raise } from './cpu';
+import { cr0, raise } from './cpu';
 import {
+  CR0_EM,
+  CR0_TS,
+  EXCEPTION_MF,
+  EXCEPTION_NM,
   SEG_CS,
   STATUS_NEXT,
   VCPU_fpu,

@@ -1,5 +1,5 @@
 /** What the test asks the disk's worker in the page, and what that answers. */
-import type { BlockStats, BlockStatus } from '../../src/block/block-backend.ts';
+import type { BlockStatus } from '../../src/block/block-backend.ts';
 import type { StorageFacts } from '../../src/block/storage-facts.ts';
 
 export type TargetName = 'opfs' | 'threads' | 'memory' | 'file';
@@ -27,7 +27,7 @@ export interface WriteAnswer {
 export interface SpeedAnswer {
   readonly name: string;
   readonly perSecond: number;
-  readonly stats: BlockStats;
+  readonly latency: string;
 }
 
 /** One function per command; the page calls them by name. */

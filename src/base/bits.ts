@@ -15,8 +15,3 @@ export function highestBit(value: number): number {
 export function lowestBit(value: number): number {
   return value === 0 ? -1 : 31 - Math.clz32(value & -value);
 }
-
-/** Bits that an access of 1, 2 or 4 bytes carries. */
-export function widthMask(bytes: number): number {
-  return bytes >= 4 ? 0xffffffff : (1 << (bytes * 8)) - 1;
-}

@@ -28,6 +28,9 @@ export const IO_APIC_LINES = 24;
 /** The PIT's IRQ 0 is wired to this line of the I/O APIC. */
 export const PIT_GSI = 2;
 
+/** Of the time-stamp counter: what CPUID announces and the clock gives. */
+export const TSC_KHZ = 1_000_000;
+
 export const COM_PORTS = [0x3f8, 0x2f8, 0x3e8, 0x2e8] as const;
 export const COM_GSIS = [4, 3, 4, 3] as const;
 

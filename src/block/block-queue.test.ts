@@ -73,15 +73,37 @@ describe('taking requests', () => {
     driver.immediate = 'ok';
     const { attach, clock, queue } = testQueue(driver);
     const source = attach('q0');
-    for (const name of ['a', 'b', 'c', 'd', 'e', 'f']) source.add(name, 'read', name === 'a' ? 0 : 8192);
+    for (const name of ['a', 'b', 'c', 'd', 'e', 'f', 'g']) source.add(name, 'read', name === 'a' ? 0 : 8192);
     source.onComplete = () => (clock.now += 0.7);
     source.client.kick();
-    expect(source.statuses).toEqual(['a ok', 'b ok', 'c ok']);
+    expect(source.statuses).toEqual(['a ok', 'b ok', 'c ok', 'd ok']);
     expect(clock.deferred).toBe(1);
     queue.service();
-    expect(source.statuses).toHaveLength(6);
-    expect(clock.deferred).toBe(2);
+    expect(source.statuses).toHaveLength(7);
   });
+
+  it.each<BlockOperation>(['discard', 'flush'])(
+    'stops also where a guest floods it with %s that costs nothing',
+    (operation) => {
+      const driver = new ManualDriver({ discardGranularity: 0 });
+      driver.immediate = 'ok';
+      const { attach, clock, queue } = testQueue(driver);
+      const source = attach('q0');
+      source.add('first', 'flush');
+      source.client.kick();
+      source.onComplete = () => {
+        clock.now += 0.5;
+        source.add('again', operation, 0);
+        source.client.kick();
+      };
+      source.add('start', operation, 0);
+      source.client.kick();
+      expect(source.statuses).toHaveLength(5);
+      expect(clock.deferred).toBe(1);
+      queue.service();
+      expect(source.statuses).toHaveLength(9);
+    },
+  );
 
   it('takes what a completion makes available', () => {
     const driver = new ManualDriver({ depth: 1 });

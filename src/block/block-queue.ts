@@ -34,6 +34,7 @@ import { Listeners } from './listeners.ts';
 import { Operation } from './operation.ts';
 import { QueueClient } from './queue-client.ts';
 import type { Run, Taken } from './queue-client.ts';
+import { RecentClock } from './recent-clock.ts';
 import { requestProblem } from './request-check.ts';
 
 export interface QueueOptions {
@@ -66,6 +67,7 @@ const SLICE_MS = 2;
 
 export class BlockQueue implements BlockBackend {
   readonly #options: QueueOptions;
+  readonly #clock: RecentClock;
   readonly #port: DriverPort;
   readonly #policy: ErrorPolicy;
   readonly #bound: number;
@@ -100,6 +102,8 @@ export class BlockQueue implements BlockBackend {
   #lastProblem = '';
   #pumping = false;
   #pumpAgain = false;
+  /** When the thread must look at its other events. */
+  #sliceEnd = 0;
   #closed = false;
 
   /** Opens the driver and gives the queue above it, or the driver's reason why not. */
@@ -117,11 +121,12 @@ export class BlockQueue implements BlockBackend {
 
   private constructor(options: QueueOptions, facts: DriverFacts) {
     this.#options = options;
+    this.#clock = new RecentClock(options.now);
     this.#policy = options.errorPolicy ?? DEFAULT_ERROR_POLICY;
     this.#bound = options.bound ?? DEFAULT_BOUND;
     this.#properties = propertiesOf(options, facts);
     this.#flushes = new FlushState(this.#properties.readOnly);
-    this.#port = new DriverPort(options.driver, facts, this.#flushes, options.now);
+    this.#port = new DriverPort(options.driver, facts, this.#flushes, this.#clock);
   }
 
   get properties(): BlockProperties {
@@ -290,28 +295,32 @@ export class BlockQueue implements BlockBackend {
     this.#pumpAgain = true;
     if (this.#pumping) return;
     this.#pumping = true;
-    const end = this.#options.now() + SLICE_MS;
+    this.#sliceEnd = this.#clock.look() + SLICE_MS;
     try {
       while (this.#pumpAgain) {
-        if (this.#options.now() >= end) {
+        if (this.#isSliceOver) {
           this.#pumpAgain = false;
           this.#options.defer();
           break;
         }
         this.#pumpAgain = false;
-        this.#batch.run(() => this.#submitUntil(end));
+        this.#batch.run(() => this.#submitSlice());
       }
     } finally {
       this.#pumping = false;
     }
   }
 
-  #submitUntil(end: number): void {
+  #submitSlice(): void {
     while (this.#submitNext()) {
-      if (this.#options.now() < end) continue;
+      if (!this.#isSliceOver) continue;
       this.#pumpAgain = true;
       return;
     }
+  }
+
+  get #isSliceOver(): boolean {
+    return this.#clock.recent >= this.#sliceEnd;
   }
 
   /** False if there is nothing to submit, or no room in the driver. */
@@ -356,7 +365,7 @@ export class BlockQueue implements BlockBackend {
         client.ready = false;
         return undefined;
       }
-      const taken: Taken = { request, owner: client, takenAt: this.#options.now() };
+      const taken: Taken = { request, owner: client, takenAt: this.#clock.recent };
       client.inFlight++;
       if (client.priority === 'guest') this.#taken++;
       client.count(request);
@@ -364,6 +373,9 @@ export class BlockQueue implements BlockBackend {
       if (problem === undefined) return taken;
       if (problem.status !== 'ok') this.#note(problem.status, problem.text);
       this.#complete([taken], problem.status);
+      // A guest can make such requests faster than they are refused.
+      this.#clock.look();
+      if (this.#isSliceOver) break;
     }
     return undefined;
   }
@@ -372,6 +384,7 @@ export class BlockQueue implements BlockBackend {
     if (this.#options.cache === 'unsafe' || this.#flushes.isClean) {
       this.#port.counters.flushesSkipped += flush.parts.length;
       this.#complete(flush.parts, 'ok');
+      this.#clock.look();
       return;
     }
     for (const active of this.#port.operations) {
@@ -465,7 +478,7 @@ export class BlockQueue implements BlockBackend {
 
   #complete(run: Run, status: BlockStatus): void {
     if (run.length === 0) return;
-    const now = this.#options.now();
+    const now = this.#clock.recent;
     this.#batch.run(() => {
       for (const taken of run) {
         if (taken.owner.priority === 'guest') this.#taken--;

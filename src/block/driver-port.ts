@@ -3,6 +3,7 @@ import type { DriverFacts, BlockDriver, DriverDone } from './block-driver.ts';
 import { newOperationCounters } from './counters.ts';
 import type { FlushState } from './flush-state.ts';
 import { LatencyHistogram } from './latency.ts';
+import type { RecentClock } from './recent-clock.ts';
 import type { Operation } from './operation.ts';
 
 export class DriverPort {
@@ -12,17 +13,17 @@ export class DriverPort {
   readonly operationLatency = new LatencyHistogram();
   readonly flushLatency = new LatencyHistogram();
   readonly #flushes: FlushState;
-  readonly #now: () => number;
+  readonly #clock: RecentClock;
   readonly #operations = new Set<Operation>();
   /** Flushes and resizes that no request asked for. */
   #controls = 0;
   #whenIdle: (() => void) | undefined;
 
-  constructor(driver: BlockDriver, facts: DriverFacts, flushes: FlushState, now: () => number) {
+  constructor(driver: BlockDriver, facts: DriverFacts, flushes: FlushState, clock: RecentClock) {
     this.driver = driver;
     this.facts = facts;
     this.#flushes = flushes;
-    this.#now = now;
+    this.#clock = clock;
   }
 
   /** In the order of submission. */
@@ -41,7 +42,7 @@ export class DriverPort {
 
   submit(operation: Operation, done: DriverDone): void {
     operation.inDriver = true;
-    operation.submittedAt = this.#now();
+    operation.submittedAt = this.#clock.recent;
     operation.owner.operations++;
     this.#operations.add(operation);
     this.counters.deepest = Math.max(this.counters.deepest, this.#operations.size);
@@ -51,7 +52,7 @@ export class DriverPort {
       operation.owner.operations--;
       this.#operations.delete(operation);
       const latency = operation.kind === 'flush' ? this.flushLatency : this.operationLatency;
-      latency.record((this.#now() - operation.submittedAt) * 1000);
+      latency.record((this.#clock.look() - operation.submittedAt) * 1000);
       if (operation.writes) this.#flushes.wrote();
       if (operation.kind === 'flush' && status === 'ok') this.#flushes.flushed(operation.covers);
       done(status, problem);
@@ -78,11 +79,11 @@ export class DriverPort {
   /** A flush that no request asked for. */
   flush(done: DriverDone): void {
     const covers = this.#flushes.covers;
-    const started = this.#now();
+    const started = this.#clock.look();
     this.counters.flushes++;
     this.#control(done, (finish) =>
       this.driver.flush((status, problem) => {
-        this.flushLatency.record((this.#now() - started) * 1000);
+        this.flushLatency.record((this.#clock.look() - started) * 1000);
         if (status === 'ok') this.#flushes.flushed(covers);
         finish(status, problem);
       }),

@@ -5,6 +5,7 @@
 import type { Result } from '../base/result.ts';
 import { success } from '../base/result.ts';
 import { encodeUtf8 } from '../base/utf8.ts';
+import { CR0_ET, CR0_PE, CR0_PG, CR4_PAE, EFER_LMA, EFER_LME, RFLAGS_FIXED } from '../layout/registers.ts';
 import { bootError, mebibytes } from './boot-error.ts';
 import type { BootError } from './boot-error.ts';
 import type { BootRequest } from './boot-request.ts';
@@ -23,14 +24,7 @@ import {
   ZERO_PAGE,
 } from './low-memory.ts';
 import {
-  CR0_ET,
-  CR0_PE,
-  CR0_PG,
-  CR4_PAE,
-  EFER_LMA,
-  EFER_LME,
   EMPTY_LDT,
-  RFLAGS_FIXED,
   RSI,
   RSP,
   codeSegment32,

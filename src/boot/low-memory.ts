@@ -24,5 +24,3 @@ export const FIRMWARE_END = 0x10_0000;
 export const ACPI_TABLES = 0xe_0000;
 /** The RSDP is searched for between E0000h and FFFFFh on 16-byte boundaries (ACPI 6.5, 5.2.5.1). */
 export const ACPI_RSDP = 0xf_0000;
-/** The SMBIOS entry point is searched for between F0000h and FFFFFh (SMBIOS 3.7, 5.2.1). */
-export const SMBIOS_ENTRY = 0xf_1000;

@@ -5,6 +5,7 @@
 import type { Result } from '../base/result.ts';
 import { success } from '../base/result.ts';
 import { encodeUtf8 } from '../base/utf8.ts';
+import { CR0_ET, CR0_PE, RFLAGS_FIXED } from '../layout/registers.ts';
 import { bootError } from './boot-error.ts';
 import type { BootError } from './boot-error.ts';
 import type { BootRequest } from './boot-request.ts';
@@ -16,11 +17,8 @@ import { checkLoads, load } from './load.ts';
 import type { Load } from './load.ts';
 import { ACPI_RSDP, BOOT_GDT, COMMAND_LINE, COMMAND_LINE_BYTES, PVH_START_INFO } from './low-memory.ts';
 import {
-  CR0_ET,
-  CR0_PE,
   EMPTY_LDT,
   RBX,
-  RFLAGS_FIXED,
   codeSegment32,
   dataSegment,
   descriptorOf,

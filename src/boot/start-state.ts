@@ -49,15 +49,6 @@ export const RBX = 3;
 export const RSP = 4;
 export const RSI = 6;
 
-export const CR0_PE = 0x1;
-export const CR0_ET = 0x10;
-export const CR0_PG = 0x8000_0000;
-export const CR4_PAE = 0x20;
-export const EFER_LME = 0x100;
-export const EFER_LMA = 0x400;
-/** Bit 1 of the flags is always set. */
-export const RFLAGS_FIXED = 0x2;
-
 /** Present, code, execute and read, accessed. */
 const ATTR_CODE = 0x9b;
 /** Present, data, read and write, accessed. */

@@ -212,6 +212,21 @@ describe('URL', () => {
     });
   });
 
+  it.each([
+    ['jit=on', { jit: 'on' }],
+    ['jit=off', {}],
+    ['m=96', { memoryBytes: 96 * MIB }],
+    ['m=size%3D1.5G', { memoryBytes: 1536 * MIB }],
+    ['append=', { commandLine: '' }],
+    ['append=a%3Db%26c+%22d+e%22', { commandLine: 'a=b&c "d e"' }],
+    ['m=64&m=96', { memoryBytes: 96 * MIB }],
+  ])('takes ?%s', (query, expected) => {
+    expect(parseUrl(new URLSearchParams(query))).toEqual({
+      ok: true,
+      value: { ...DEFAULT_CONFIG, ...expected },
+    });
+  });
+
   it('takes a flag that is turned off as not given', () => {
     expect(parseUrl(new URLSearchParams('no-reboot=off'))).toEqual({ ok: true, value: DEFAULT_CONFIG });
   });
@@ -236,6 +251,9 @@ describe('URL', () => {
       'The address of the page has a parameter "kernl" that does not exist.',
       'Did you mean "kernel"? Change it in the address.',
     ],
+    ['jit=maybe', 'jit', 'jit maybe: the JIT is on or off.', 'Use jit on or jit off.'],
+    ['m=lots', 'm', 'm lots: this is not a size.', 'Write it as m 512M, m 1G or, in MiB, m 512.'],
+    ['m=4G', 'm', 'm 4G: a machine can have 2M to 3008M of memory.', 'Use m 3008M or less.'],
     [
       'netdev=user',
       'netdev',

@@ -5,6 +5,7 @@
 import { storeOperator, loadOperator } from '../ir/builder.ts';
 import type { FieldName, Statement, Temp, Type, Value } from '../ir/ir.ts';
 import { CORE_FUNCTIONS, type CoreName } from '../layout/core-abi.ts';
+import { EXCEPTION_GP } from '../layout/exceptions.ts';
 import { RAM_BASE, TLB_ENTRIES } from '../layout/map.ts';
 import { TLB_ENTRY, VCPU } from '../layout/vcpu.ts';
 import type { Code, Label } from '../wasmgen/code.ts';
@@ -14,8 +15,6 @@ export const WASM_TYPES: Record<Type, ValueType> = { i32: I32, i64: I64, f32: F3
 
 /** Natural alignment as log2, which atomic operators demand. */
 const ALIGN: Readonly<Record<number, number>> = { 1: 0, 2: 1, 4: 2, 8: 3 };
-
-const VECTOR_GP = 13;
 
 export type StatementOf<K extends Statement['kind']> = Extract<Statement, { kind: K }>;
 
@@ -497,7 +496,7 @@ export abstract class Lowering {
       .i64Const(0n)
       .op('i64.ne');
     code.if(false);
-    this.raise(VECTOR_GP, undefined);
+    this.raise(EXCEPTION_GP, undefined);
     code.end();
     if (this.checked === false) return;
     if (this.checked === 'record') {

@@ -54,6 +54,7 @@ import {
   HANDLER_LOOKUP,
   MODE_FLAT,
   RECORD,
+  RECORD_CHECKED,
   REG_PAGE_RIP,
   REGION_CACHE,
   SEG_CS,
@@ -65,7 +66,7 @@ import { ModuleBuilder, type Signature } from '../wasmgen/module.ts';
 import { I32, I64, type ValueType } from '../wasmgen/opcodes.ts';
 import { isHot } from './hot.ts';
 import { LocalPool } from '../emit/lowering.ts';
-import { branchTarget, HandlerLowering, RECORD_CHECKED, type Functions } from './handler-lowering.ts';
+import { branchTarget, HandlerLowering, type Functions } from './handler-lowering.ts';
 import { RecordSite } from './site.ts';
 
 /** Internal to this module: the direct branch of the record is taken. */

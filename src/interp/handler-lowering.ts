@@ -2,12 +2,17 @@ import { Lowering, type LocalPool, type StatementOf } from '../emit/lowering.ts'
 import { loadOperator, storeOperator } from '../ir/builder.ts';
 import type { FieldName, RegisterRef, Value } from '../ir/ir.ts';
 import type { CoreName } from '../layout/core-abi.ts';
-import { FLAGS_SUB, RECORD, REG_PAGE_RIP, VCPU } from '../layout/vcpu.ts';
+import {
+  FLAGS_SUB,
+  RECORD,
+  RECORD_ADDRESS_SIZE_SHIFT,
+  RECORD_CHECKED,
+  RECORD_SEGMENT_SHIFT,
+  REG_PAGE_RIP,
+  VCPU,
+} from '../layout/vcpu.ts';
 import type { Code } from '../wasmgen/code.ts';
 import { I32 } from '../wasmgen/opcodes.ts';
-
-/** Record flag: segment accesses of this instruction need `segmentLinear`. */
-export const RECORD_CHECKED = 0x80;
 
 const REGISTER_FILES = { general: VCPU.at.regs, xmm: VCPU.at.xmm, mmx: VCPU.at.fpu };
 
@@ -70,10 +75,12 @@ export class HandlerLowering extends Lowering {
         record('i64.load32_u', RECORD.at.disp);
         return;
       case 'segment':
-        record('i32.load8_u', RECORD.at.flags).i32Const(4).op('i32.shr_u').i32Const(7).op('i32.and');
+        record('i32.load8_u', RECORD.at.flags).i32Const(RECORD_SEGMENT_SHIFT).op('i32.shr_u');
+        code.i32Const(7).op('i32.and');
         return;
       case 'addressSize':
-        record('i32.load8_u', RECORD.at.flags).i32Const(2).op('i32.shr_u').i32Const(3).op('i32.and');
+        record('i32.load8_u', RECORD.at.flags).i32Const(RECORD_ADDRESS_SIZE_SHIFT).op('i32.shr_u');
+        code.i32Const(3).op('i32.and');
         return;
       case 'register':
         record('i32.load8_u', RECORD.at.reg);

@@ -16,13 +16,13 @@
  *        HAS_FPU: FCW v, FSW v, abridged tag u8, mask of changed ST(i), 10 bytes each
  *        HAS_SEGMENTS: mask over ES CS SS DS FS GS, a selector each; then FS.base v and GS.base v
  */
+import { FLAG_TF } from '../layout/registers.ts';
 import type { CaseState, Profile } from './vectors-state.ts';
 import {
   caseSeed,
   checksumState,
   CODE_BASE,
   fillState,
-  FLAG_TF,
   PROFILES,
   RESULT,
   setCode,

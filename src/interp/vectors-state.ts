@@ -6,6 +6,8 @@
  * Changing anything here changes the inputs of recorded cases: record again (tools/vectors/README.md).
  */
 
+import { FLAGS_ARITHMETIC, FLAG_DF, FLAG_IF, RFLAGS_FIXED } from '../layout/registers.ts';
+
 /** Pages that exist below 4 GiB. Everything else there is not present. */
 export interface TestPage {
   readonly address: number;
@@ -275,14 +277,8 @@ export const RESULT = {
   size: 588,
 } as const;
 
-const CF_PF_AF_ZF_SF_OF = 0x8d5;
-export const FLAG_TF = 0x100;
-export const FLAG_IF = 0x200;
-export const FLAG_DF = 0x400;
-export const FLAG_RF = 0x10000;
-export const FLAG_AC = 0x40000;
-/** Reserved bit 1 and IF: user code runs with both. */
-const FLAGS_FIXED = 0x202;
+/** User code runs with both. */
+const FLAGS_FIXED = RFLAGS_FIXED | FLAG_IF;
 
 /** A generator of 32-bit pseudo-random numbers (a Weyl sequence through a multiplicative finaliser). */
 export class Random {
@@ -491,7 +487,7 @@ export function fillState(state: CaseState, seed: number, profileIndex: number):
   const f = random.next();
   view.setUint32(
     STATE.eflags,
-    FLAGS_FIXED | (f & CF_PF_AF_ZF_SF_OF) | ((f & 0x30000) === 0 ? FLAG_DF : 0),
+    FLAGS_FIXED | (f & FLAGS_ARITHMETIC) | ((f & 0x30000) === 0 ? FLAG_DF : 0),
     true,
   );
 

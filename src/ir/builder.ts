@@ -10,9 +10,6 @@ import {
   type Value,
 } from './ir.ts';
 
-/** A register reference or state offset is written with this many bytes. */
-export type Bytes = 1 | 2 | 4 | 8 | 16;
-
 /**
  * Collects the statements of one or more instructions. Integer values are i64 unless a method says
  * otherwise; conditions are i32. A value that is used more than once must be a temporary (`let`).

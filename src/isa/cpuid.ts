@@ -6,6 +6,7 @@
  * keeps retpolines away. No guest code runs speculatively here, so none of that is owed to the guest. Features are
  * those of x86-64-v2 and what else the tables implement.
  */
+import { TSC_KHZ } from '../base/platform.ts';
 import { PHYSICAL_ADDRESS_BITS } from '../layout/vcpu.ts';
 
 export type CpuidRegister = 'eax' | 'ebx' | 'ecx' | 'edx';
@@ -152,7 +153,6 @@ const MAX_EXTENDED = EXT21;
 const HYPERVISOR_BASE = 0x4000_0000;
 /** Frequencies, as VMware defined the leaf and KVM users know it. */
 const HYPERVISOR_TIMING = 0x4000_0010;
-const TSC_KHZ = 1_000_000;
 const APIC_TIMER_KHZ = 1_000_000;
 
 const OSXSAVE = 1 << 27;

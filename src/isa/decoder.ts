@@ -1,9 +1,13 @@
 /** From guest bytes to the fields of a record (layout/vcpu.ts, RECORD). */
+import { EXCEPTION_GP, EXCEPTION_UD } from '../layout/exceptions.ts';
 import {
   MODE_CODE16,
   MODE_CODE64,
   MODE_CODE_MASK,
   MODE_FLAT,
+  RECORD_ADDRESS_SIZE_SHIFT,
+  RECORD_CHECKED,
+  RECORD_SEGMENT_SHIFT,
   REG_PAGE_RIP,
   REG_RBP,
   REG_RSP,
@@ -32,9 +36,6 @@ import {
 
 /** Longest instruction; a longer one is #GP(0). */
 export const MAX_LENGTH = 15;
-
-const VECTOR_UD = 6;
-const VECTOR_GP = 13;
 
 const ZERO = REG_ZERO * 8;
 const REX_W = 8;
@@ -157,19 +158,19 @@ export class Decoder {
     this.instruction(mode, pageOffset, start);
     if (this.short) {
       if (end - start > MAX_LENGTH || this.end - start === MAX_LENGTH)
-        return this.undefined(MAX_LENGTH, VECTOR_GP);
+        return this.undefined(MAX_LENGTH, EXCEPTION_GP);
       out.length = 0;
       return out;
     }
     out.length = this.at - start;
-    if (out.handler === HANDLER_UNDEFINED) return this.undefined(out.length, VECTOR_UD);
+    if (out.handler === HANDLER_UNDEFINED) return this.undefined(out.length, EXCEPTION_UD);
     if (this.ripRelative) out.disp = (out.disp + pageOffset + out.length) | 0;
     return out;
   }
 
   /** In place of an instruction whose bytes lie beyond the limit of CS. */
   beyondLimit(): Decoded {
-    return this.undefined(1, VECTOR_GP);
+    return this.undefined(1, EXCEPTION_GP);
   }
 
   private undefined(length: number, vector: number): Decoded {
@@ -338,7 +339,10 @@ export class Decoder {
     const effective = segment >= 0 && (!is64 || segment >= SEG_FS) ? segment : defaultSegment;
     // Writing through CS faults, whatever its base and limit.
     const checked = (mode & MODE_FLAT) === 0 || (!is64 && (effective === SEG_CS || effective >= SEG_FS));
-    out.flags |= (addressSize << 2) | (effective << 4) | (checked ? 0x80 : 0);
+    out.flags |=
+      (addressSize << RECORD_ADDRESS_SIZE_SHIFT) |
+      (effective << RECORD_SEGMENT_SHIFT) |
+      (checked ? RECORD_CHECKED : 0);
 
     if (lock && !(prepared.lockable && memory)) return;
     if ((prepared.without >> ((modrm >> 3) & 7)) & 1) return;

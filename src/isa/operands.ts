@@ -1,10 +1,9 @@
 import type { Builder } from '../ir/builder.ts';
 import type { RegisterFile, RegisterRef, Value } from '../ir/ir.ts';
+import { EXCEPTION_GP } from '../layout/exceptions.ts';
 import { REG_RSP, SEG_SS, SEGMENT_ALIGNED } from '../layout/vcpu.ts';
 import type { Form } from './forms.ts';
 import type { OperandSpec } from './tables/row.ts';
-
-const VECTOR_GP = 13;
 
 /**
  * Where an instruction's description is being emitted: what the code there knows about the decoded
@@ -131,7 +130,7 @@ export class MemoryOperand implements Operand {
     const linear = s.linear(this.segment, this.address, bytes, access | (this.aligned ? SEGMENT_ALIGNED : 0));
     if (this.aligned) {
       const misaligned = s.op('i32.and', s.narrow(linear), s.i32(15));
-      s.if(misaligned, () => s.raise(VECTOR_GP, s.i32(0)), undefined, false);
+      s.if(misaligned, () => s.raise(EXCEPTION_GP, s.i32(0)), undefined, false);
     }
     return linear;
   }

@@ -14,6 +14,7 @@ import {
   FLAGS_SUB,
   MODE_CODE64,
   MODE_CODE_MASK,
+  RECORD_CHECKED,
   REG_PAGE_RIP,
   SEG_FS,
   VCPU,
@@ -24,7 +25,6 @@ import type { RegionBlock } from './region.ts';
 import type { Instruction } from './site.ts';
 
 const FILES = { xmm: VCPU.at.xmm, mmx: VCPU.at.fpu };
-const CHECKED = 0x80;
 
 /** Core functions that see neither registers nor flags and cannot run a device. */
 const PURE: ReadonlySet<string> = new Set(['mulHighUnsigned', 'mulHighSigned']);
@@ -482,7 +482,7 @@ export class RegionLowering extends Lowering {
   };
 
   protected override get checked(): boolean {
-    return (this.#instruction.flags & CHECKED) !== 0;
+    return (this.#instruction.flags & RECORD_CHECKED) !== 0;
   }
 
   protected override tlb(): void {

@@ -2,6 +2,7 @@
 import type { Decoder } from '../isa/decoder.ts';
 import { formOf } from '../isa/forms.ts';
 import { PAGE_SIZE } from '../layout/map.ts';
+import { MAX_BLOCK_INSTRUCTIONS } from '../layout/vcpu.ts';
 import type { Instruction } from './site.ts';
 
 export interface RegionBlock {
@@ -21,7 +22,6 @@ export interface Region {
 /** A region's function selects its entry by a byte. */
 export const MAX_REGION_BLOCKS = 255;
 const MAX_REGION_INSTRUCTIONS = 1000;
-const MAX_BLOCK_INSTRUCTIONS = 63;
 
 /**
  * Decodes the blocks that start at `leaders` (page offsets, rising) of the page that `bytes` holds at

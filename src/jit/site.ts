@@ -2,7 +2,14 @@ import type { Builder } from '../ir/builder.ts';
 import type { RegisterFile, RegisterRef, Value } from '../ir/ir.ts';
 import type { Form } from '../isa/forms.ts';
 import type { Site } from '../isa/operands.ts';
-import { MODE_CODE64, MODE_CODE_MASK, REG_ZERO, VCPU } from '../layout/vcpu.ts';
+import {
+  MODE_CODE64,
+  MODE_CODE_MASK,
+  RECORD_ADDRESS_SIZE_SHIFT,
+  RECORD_SEGMENT_SHIFT,
+  REG_ZERO,
+  VCPU,
+} from '../layout/vcpu.ts';
 
 /** The fields of a decoded record (layout/vcpu.ts, RECORD), kept for translation. */
 export interface Instruction {
@@ -59,13 +66,13 @@ export class InstructionSite implements Site {
     return s.and(sum, this.addressMask(s));
   }
   segment(s: Builder): Value {
-    return s.i32((this.#instruction.flags >> 4) & 7);
+    return s.i32((this.#instruction.flags >> RECORD_SEGMENT_SHIFT) & 7);
   }
   addressSize(s: Builder): Value {
-    return s.i32((this.#instruction.flags >> 2) & 3);
+    return s.i32((this.#instruction.flags >> RECORD_ADDRESS_SIZE_SHIFT) & 3);
   }
   addressMask(s: Builder): Value {
-    return s.i64(ADDRESS_MASKS[(this.#instruction.flags >> 2) & 3] ?? 0n);
+    return s.i64(ADDRESS_MASKS[(this.#instruction.flags >> RECORD_ADDRESS_SIZE_SHIFT) & 3] ?? 0n);
   }
   stackMask(s: Builder): Value {
     // The mode key does not hold SS.B: outside 64-bit code the stack's size is asked for.

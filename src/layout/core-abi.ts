@@ -96,7 +96,6 @@ export const CORE_FUNCTIONS = {
   /** WBINVD, INVD: checks CPL. */
   checkCpl0: fn('status'),
   hlt: fn('status'),
-  pause: fn('status'),
   swapgs: fn('status'),
   cpuid: fn('status'),
   rdmsr: fn('status'),

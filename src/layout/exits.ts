@@ -10,12 +10,10 @@ export const EXIT_HLT = 2;
 export const EXIT_SHUTDOWN = 3;
 /** The guest runs code outside RAM. exitArg0: gpa. */
 export const EXIT_FETCH_MMIO = 4;
-/** PAUSE in a loop, or another hint that this vCPU waits. */
-export const EXIT_PAUSE = 5;
 /** A block was entered `VCPU.jitThreshold` times: translate it. exitArg0: the block. rip is its address. */
-export const EXIT_HOT = 6;
+export const EXIT_HOT = 5;
 
-export const EXIT_NAMES = ['budget', 'decode', 'hlt', 'shutdown', 'fetch-mmio', 'pause', 'hot'] as const;
+export const EXIT_NAMES = ['budget', 'decode', 'hlt', 'shutdown', 'fetch-mmio', 'hot'] as const;
 
 /** What a core function that ends an instruction returns. */
 /** Go on with the next instruction. */

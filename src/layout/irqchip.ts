@@ -3,7 +3,7 @@
  * Times are guest clock nanoseconds in f64; Infinity in a deadline means that nothing is due.
  */
 import { IO_APIC_LINES } from '../base/platform.ts';
-import { IRQCHIP_BASE, MAX_VCPUS } from './map.ts';
+import { IRQCHIP_BASE } from './map.ts';
 import { struct } from './struct.ts';
 
 export const IRQCHIP = struct({
@@ -13,8 +13,6 @@ export const IRQCHIP = struct({
   lines: 'u32',
   /** Per line: which of the up to 32 devices that share it assert it. */
   inputs: ['u32', IO_APIC_LINES],
-  /** Times that the lock was contended. */
-  contended: 'u32',
 });
 export const IRQCHIP_ADDRESS = IRQCHIP_BASE;
 
@@ -145,4 +143,3 @@ const LAPIC_STRIDE = 0x400;
 export function lapicAddress(index: number): number {
   return LAPIC_FIRST + index * LAPIC_STRIDE;
 }
-export const LAPIC_END = lapicAddress(MAX_VCPUS);

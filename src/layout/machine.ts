@@ -6,8 +6,6 @@ export const MACHINE = struct({
   magic: 'u32',
   ramBytes: 'u32',
   vcpuCount: 'u32',
-  /** RUN_STATE_*. */
-  runState: 'u32',
   /** The latest guest time that any thread has seen, in ns since power-on (see time/). */
   clockLatest: 'u64',
 });

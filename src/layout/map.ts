@@ -11,6 +11,8 @@ export const MAX_VCPUS = 8;
 export const MACHINE_BASE = 0x1000;
 /** One `THREAD` block (machine.ts) per thread, by thread number. */
 export const THREADS_BASE = 0x2000;
+/** What one thread asks of another: calls.ts. 4 KiB. */
+export const CALLS_BASE = 0x3000;
 /** Interrupt controllers: irqchip.ts. 16 KiB. */
 export const IRQCHIP_BASE = 0x4000;
 /** Console and log rings: machine.ts. */

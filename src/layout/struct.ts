@@ -20,10 +20,6 @@ export interface Struct<T extends Record<string, Field>> {
   readonly fields: T;
 }
 
-export function sizeOf(type: FieldType): number {
-  return SIZES[type];
-}
-
 /** Lays the fields out in order, each aligned to its element size. */
 export function struct<const T extends Record<string, Field>>(fields: T): Struct<T> {
   const at: Record<string, number> = {};

@@ -275,6 +275,8 @@ export const BLOCK = struct({
   region: 'u32',
   pad: 'u32',
 });
+/** Instructions of a block at most. */
+export const MAX_BLOCK_INSTRUCTIONS = 63;
 export const BLOCK_DEAD = 0xffffffff;
 
 /** Where translated code for a physical address and mode is, so that a region finds the next one itself. */
@@ -301,6 +303,11 @@ export const RECORD = struct({
   disp: 'i32',
   imm: 'i32',
 });
+
+/** `RECORD.flags`: places of the address size code and of the segment; segment accesses need `segmentLinear`. */
+export const RECORD_ADDRESS_SIZE_SHIFT = 2;
+export const RECORD_SEGMENT_SHIFT = 4;
+export const RECORD_CHECKED = 0x80;
 
 /** Handler 0: the block was invalidated; look the instruction's address up again. */
 export const HANDLER_LOOKUP = 0;

@@ -1,10 +1,10 @@
 /** Reads the vCPUs' counters out of the shared memory; they may be a few thousand instructions behind. */
+import { TWO_32 } from '../base/bits.ts';
 import type { Views } from '../base/views.ts';
 import type { HaltState, MachineStats } from '../control/stats.ts';
 import { vcpuAddress } from '../layout/map.ts';
+import { FLAG_IF } from '../layout/registers.ts';
 import { VCPU } from '../layout/vcpu.ts';
-
-const TWO_32 = 2 ** 32;
 
 /** A u64 counter as a number: exact below 2^53. Read as two words, low again if the high one moved. */
 export function readCounter(views: Views, address: number): number {
@@ -15,8 +15,6 @@ export function readCounter(views: Views, address: number): number {
     if (views.u32[index + 1]! === high) return high * TWO_32 + low;
   }
 }
-
-const EFLAGS_IF = 0x200;
 
 export class CounterReader {
   readonly #views: Views;
@@ -57,6 +55,6 @@ export class CounterReader {
 
   #halted(cpu: number): HaltState {
     if (this.#views.u32[(cpu + VCPU.at.halted) >>> 2] === 0) return 'no';
-    return (this.#views.u32[(cpu + VCPU.at.eflags) >>> 2]! & EFLAGS_IF) === 0 ? 'for-good' : 'waiting';
+    return (this.#views.u32[(cpu + VCPU.at.eflags) >>> 2]! & FLAG_IF) === 0 ? 'for-good' : 'waiting';
   }
 }

@@ -3,7 +3,7 @@ import { viewsOf } from '../base/views.ts';
 import type { Views } from '../base/views.ts';
 import { CODE_BITMAP_BASE, DIRTY_BITMAP_BASE, RAM_BASE } from '../layout/map.ts';
 import { GuestMemory } from './guest-memory.ts';
-import { isRam, ramRanges } from './physical-map.ts';
+import { isRam } from './physical-map.ts';
 
 const RAM_BYTES = 0x200000;
 
@@ -24,13 +24,6 @@ describe('the physical map', () => {
     [0, 2 ** 53, false],
   ])('says of %d, %d bytes: RAM is %s', (gpa, bytes, expected) => {
     expect(isRam(gpa, bytes, RAM_BYTES)).toBe(expected);
-  });
-
-  it('leaves the VGA hole out of the ranges', () => {
-    expect(ramRanges(RAM_BYTES)).toEqual([
-      { start: 0, end: 0xa0000 },
-      { start: 0xc0000, end: RAM_BYTES },
-    ]);
   });
 });
 

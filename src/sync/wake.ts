@@ -42,6 +42,12 @@ export class WakeWord {
     return Atomics.exchange(this.#words, this.#base + CAUSES, 0);
   }
 
+  /** Causes that were taken and are somebody else's on this thread. */
+  putBack(causes: number): void {
+    // Ordered with nothing: only this thread takes them.
+    Atomics.or(this.#words, this.#base + CAUSES, causes);
+  }
+
   /**
    * Waits until a cause is set or `timeout` ms have passed (Infinity: no limit), then takes the causes.
    * Does not wait if `hasWork` (doorbells, which set no cause while the thread is awake) says so.

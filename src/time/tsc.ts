@@ -3,9 +3,6 @@ import { TWO_32 } from '../base/bits.ts';
 import type { Views } from '../base/views.ts';
 import { VCPU } from '../layout/vcpu.ts';
 
-export const TSC_HZ = 1_000_000_000;
-export const TSC_KHZ = TSC_HZ / 1000;
-
 /** The 64-bit sum of guest time and `offset`, as two words. */
 export function tscWords(
   ns: number,

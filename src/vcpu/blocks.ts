@@ -3,13 +3,11 @@ import type { Views } from '../base/views.ts';
 import { Decoder, isLinkable, MAX_LENGTH, type Decoded } from '../isa/decoder.ts';
 import { HANDLER_END } from '../isa/forms.ts';
 import { PAGE_SIZE, RAM_BASE, SCRATCH_BLOCK_OFFSET } from '../layout/map.ts';
-import { BLOCK, MODE_FLAT, RECORD, SEG_CS, VCPU } from '../layout/vcpu.ts';
+import { BLOCK, MAX_BLOCK_INSTRUCTIONS, MODE_FLAT, RECORD, SEG_CS, VCPU } from '../layout/vcpu.ts';
 import type { CoreExports } from './link.ts';
 
-/** Longest block, in instructions. */
-const MAX_INSTRUCTIONS = 63;
 /** Arena bytes that the longest block can need. */
-const MAX_BLOCK_BYTES = BLOCK.size + (MAX_INSTRUCTIONS + 1) * RECORD.size;
+const MAX_BLOCK_BYTES = BLOCK.size + (MAX_BLOCK_INSTRUCTIONS + 1) * RECORD.size;
 
 export class BlockDecoder {
   readonly #views: Views;
@@ -46,7 +44,7 @@ export class BlockDecoder {
     let at = host;
     let record = block + BLOCK.size;
     let count = 0;
-    while (count < MAX_INSTRUCTIONS) {
+    while (count < MAX_BLOCK_INSTRUCTIONS) {
       const offset = at & (PAGE_SIZE - 1);
       const decoded = this.#decoder.decode(u8, at, pageEnd, offset, mode);
       if (decoded.length === 0) break;

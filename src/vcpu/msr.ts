@@ -8,6 +8,7 @@ import type { CpuFeature } from '../isa/cpuid.ts';
 import type { IrqChip } from '../irqchip/irqchip.ts';
 import { MSR_STATE, msrStateAddress } from '../layout/devices.ts';
 import { vcpuAddress } from '../layout/map.ts';
+import { CR0_PG, EFER_AIBRSE, EFER_LMA, EFER_LME, EFER_NXE, EFER_SCE } from '../layout/registers.ts';
 import { REG_RAX, REG_RCX, REG_RDX, SEG_FS, SEG_GS, VCPU } from '../layout/vcpu.ts';
 import type { GuestMemory } from '../memory/guest-memory.ts';
 import type { GuestClock } from '../time/clock.ts';
@@ -60,13 +61,6 @@ const KVM_SYSTEM_TIME = 0x4b56_4d01;
 
 /** Processor configuration that has nothing to configure here: reads as zero, ignores writes. Linux touches each. */
 const INERT = new Set([INT_PENDING, MMIO_CONFIG_BASE, LS_CFG, IC_CFG, DC_CFG, BU_CFG, BU_CFG2, TOP_MEM2]);
-
-const EFER_SCE = 1 << 0;
-const EFER_LME = 1 << 8;
-const EFER_LMA = 1 << 10;
-const EFER_NXE = 1 << 11;
-const EFER_AIBRSE = 1 << 21;
-const CR0_PG = 0x8000_0000;
 
 /** Eight variable ranges, fixed ranges, write combining. */
 const MTRR_CAPABILITIES = 0x508;

@@ -1,5 +1,6 @@
 /** One vCPU: enters the interpreter, gets a reason, handles it (docs/core.md). */
 import type { Views } from '../base/views.ts';
+import { EXCEPTION_DB } from '../layout/exceptions.ts';
 import {
   EXIT_BUDGET,
   EXIT_DECODE,
@@ -7,13 +8,13 @@ import {
   EXIT_HLT,
   EXIT_HOT,
   EXIT_NAMES,
-  EXIT_PAUSE,
   EXIT_SHUTDOWN,
   STATUS_EXIT,
 } from '../layout/exits.ts';
 import { STOP_RUN, THREAD_VCPU0 } from '../layout/machine.ts';
 import { ARENA_BASE, ARENA_BYTES, vcpuAddress } from '../layout/map.ts';
-import { ATTENTION_INTERRUPT, ATTENTION_NMI, VCPU } from '../layout/vcpu.ts';
+import { DR6_BS, FLAG_IF, FLAG_TF } from '../layout/registers.ts';
+import { ATTENTION_INTERRUPT, ATTENTION_NMI, REG_PAGE_RIP, SEG_CS, VCPU } from '../layout/vcpu.ts';
 import { stopRequest } from '../sync/stop.ts';
 import { WakeWord } from '../sync/wake.ts';
 import { BlockDecoder } from './blocks.ts';
@@ -68,11 +69,6 @@ const MIN_BUDGET = 2_000;
 const MAX_BUDGET = 200_000;
 /** A halted vCPU looks around at least this often, in ms, although every event wakes it. */
 const MAX_SLEEP_MS = 1000;
-
-const EFLAGS_TF = 0x100;
-const EFLAGS_IF = 0x200;
-const DR6_BS = 0x4000;
-const VECTOR_DB = 1;
 
 export class Vcpu<Asked> {
   /** Host address of the vCPU block. */
@@ -157,12 +153,12 @@ export class Vcpu<Asked> {
       if (request !== STOP_RUN) return { kind: 'stop', request };
       const now = this.#environment.now();
       if (now >= this.#environment.nextDeadline()) this.#environment.expire(now);
-      if (this.#get(VCPU.at.attention) !== 0 && !this.#interrupts()) return { kind: 'shutdown' };
+      if (this.#attention() !== 0 && !this.#interrupts()) return { kind: 'shutdown' };
       if (this.#get(VCPU.at.halted) !== 0) {
         this.#sleep();
         continue;
       }
-      const trace = (this.#get(VCPU.at.eflags) & EFLAGS_TF) !== 0;
+      const trace = (this.#get(VCPU.at.eflags) & FLAG_TF) !== 0;
       const end = trace ? this.#stepTraced() : this.#stay();
       if (end) return end;
     }
@@ -238,7 +234,6 @@ export class Vcpu<Asked> {
       case EXIT_BUDGET:
       case EXIT_DECODE:
       case EXIT_HOT:
-      case EXIT_PAUSE:
         return undefined;
       default:
         return { kind: 'unsupported', message: `the interpreter returned ${reason}` };
@@ -271,7 +266,7 @@ export class Vcpu<Asked> {
     if (end) return end;
     if (this.#get(VCPU.at.countExceptions) + this.#get(VCPU.at.countInterrupts) !== events) return undefined;
     this.#set(VCPU.at.dr + 6 * 8, this.#get(VCPU.at.dr + 6 * 8) | DR6_BS);
-    this.#set(VCPU.at.exception, 1 + VECTOR_DB);
+    this.#set(VCPU.at.exception, 1 + EXCEPTION_DB);
     return this.#deliver();
   }
 
@@ -282,7 +277,7 @@ export class Vcpu<Asked> {
       this.#set(VCPU.at.shadow, 0);
       if (end) return end.kind !== 'shutdown';
     }
-    const attention = this.#get(VCPU.at.attention);
+    const attention = this.#attention();
     const { i32 } = this.#views;
     if (attention & ATTENTION_NMI && this.#get(VCPU.at.nmiBlocked) === 0) {
       // Taken before delivery: an NMI that arrives meanwhile sets the bit again.
@@ -291,7 +286,7 @@ export class Vcpu<Asked> {
       if (this.core.nonMaskableInterrupt(this.cpu) === STATUS_EXIT) return false;
     }
     if (attention & ATTENTION_INTERRUPT && this.#environment.pendingVector() >= 0) {
-      if ((this.#get(VCPU.at.eflags) & EFLAGS_IF) === 0) return true;
+      if ((this.#get(VCPU.at.eflags) & FLAG_IF) === 0) return true;
       const vector = this.#environment.acknowledge();
       if (vector < 0) return true;
       this.#set(VCPU.at.halted, 0);
@@ -326,14 +321,18 @@ export class Vcpu<Asked> {
   #linearRip(): bigint {
     const { data } = this.#views;
     const rip = data.getBigUint64(this.cpu + VCPU.at.rip, true);
-    const base = data.getBigUint64(this.cpu + VCPU.at.segEffective + 8, true);
+    const base = data.getBigUint64(this.cpu + VCPU.at.segEffective + SEG_CS * 8, true);
     return (rip + base) & data.getBigUint64(this.cpu + VCPU.at.linearMask, true);
   }
 
   #setPageRip(host: number): void {
     const { data } = this.#views;
     const rip = data.getBigUint64(this.cpu + VCPU.at.rip, true);
-    data.setBigUint64(this.cpu + VCPU.at.regs + 17 * 8, BigInt.asUintN(64, rip - BigInt(host & 0xfff)), true);
+    data.setBigUint64(
+      this.cpu + VCPU.at.regs + REG_PAGE_RIP * 8,
+      BigInt.asUintN(64, rip - BigInt(host & 0xfff)),
+      true,
+    );
   }
 
   #countInstructions(by: number): void {
@@ -342,6 +341,11 @@ export class Vcpu<Asked> {
     const sum = u32[low]! + by;
     u32[low] = sum;
     if (sum > 0xffffffff) u32[low + 1]!++;
+  }
+
+  /** ATTENTION_* bits; ordered before the reads of what they speak of, which was written before they were set. */
+  #attention(): number {
+    return Atomics.load(this.#views.u32, (this.cpu + VCPU.at.attention) >>> 2);
   }
 
   #get(offset: number): number {

@@ -54,6 +54,7 @@ export class DeviceHost implements DeviceOwner, DeviceContext, DeviceHostLink {
   readonly #device: VirtioDevice;
   readonly #interrupts: VirtioInterrupts;
   readonly #queues = new Map<number, ServedQueue>();
+  readonly #afterReset: (() => void)[] = [];
   #phase: Phase = 'idle';
   /** The driver has set DRIVER_OK. */
   #isReady = false;
@@ -96,6 +97,11 @@ export class DeviceHost implements DeviceOwner, DeviceContext, DeviceHostLink {
     return this.#device.identity.name;
   }
 
+  /** The driver uses the legacy interface. */
+  get isLegacy(): boolean {
+    return this.#state.get('legacy') !== 0;
+  }
+
   get isStarted(): boolean {
     return this.#phase === 'started';
   }
@@ -134,7 +140,9 @@ export class DeviceHost implements DeviceOwner, DeviceContext, DeviceHostLink {
     if (this.#phase === 'started' && this.#queues.has(queue)) this.#device.serve(queue);
   }
 
-  reset(): void {
+  /** `then` is called when the reset is done, which may be at once. */
+  reset(then?: () => void): void {
+    if (then !== undefined) this.#afterReset.push(then);
     if (this.#phase === 'stopping') return;
     if (this.#phase === 'idle') {
       this.#resetDone();
@@ -152,6 +160,7 @@ export class DeviceHost implements DeviceOwner, DeviceContext, DeviceHostLink {
     const state = this.#state;
     this.#interrupts.clear();
     state.locked(() => state.clearDriver());
+    for (const then of this.#afterReset.splice(0)) then();
   }
 
   configWritten(): void {

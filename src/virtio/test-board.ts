@@ -15,8 +15,12 @@ import type { TestRam } from './test-driver.ts';
 export const SLOT = 4;
 export const BOARD_RAM = 0x200000;
 
-export interface VirtioBoard extends TestRam {
+/** What a guest needs to see of its machine. */
+export interface GuestSide extends TestRam {
   readonly bus: IoBus;
+}
+
+export interface VirtioBoard extends GuestSide {
   readonly line: TestLine;
   readonly msis: string[];
   readonly problems: string[];
@@ -143,14 +147,14 @@ export interface QueueSetup {
 /** virtio_pci_modern: everything through the structures that the capabilities name. */
 export class ModernGuest extends PciGuest {
   readonly #bus: IoBus;
-  readonly #board: VirtioBoard;
+  readonly #board: GuestSide;
   readonly common: number;
   readonly notify: number;
   readonly isr: number;
   readonly device: number;
   #eventIdx = false;
 
-  constructor(board: VirtioBoard) {
+  constructor(board: GuestSide) {
     super(board.bus);
     this.#bus = board.bus;
     this.#board = board;
@@ -241,10 +245,10 @@ export class ModernGuest extends PciGuest {
 /** virtio_pci_legacy: ports in BAR 0. */
 export class LegacyGuest extends PciGuest {
   readonly #bus: IoBus;
-  readonly #board: VirtioBoard;
+  readonly #board: GuestSide;
   readonly base: number;
 
-  constructor(board: VirtioBoard) {
+  constructor(board: GuestSide) {
     super(board.bus);
     this.#bus = board.bus;
     this.#board = board;

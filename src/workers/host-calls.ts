@@ -1,17 +1,16 @@
 /** What the core asks of its vCPU's thread (`HOST_IMPORTS`): ports and MMIO, CPUID, MSRs, time, task priority. */
 import type { Views } from '../base/views.ts';
 import type { AccessBytes } from '../devices/io-bus.ts';
+import { APIC_BASE_ENABLE } from '../irqchip/lapic.ts';
 import { cpuid } from '../isa/cpuid.ts';
 import type { CpuModel } from '../isa/cpuid.ts';
 import { vcpuAddress } from '../layout/map.ts';
+import { CR4_OSXSAVE } from '../layout/registers.ts';
 import { REG_RAX, REG_RBX, REG_RCX, REG_RDX, VCPU } from '../layout/vcpu.ts';
 import { readTsc } from '../time/tsc.ts';
 import type { HostCalls } from '../vcpu/link.ts';
 import type { ModelSpecificRegisters } from '../vcpu/msr.ts';
 import type { VcpuParts } from './vcpu-parts.ts';
-
-const CR4_OSXSAVE = 1 << 18;
-const APIC_BASE_ENABLE = 1 << 11;
 
 export interface HostCallsOptions {
   readonly views: Views;

@@ -48,7 +48,7 @@ export class EscapeFilter {
 export function connectTerminal(actions: TerminalActions): () => void {
   const { stdin } = process;
   const isTerminal = stdin.isTTY;
-  const filter = new EscapeFilter(actions, (text) => writeOut(Buffer.from(text)));
+  const filter = new EscapeFilter(actions, (text) => void writeOut(Buffer.from(text)));
   const onData = (data: Buffer): void => {
     // The escape is a terminal's: a pipe may carry any byte.
     if (isTerminal) filter.push(data);
@@ -65,15 +65,17 @@ export function connectTerminal(actions: TerminalActions): () => void {
   };
 }
 
-/** Writes all of it before it returns, so that nothing is lost when the process ends. */
-export function writeOut(bytes: Uint8Array): void {
+/** Writes all of it before it returns, so that nothing is lost when the process ends. False: nobody reads it any more. */
+export function writeOut(bytes: Uint8Array): boolean {
   for (let at = 0; at < bytes.length;) {
     try {
       at += writeSync(1, bytes, at);
     } catch (error) {
-      // A pipe whose reader is slow: try again. One whose reader has gone: nobody to tell.
-      if (!(error instanceof Error) || !('code' in error) || error.code !== 'EAGAIN') return;
+      const code = error instanceof Error && 'code' in error ? error.code : undefined;
+      if (code !== 'EAGAIN') return code !== 'EPIPE';
+      // A pipe whose reader is slow.
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2);
     }
   }
+  return true;
 }

@@ -20,8 +20,6 @@ import {
   CODE_BASE,
   CODE_BYTES,
   DATA_WINDOW,
-  FLAG_AC,
-  FLAG_DF,
   LOW_WINDOW,
   PROFILES,
   READ_ONLY_PAGE,
@@ -29,6 +27,7 @@ import {
   STACK_WINDOW,
   STATE,
 } from '../../src/interp/vectors-state.ts';
+import { FLAG_AC, FLAG_DF } from '../../src/layout/registers.ts';
 
 const RAX = 0;
 const RCX = 1;

@@ -23,6 +23,7 @@ import {
   WINDOWS,
 } from '../../src/interp/vectors-state.ts';
 import type { CaseState } from '../../src/interp/vectors-state.ts';
+import { EXCEPTION_PF, EXCEPTION_UD } from '../../src/layout/exceptions.ts';
 import { CaseBuilder, encodable, isString, usesStack } from './encode.ts';
 import type { FormVariant } from './encode.ts';
 import { NativeBatch } from './native.ts';
@@ -30,8 +31,6 @@ import { candidates, makeUndefined } from './undefined.ts';
 
 /** What the generator's own choices are seeded with, beside the group. */
 const CHOICES = 0x5bd1e995;
-const VECTOR_UD = 6;
-const VECTOR_PF = 14;
 const VECTOR_TIMEOUT = -2;
 /** From here on Linux reports every page as present, to say nothing about the kernel's pages. */
 const TASK_SIZE = 0x7ffffffff000n;
@@ -93,7 +92,7 @@ function formPlan(id: string, file: string, variant: FormVariant, count: number)
 /** Encodings that are no instruction, and LOCK where it may not be. */
 function undefinedPlans(): Plan[] {
   const all: Plan[] = [];
-  const refused = (outcome: CaseOutcome): boolean => outcome.vector === VECTOR_UD;
+  const refused = (outcome: CaseOutcome): boolean => outcome.vector === EXCEPTION_UD;
   for (const profile of [0, 1, 2]) {
     const p = PROFILES[profile]!;
     const add = (id: string, count: number, make: Plan['make']): void => {
@@ -149,7 +148,7 @@ function fileOf({ row }: Form, profile: string): string {
 /** Addresses in the kernel's half say more about the kernel than about the CPU. */
 function usable(outcome: CaseOutcome): boolean {
   if (outcome.vector === VECTOR_TIMEOUT) return false;
-  return outcome.vector !== VECTOR_PF || outcome.cr2 < TASK_SIZE;
+  return outcome.vector !== EXCEPTION_PF || outcome.cr2 < TASK_SIZE;
 }
 
 /** PUSHF stores the TF that the recorder steps with: take it out of the image. */

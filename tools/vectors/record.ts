@@ -12,12 +12,12 @@ import { coverage, coverageReport } from '../../src/interp/vectors-coverage.ts';
 import { buildCaseState, decodeFile, encodeFile } from '../../src/interp/vectors-file.ts';
 import type { CaseOutcome, Group } from '../../src/interp/vectors-file.ts';
 import { CaseState } from '../../src/interp/vectors-state.ts';
+import { EXCEPTION_PF } from '../../src/layout/exceptions.ts';
 import { buildRecorder, NativeBatch } from './native.ts';
 import { plans, recordPlans, withoutTrapFlag } from './plans.ts';
 import type { Plan } from './plans.ts';
 
 const FOLDER = fileURLToPath(new URL('../../test/vectors/', import.meta.url));
-const VECTOR_PF = 14;
 
 function record(filter: RegExp): void {
   buildRecorder();
@@ -83,7 +83,7 @@ function comparable(outcome: CaseOutcome): string {
   const kept = {
     ...rest,
     error: outcome.vector >= 0 ? error : 0,
-    cr2: outcome.vector === VECTOR_PF ? cr2 : 0n,
+    cr2: outcome.vector === EXCEPTION_PF ? cr2 : 0n,
   };
   return JSON.stringify(
     kept,

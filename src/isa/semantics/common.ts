@@ -1,5 +1,7 @@
 import type { Builder } from '../../ir/builder.ts';
 import type { Value } from '../../ir/ir.ts';
+import { EXCEPTION_GP } from '../../layout/exceptions.ts';
+import { FLAG_AF, FLAG_CF, FLAG_OF, FLAG_PF, FLAG_SF, FLAG_ZF } from '../../layout/registers.ts';
 import { VCPU } from '../../layout/vcpu.ts';
 import type { Operand, Site } from '../operands.ts';
 
@@ -7,18 +9,14 @@ import type { Operand, Site } from '../operands.ts';
 export type Description = (s: Builder, site: Site, ...operands: Operand[]) => void;
 export type Descriptions = Readonly<Record<string, Description>>;
 
-export const VECTOR_DE = 0;
-export const VECTOR_UD = 6;
-export const VECTOR_GP = 13;
-
 export const CONDITION_B = 2;
 
-export const CF = 1n;
-export const PF = 4n;
-export const AF = 0x10n;
-export const ZF = 0x40n;
-export const SF = 0x80n;
-export const OF = 0x800n;
+export const CF = BigInt(FLAG_CF);
+export const PF = BigInt(FLAG_PF);
+export const AF = BigInt(FLAG_AF);
+export const ZF = BigInt(FLAG_ZF);
+export const SF = BigInt(FLAG_SF);
+export const OF = BigInt(FLAG_OF);
 export const OF_SHIFT = 11;
 
 /** i64: CF as 0 or 1. */
@@ -34,5 +32,5 @@ export function arithmeticFlags(s: Builder): Value {
 /** #GP(0) unless CPL is 0. */
 export function requireCpl0(s: Builder): void {
   const cpl = s.readState('i32.load', VCPU.at.cpl);
-  s.if(cpl, () => s.raise(VECTOR_GP, s.i32(0)), undefined, false);
+  s.if(cpl, () => s.raise(EXCEPTION_GP, s.i32(0)), undefined, false);
 }

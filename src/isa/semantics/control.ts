@@ -1,5 +1,6 @@
 import type { Builder } from '../../ir/builder.ts';
 import type { Value } from '../../ir/ir.ts';
+import { EXCEPTION_UD } from '../../layout/exceptions.ts';
 import { STATUS_FAULT } from '../../layout/exits.ts';
 import { REG_RAX, REG_RBP, REG_RBX, REG_RCX, REG_RSP, VCPU } from '../../layout/vcpu.ts';
 import {
@@ -16,7 +17,7 @@ import {
   type Operand,
   type Site,
 } from '../operands.ts';
-import { arithmeticFlags, VECTOR_UD, ZF, type Description, type Descriptions } from './common.ts';
+import { arithmeticFlags, ZF, type Description, type Descriptions } from './common.ts';
 
 /** INT1, INT3 and INTO, which virtual-8086 mode treats unlike INT n. */
 const ONE_BYTE = 0x100;
@@ -166,8 +167,8 @@ export const CONTROL: Descriptions = {
     const outside = s.op('i32.or', s.ltS(index, low), s.ltS(high, index));
     s.if(outside, () => s.raise(5), undefined, false);
   },
-  ud1: (s) => s.raise(VECTOR_UD),
-  ud2: (s) => s.raise(VECTOR_UD),
+  ud1: (s) => s.raise(EXCEPTION_UD),
+  ud2: (s) => s.raise(EXCEPTION_UD),
 
   push: (s, site, x) => {
     const spec = site.form.row.operands[0]!;
@@ -259,13 +260,18 @@ export const CONTROL: Descriptions = {
   },
   arpl: (s, _site, d, x) => {
     const rpl = s.let(s.and(x.get(), s.i64(3)));
-    let lower: Value = s.i32(0);
-    d.update((old) => {
-      lower = s.let(s.ltU(s.and(old, s.i64(3)), rpl));
-      return s.select(lower, s.or(s.and(old, s.i64(~3n)), rpl), old);
-    });
-    const kept = s.and(arithmeticFlags(s), s.i64(~ZF));
-    s.flags(0, undefined, s.or(kept, s.select(lower, s.i64(ZF), s.i64(0))));
+    const old = s.let(d.get());
+    const lower = s.ltU(s.and(old, s.i64(3)), rpl);
+    const kept = s.let(s.and(arithmeticFlags(s), s.i64(~ZF)));
+    // Only a selector that changes is written.
+    s.if(
+      lower,
+      () => {
+        d.set(s.or(s.and(old, s.i64(~3n)), rpl));
+        s.flags(0, undefined, s.or(kept, s.i64(ZF)));
+      },
+      () => s.flags(0, undefined, kept),
+    );
   },
 
   movs: string('movs'),

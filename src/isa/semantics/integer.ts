@@ -1,5 +1,6 @@
 import type { Builder } from '../../ir/builder.ts';
 import type { Value } from '../../ir/ir.ts';
+import { EXCEPTION_DE, EXCEPTION_GP } from '../../layout/exceptions.ts';
 import {
   FLAGS_ADC,
   FLAGS_ADD,
@@ -25,8 +26,6 @@ import {
   OF_SHIFT,
   PF,
   SF,
-  VECTOR_DE,
-  VECTOR_GP,
   ZF,
   type Description,
   type Descriptions,
@@ -242,7 +241,7 @@ function divide(signed: boolean): Description {
       s.status(signed ? 'divideSigned64' : 'divide64', divisor);
       return;
     }
-    s.if(s.eqz(divisor), () => s.raise(VECTOR_DE), undefined, false);
+    s.if(s.eqz(divisor), () => s.raise(EXCEPTION_DE), undefined, false);
     const low = accumulator(s, bits);
     const dividend = s.let(
       bits === 8
@@ -254,12 +253,12 @@ function divide(signed: boolean): Description {
     if (signed && bits === 32) {
       // The one quotient that wasm traps on; it does not fit either.
       const trap = s.op('i32.and', s.eq(dividend, s.i64(1n << 63n)), s.eq(divisor, s.i64(-1)));
-      s.if(trap, () => s.raise(VECTOR_DE), undefined, false);
+      s.if(trap, () => s.raise(EXCEPTION_DE), undefined, false);
     }
     const kind = signed ? 's' : 'u';
     const quotient = s.let(s.op(`i64.div_${kind}`, dividend, divisor));
     const fits = signed ? s.signExtend(quotient, bits) : s.zeroExtend(quotient, bits);
-    s.if(s.ne(quotient, fits), () => s.raise(VECTOR_DE), undefined, false);
+    s.if(s.ne(quotient, fits), () => s.raise(EXCEPTION_DE), undefined, false);
     const remainder = s.let(s.op(`i64.rem_${kind}`, dividend, divisor));
     if (bits === 8) {
       accumulator(s, 16).set(s.or(s.zeroExtend(quotient, 8), s.shl(s.zeroExtend(remainder, 8), s.i64(8))));
@@ -555,7 +554,7 @@ export const INTEGER: Descriptions = {
     const target = d as MemoryOperand;
     if (site.form.operandBits === 64) {
       const misaligned = s.ne(s.and(target.linear(16, 1), s.i64(15)), s.i64(0));
-      s.if(misaligned, () => s.raise(VECTOR_GP, s.i32(0)), undefined, false);
+      s.if(misaligned, () => s.raise(EXCEPTION_GP, s.i32(0)), undefined, false);
       const low = s.let(part(REG_RAX, 64).get());
       const high = s.let(part(REG_RDX, 64).get());
       const newLow = s.let(part(REG_RBX, 64).get());
@@ -633,7 +632,7 @@ export const INTEGER: Descriptions = {
   aas: asciiAdjust(-1),
   aam: (s, _site, x) => {
     const base = s.let(x.get());
-    s.if(s.eqz(base), () => s.raise(VECTOR_DE), undefined, false);
+    s.if(s.eqz(base), () => s.raise(EXCEPTION_DE), undefined, false);
     const al = s.let(accumulator(s, 8).get());
     const low = s.let(s.op('i64.rem_u', al, base));
     accumulator(s, 16).set(s.or(s.shl(s.op('i64.div_u', al, base), s.i64(8)), low));

@@ -1,5 +1,6 @@
 import type { Builder } from '../../ir/builder.ts';
 import type { Value } from '../../ir/ir.ts';
+import { EXCEPTION_MF } from '../../layout/exceptions.ts';
 import { FPU_BLOCKED_MMX, FPU_BLOCKED_SSE, VCPU } from '../../layout/vcpu.ts';
 import { MemoryOperand, RegisterOperand, type Operand, type Site } from '../operands.ts';
 import type { Description, Descriptions } from './common.ts';
@@ -8,7 +9,6 @@ import type { Description, Descriptions } from './common.ts';
 const CHECK_MMX = 1;
 const CHECK_SSE = 2;
 
-const VECTOR_MF = 16;
 /** Status word: ES (an unmasked x87 exception is pending), and TOP. */
 const FSW_ES = 0x80;
 const FSW_TOP = 0x3800;
@@ -129,7 +129,7 @@ function gated(description: Description): Description {
     const transition = !(site.form.memory && NO_TRANSITION.has(row.semantics));
     if (transition) {
       const status = s.readState('i32.load16_u', VCPU.at.fpuStatus);
-      s.if(s.op('i32.and', status, s.i32(FSW_ES)), () => s.raise(VECTOR_MF), undefined, false);
+      s.if(s.op('i32.and', status, s.i32(FSW_ES)), () => s.raise(EXCEPTION_MF), undefined, false);
     }
     description(s, site, ...operands);
     // Behind the work, which may fault, unless that made it earlier.

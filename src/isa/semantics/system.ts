@@ -1,16 +1,14 @@
 import type { Builder } from '../../ir/builder.ts';
 import type { Value } from '../../ir/ir.ts';
+import { EXCEPTION_GP, EXCEPTION_UD } from '../../layout/exceptions.ts';
+import { CR0_PE, CR0_TS, CR4_FSGSBASE, CR4_UMIP } from '../../layout/registers.ts';
 import { SEG_FS, SEG_GS, SEG_LDTR, SEG_TR, VCPU } from '../../layout/vcpu.ts';
 import { MemoryOperand, type Operand, type Site } from '../operands.ts';
-import { requireCpl0, VECTOR_GP, VECTOR_UD, type Description, type Descriptions } from './common.ts';
+import { requireCpl0, type Description, type Descriptions } from './common.ts';
 
 const DF = 0x400;
 const VM = 0x20000;
 const CONDITION_Z = 4;
-const CR0_PE = 1;
-const CR0_TS = 8n;
-const CR4_UMIP = 0x800n;
-const CR4_FSGSBASE = 0x10000n;
 
 /** A core function without operands that ends the instruction. */
 function plain(name: string): Description {
@@ -31,7 +29,7 @@ function checkUmip(s: Builder): void {
   const cr4 = s.readState('i64.load', VCPU.at.cr4);
   const cpl = s.readState('i32.load', VCPU.at.cpl);
   const blocked = s.op('i32.and', s.ne(s.and(cr4, s.i64(CR4_UMIP)), s.i64(0)), s.ne(cpl, s.i32(0)));
-  s.if(blocked, () => s.raise(VECTOR_GP, s.i32(0)), undefined, false);
+  s.if(blocked, () => s.raise(EXCEPTION_GP, s.i32(0)), undefined, false);
 }
 
 function storeTable(base: number, limit: number): Description {
@@ -65,7 +63,7 @@ function loadTable(base: number, limit: number): Description {
     );
     const high = s.let(s.shrS(value, s.i64(47)));
     const canonical = s.op('i32.or', s.eqz(high), s.eq(high, s.i64(-1)));
-    s.if(s.eqz(canonical), () => s.raise(VECTOR_GP, s.i32(0)), undefined, false);
+    s.if(s.eqz(canonical), () => s.raise(EXCEPTION_GP, s.i32(0)), undefined, false);
     s.writeState('i64.store', base, value);
     s.writeState('i64.store32', limit, newLimit);
   };
@@ -87,7 +85,7 @@ function storeWord(s: Builder, d: Operand, value: Value): void {
 function segmentBase(segment: number, write: boolean): Description {
   return (s, _site, d) => {
     const cr4 = s.readState('i64.load', VCPU.at.cr4);
-    s.if(s.eqz(s.and(cr4, s.i64(CR4_FSGSBASE))), () => s.raise(VECTOR_UD), undefined, false);
+    s.if(s.eqz(s.and(cr4, s.i64(CR4_FSGSBASE))), () => s.raise(EXCEPTION_UD), undefined, false);
     const base = VCPU.at.segBase + segment * 8;
     if (!write) {
       d.set(s.readState('i64.load', base));
@@ -96,7 +94,7 @@ function segmentBase(segment: number, write: boolean): Description {
     const value = s.let(d.get());
     const high = s.let(s.shrS(value, s.i64(47)));
     const canonical = s.op('i32.or', s.eqz(high), s.eq(high, s.i64(-1)));
-    s.if(s.eqz(canonical), () => s.raise(VECTOR_GP, s.i32(0)), undefined, false);
+    s.if(s.eqz(canonical), () => s.raise(EXCEPTION_GP, s.i32(0)), undefined, false);
     s.writeState('i64.store', base, value);
     s.writeState('i64.store', VCPU.at.segEffective + segment * 8, value);
   };
@@ -127,7 +125,7 @@ function loadSystemSegment(name: string): Description {
     const eflags = s.readState('i32.load', VCPU.at.eflags);
     const real = s.eqz(s.op('i32.and', cr0, s.i32(CR0_PE)));
     const virtual = s.ne(s.op('i32.and', eflags, s.i32(VM)), s.i32(0));
-    s.if(s.op('i32.or', real, virtual), () => s.raise(VECTOR_UD), undefined, false);
+    s.if(s.op('i32.or', real, virtual), () => s.raise(EXCEPTION_UD), undefined, false);
     requireCpl0(s);
     s.status(name, s.narrow(x.get()));
   };

@@ -1,0 +1,71 @@
+/** The limit of CS outside the flat case, and #AC: through the run loop, with decoded blocks that are kept. */
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { RAM_BASE } from '../layout/map.ts';
+import { VCPU } from '../layout/vcpu.ts';
+import { bareMachine, run, type BareMachine } from './testing/bare-machine.ts';
+
+const CORE = readFileSync('build/core.wasm');
+const INTERPRETER = readFileSync('build/interpreter.wasm');
+const RAX = 0;
+const RCX = 1;
+const RSP = 4;
+const ATTR_CODE32 = 0xc09b;
+const ATTR_CODE16 = 0x009b;
+/** Where `run` puts the code. */
+const CODE = 0x10000;
+
+/** Compatibility mode without an IDT: any exception is a triple fault, with rip at the instruction. */
+function limitedMachine(attributes: number, limit: number): BareMachine {
+  const machine = bareMachine(CORE, INTERPRETER, false);
+  const { views, vcpu } = machine;
+  views.u32[(vcpu.cpu + VCPU.at.segAttr + 4) >>> 2] = attributes;
+  views.u32[(vcpu.cpu + VCPU.at.segLimit + 4) >>> 2] = limit;
+  vcpu.core.updateMode(vcpu.cpu);
+  return machine;
+}
+
+function rip({ views, vcpu }: BareMachine): number {
+  return views.u32[(vcpu.cpu + VCPU.at.rip) >>> 2]!;
+}
+
+describe('a code segment with a limit', () => {
+  it('runs up to its last byte', () => {
+    // 1: inc eax; loop 1b; out 80h, al
+    const machine = limitedMachine(ATTR_CODE32, CODE + 4);
+    const end = run(machine, { code: '40 e2fd e680', registers: { [RAX]: 0n, [RCX]: 5n } });
+    expect(end).toEqual({ kind: 'asked', what: 'port' });
+    expect(machine.register(RAX)).toBe(5n);
+  });
+
+  it('faults at an instruction whose last byte is beyond it', () => {
+    // inc eax; mov al, 1, whose immediate is outside
+    const machine = limitedMachine(ATTR_CODE32, CODE + 1);
+    expect(run(machine, { code: '40 b001', registers: { [RAX]: 0n } })).toEqual({ kind: 'shutdown' });
+    expect([rip(machine), machine.register(RAX)]).toEqual([CODE + 1, 1n]);
+  });
+
+  it('holds for blocks that were decoded under a larger one', () => {
+    const machine = limitedMachine(ATTR_CODE32, 0xfffff);
+    run(machine, { code: '40 40 e680', registers: { [RAX]: 0n } });
+    machine.views.u32[(machine.vcpu.cpu + VCPU.at.segLimit + 4) >>> 2] = CODE;
+    expect(run(machine, { code: '40 40 e680', registers: { [RAX]: 0n } })).toEqual({ kind: 'shutdown' });
+    expect([rip(machine), machine.register(RAX)]).toEqual([CODE + 1, 1n]);
+  });
+
+  it('makes a jump beyond it fault at the jump', () => {
+    const machine = limitedMachine(ATTR_CODE32, CODE + 0xfff);
+    // inc eax; jmp 1000h ahead
+    expect(run(machine, { code: '40 e900100000', registers: { [RAX]: 0n } })).toEqual({ kind: 'shutdown' });
+    expect([rip(machine), machine.register(RAX)]).toEqual([CODE + 1, 1n]);
+  });
+
+  it('makes a 32-bit call in 16-bit code fault before it pushes', () => {
+    const machine = limitedMachine(ATTR_CODE16, 0xffff);
+    machine.views.u32[(machine.vcpu.cpu + VCPU.at.segBase + 8) >>> 2] = CODE;
+    machine.vcpu.core.updateMode(machine.vcpu.cpu);
+    machine.views.u8.set([0x66, 0xe8, 0, 0, 1, 0], RAM_BASE + CODE);
+    run(machine, { at: 0, code: '', registers: { [RSP]: 0x8000n } });
+    expect([rip(machine), machine.register(RSP)]).toEqual([0, 0x8000n]);
+  });
+});

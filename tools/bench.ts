@@ -5,7 +5,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { describeHost, load, loadWarning } from './bench/host.ts';
+import { describeHost, load, loadWarning, waitForQuiet } from './bench/host.ts';
 import { firmware, WORKLOADS } from './bench/guests.ts';
 import { countWithQemu, qemuTcg } from './bench/qemu.ts';
 import { format, formatMeasurement, rowsOf } from './bench/report.ts';
@@ -31,6 +31,7 @@ const HELP = `npm run bench -- [options]
   --repetitions N     how often each is measured (default 3)
   --subjects A,B      only these: ${SUBJECTS.map(({ id }) => id).join(', ')}
   --workloads A,B     only these: ${WORKLOADS.map(({ id }) => id).join(', ')}
+  --patience SECONDS  before each measurement, wait up to so long until nothing else uses the machine
   --count             also count instructions with QEMU, in runs of their own
   --output FOLDER     where the JSON and the table go (default build/bench)
 `;
@@ -63,6 +64,7 @@ function readOptions(): {
   readonly subjects: readonly Subject[];
   readonly workloads: readonly Workload[];
   readonly count: boolean;
+  readonly patience: number;
   readonly output: string;
 } {
   const { values } = parseArgs({
@@ -70,6 +72,7 @@ function readOptions(): {
       repetitions: { type: 'string', default: '3' },
       subjects: { type: 'string' },
       workloads: { type: 'string' },
+      patience: { type: 'string', default: '0' },
       count: { type: 'boolean', default: false },
       output: { type: 'string', default: join(root, 'build', 'bench') },
       help: { type: 'boolean', default: false },
@@ -82,8 +85,11 @@ function readOptions(): {
   const repetitions = Number(values.repetitions);
   if (!Number.isInteger(repetitions) || repetitions < 1)
     fail(`--repetitions ${values.repetitions}: not a number.`);
+  const patience = Number(values.patience);
+  if (!(patience >= 0)) fail(`--patience ${values.patience}: not a number of seconds.`);
   return {
     repetitions,
+    patience,
     subjects: choose(SUBJECTS, values.subjects),
     workloads: choose(WORKLOADS, values.workloads),
     count: values.count,
@@ -92,7 +98,7 @@ function readOptions(): {
 }
 
 async function main(): Promise<void> {
-  const { repetitions, subjects, workloads, count, output } = readOptions();
+  const { repetitions, subjects, workloads, count, patience, output } = readOptions();
   const warning = loadWarning();
   if (warning !== undefined) log(`WARNING: ${warning}`);
 
@@ -163,6 +169,7 @@ async function main(): Promise<void> {
     const first = Math.floor((repetition * entries.length) / repetitions);
     for (const { workload, boot, subject, entry } of [...entries.slice(first), ...entries.slice(0, first)]) {
       if (entry.failure !== undefined) continue;
+      await waitForQuiet(patience);
       try {
         const measurement = await subject.measure(boot);
         entry.measurements.push(measurement);

@@ -105,32 +105,32 @@ describe('a synchronous exit', () => {
 describe('a write to code by a device’s thread', () => {
   it('returns when the vCPU has dropped it, in every interleaving', () => {
     const { views, prepare } = memory();
-    let dropped = 0;
+    const code = { dropped: 0 };
     const result = explore({
       prepare: () => {
         prepare();
-        dropped = 0;
+        code.dropped = 0;
       },
       threads: [
         () => {
           postCodeWrite(views, 1, 0x5000, 64);
         },
         () => {
-          dropped = 0;
+          code.dropped = 0;
           const wake = new WakeWord(views, THREAD_VCPU0);
-          for (;;) {
-            if (dropped > 0) return;
+          while (code.dropped === 0) {
             wake.wait(Infinity);
             takeCodeWrites(
               views,
               0,
-              () => dropped++,
+              () => code.dropped++,
               () => {},
             );
           }
         },
       ],
-      check: (blocked) => noneSleeps(blocked) ?? (dropped === 1 ? undefined : `dropped ${dropped} times`),
+      check: (blocked) =>
+        noneSleeps(blocked) ?? (code.dropped === 1 ? undefined : `dropped ${code.dropped} times`),
     });
     expect(result.problem).toBeUndefined();
   });

@@ -7,11 +7,13 @@ import { readdirSync, readFileSync } from 'node:fs';
 /** USER_HZ, the unit of the fields below: 100 on every architecture that Node runs on. */
 const TICK_MS = 10;
 
+export const ENDED = '(ended)';
+
 export interface CpuSample {
   readonly time: number;
   /** User and system time of the tree, with that of descendants that have ended. */
   readonly treeMs: number;
-  /** The same of the threads that are alive, by their name. */
+  /** The same by name of the thread; that of threads which have ended is under ENDED. */
   readonly threadsMs: ReadonlyMap<string, number>;
   /** Time that any core of the machine was busy, and time that the hypervisor gave to others. */
   readonly machineMs: number;
@@ -89,10 +91,15 @@ export function sampleCpu(root: number, withRoot: boolean): CpuSample | undefine
     const own = processes.get(pid);
     if (own === undefined) continue;
     treeMs += own.ownMs + own.childrenMs;
+    let rest = own.ownMs;
+    const add = (name: string, ms: number): void => void threadsMs.set(name, (threadsMs.get(name) ?? 0) + ms);
     for (const thread of list(`/proc/${pid}/task`)) {
       const stat = readStat(`/proc/${pid}/task/${thread}/stat`);
-      if (stat !== undefined) threadsMs.set(stat.name, (threadsMs.get(stat.name) ?? 0) + stat.ownMs);
+      if (stat === undefined) continue;
+      add(stat.name, stat.ownMs);
+      rest -= stat.ownMs;
     }
+    add(ENDED, Math.max(0, rest));
   }
   // cpu user nice system idle iowait irq softirq steal ...
   const [, ...ticks] = readFileSync('/proc/stat', 'latin1').split('\n', 1)[0]!.split(/\s+/).map(Number);

@@ -1,9 +1,11 @@
 /** What the measurements were made on. */
 import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { cpus, loadavg, totalmem, version } from 'node:os';
 import { launchChromium } from '../runner/chromium.ts';
 import { run } from '../guest/process.ts';
 import { root } from '../runner/stale.ts';
+import { sampleCpu } from './cpu-time.ts';
 
 export interface Host {
   readonly cpu: string;
@@ -55,4 +57,21 @@ export function loadWarning(): string | undefined {
     ? undefined
     : `The load average is ${now.toFixed(1)}: something else runs on this machine. Times of the clock are too long and ` +
         `vary; CPU times are better, but not free of it (caches, clock rate, shared cores). Repeat this on an idle machine.`;
+}
+
+/** Cores in use by others that a measurement can bear. */
+const QUIET_CORES = 0.15;
+const QUIET_WINDOW_MS = 2_000;
+
+/** Waits until nothing else has used the machine for a moment, or until the time is over. */
+export async function waitForQuiet(seconds: number): Promise<void> {
+  const end = performance.now() + seconds * 1000;
+  while (performance.now() < end) {
+    const from = sampleCpu(process.pid, true);
+    await sleep(QUIET_WINDOW_MS);
+    const to = sampleCpu(process.pid, true);
+    if (from === undefined || to === undefined) return;
+    const use = (to.machineMs - from.machineMs - (to.treeMs - from.treeMs)) / (to.time - from.time);
+    if (use < QUIET_CORES) return;
+  }
 }

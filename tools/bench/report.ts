@@ -113,26 +113,36 @@ export function rowsOf(report: Report): Row[] {
 export function geometricMeans(
   rows: readonly Row[],
   reference: string,
-): { subject: string; mean: number; count: number }[] {
+  kind: 'ratios' | 'cpuRatios',
+): { readonly subject: string; readonly mean: number; readonly count: number }[] {
   return [...new Set(rows.map(({ subject }) => subject))].flatMap((subject) => {
-    const ratios = defined(rows.filter((row) => row.subject === subject).map((row) => row.ratios[reference]));
+    const ratios = defined(rows.filter((row) => row.subject === subject).map((row) => row[kind][reference]));
     return ratios.length === 0 ? [] : [{ subject, mean: geometricMean(ratios), count: ratios.length }];
   });
 }
 
 const seconds = (ms: number): string => (ms / 1000).toFixed(2);
 
-/** A Markdown table with aligned columns: the first one is text, the others are numbers. */
+/** A Markdown table with aligned columns: the first one is text, the others are numbers. Empty columns are left out. */
 export function table(header: readonly string[], lines: readonly (readonly string[])[]): string {
-  const widths = header.map((title, column) =>
-    Math.max(3, title.length, ...lines.map((line) => (line[column] ?? '').length)),
+  const cell = (line: readonly string[], column: number): string => line[column] ?? '';
+  const columns = [...header.keys()].filter(
+    (column) => column === 0 || lines.some((line) => cell(line, column) !== ''),
   );
-  const row = (cells: readonly string[]): string =>
-    `| ${cells.map((cell, column) => (column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!))).join(' | ')} |`;
-  const rule = widths.map((width, column) =>
+  const widths = columns.map((column): [column: number, width: number] => [
+    column,
+    Math.max(3, cell(header, column).length, ...lines.map((line) => cell(line, column).length)),
+  ]);
+  const row = (line: readonly string[]): string => {
+    const cells = widths.map(([column, width]) =>
+      column === 0 ? cell(line, column).padEnd(width) : cell(line, column).padStart(width),
+    );
+    return `| ${cells.join(' | ')} |`;
+  };
+  const rule = widths.map(([column, width]) =>
     column === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`,
   );
-  return [row(header), row(rule), ...lines.map(row)].join('\n');
+  return [row(header), `| ${rule.join(' | ')} |`, ...lines.map(row)].join('\n');
 }
 
 /** What is printed, and what docs/benchmarks.md takes over: Markdown. */
@@ -185,16 +195,22 @@ export function format(report: Report): string {
       );
     if (inside.length + failures.length > 0) parts.push([...inside, ...failures].join('\n'));
   }
+  const kinds = [
+    ['ratios', 'times'],
+    ['cpuRatios', 'CPU times'],
+  ] as const;
   for (const reference of report.references) {
-    const means = geometricMeans(rows, reference);
-    if (means.length === 0) continue;
-    const list = means.map(
-      ({ subject, mean, count }) =>
-        `${nameOf(subject)} ${mean.toFixed(2)} (${count} of ${report.workloads.length})`,
-    );
-    parts.push(
-      `Geometric mean of the times by ${nameOf(reference)}'s, over the workloads that both run: ${list.join('; ')}.`,
-    );
+    for (const [kind, what] of kinds) {
+      const means = geometricMeans(rows, reference, kind);
+      if (means.length === 0) continue;
+      const list = means.map(
+        ({ subject, mean, count }) =>
+          `${nameOf(subject)} ${mean.toFixed(2)} (${count} of ${report.workloads.length})`,
+      );
+      parts.push(
+        `Geometric mean of the ${what} by ${nameOf(reference)}'s, over the workloads that both run: ${list.join('; ')}.`,
+      );
+    }
   }
   parts.push(report.subjects.map(({ name, description }) => `- ${name}: ${description}`).join('\n'));
   return `${parts.join('\n\n')}\n`;

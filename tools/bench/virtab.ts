@@ -4,18 +4,20 @@ import { DEFAULT_CONFIG } from '../../src/config/vm-config.ts';
 import type { MachineStatus } from '../../src/control/status.ts';
 import { OutputWatch } from '../../src/machine/output-watch.ts';
 import { runInChromium } from '../runner/run-in-chromium.ts';
-import { cpuBetween, sampleCpu } from './cpu-time.ts';
+import { cpuBetween, ENDED, sampleCpu } from './cpu-time.ts';
 import type { CpuSample, CpuUse } from './cpu-time.ts';
 import { MEMORY_MIB, TIMEOUT_MS } from './subject.ts';
 import type { Boot, Measurement, Subject } from './subject.ts';
 
-/** What a worker's thread is called in /proc: the vCPU is the page's only worker. */
-const VCPU_THREAD = /^DedicatedWorker/;
+/**
+ * What a worker's thread is called in /proc: the vCPU is the page's only worker that does anything here. By the time that
+ * the prompt is seen outside the browser, it may have ended; no other thread of weight does.
+ */
+const VCPU_THREADS = ['DedicatedWorker', ENDED];
 
 async function measure(boot: Boot, jit: JitMode): Promise<Measurement> {
   const started = performance.now();
   const watch = new OutputWatch(boot.until);
-  // Taken at the prompt: a moment later the vCPU's thread is gone, and its time cannot be told apart.
   let end: CpuSample | undefined;
   const runner = await runInChromium({
     config: {
@@ -43,7 +45,7 @@ async function measure(boot: Boot, jit: JitMode): Promise<Measurement> {
       throw new Error(`the guest did not reach its prompt (${problemOf(status) ?? times.ended})`);
     }
     const { instructions } = stats;
-    const vcpuMs = threadMs(cpu, VCPU_THREAD);
+    const vcpuMs = threadMs(cpu, VCPU_THREADS);
     return {
       timeMs,
       startMs: performance.now() - started - timeMs,
@@ -68,10 +70,8 @@ async function measure(boot: Boot, jit: JitMode): Promise<Measurement> {
   }
 }
 
-function threadMs(cpu: CpuUse | undefined, pattern: RegExp): number {
-  return Object.entries(cpu?.threadsMs ?? {})
-    .filter(([name]) => pattern.test(name))
-    .reduce((sum, [, ms]) => sum + ms, 0);
+function threadMs(cpu: CpuUse | undefined, names: readonly string[]): number {
+  return names.reduce((sum, name) => sum + (cpu?.threadsMs[name] ?? 0), 0);
 }
 
 function problemOf(status: MachineStatus): string | undefined {

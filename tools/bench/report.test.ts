@@ -38,6 +38,29 @@ const REPORT: Report = {
   references: ['qemu'],
 };
 
+describe('measurements on a machine that others use', () => {
+  const busy = (timeMs: number): Measurement => ({
+    ...measured(timeMs, 100),
+    cpu: { cpuMs: 100, threadsMs: {}, otherCores: 1, stolenCores: 0 },
+  });
+  const rowOf = (measurements: Measurement[]) =>
+    rowsOf({ ...REPORT, entries: [{ subject: 'ours', workload: 'first', measurements }] })[0];
+
+  it('do not count beside undisturbed ones', () => {
+    expect(rowOf([busy(9000), measured(2000, 100), busy(8000)])).toMatchObject({
+      measured: 3,
+      time: { count: 1, median: 2000 },
+    });
+  });
+
+  it('count where there are no others', () => {
+    expect(rowOf([busy(9000), busy(8000), busy(7000)])).toMatchObject({
+      measured: 3,
+      time: { count: 3, median: 8000 },
+    });
+  });
+});
+
 describe('rowsOf', () => {
   const [ours, qemu] = rowsOf(REPORT);
 

@@ -39,6 +39,8 @@ export interface Row {
   readonly subject: string;
   readonly workload: string;
   readonly time: Summary;
+  /** How many measurements there are; `time.count` of them were used. */
+  readonly measured: number;
   readonly startMs: number;
   readonly cpuMs?: number;
   readonly instructions?: number;
@@ -62,11 +64,27 @@ function medianOf(values: readonly (number | undefined)[]): number | undefined {
   return present.length === 0 ? undefined : median(present);
 }
 
+/** Cores in use by others up to which a time of the clock is taken seriously. */
+const QUIET_CORES = 0.3;
+
+/** Where some measurements were left alone by the rest of the machine, only those count; else all do. */
+function quietOnes(measurements: readonly Measurement[]): readonly Measurement[] {
+  const quiet = measurements.filter(({ cpu }) => cpu === undefined || cpu.otherCores < QUIET_CORES);
+  return quiet.length > 0 ? quiet : measurements;
+}
+
 export function rowsOf(report: Report): Row[] {
-  const measured = report.entries.filter(({ measurements }) => measurements.length > 0);
-  const cpuOf = (entry: Entry): number | undefined =>
+  const measured = report.entries
+    .filter(({ measurements }) => measurements.length > 0)
+    .map((entry) => ({
+      ...entry,
+      all: entry.measurements.length,
+      measurements: quietOnes(entry.measurements),
+    }));
+  type Measured = (typeof measured)[number];
+  const cpuOf = (entry: Measured): number | undefined =>
     medianOf(entry.measurements.map(({ cpu }) => cpu?.cpuMs));
-  const timeOf = (entry: Entry): number => median(entry.measurements.map(({ timeMs }) => timeMs));
+  const timeOf = (entry: Measured): number => median(entry.measurements.map(({ timeMs }) => timeMs));
   return measured.map((entry) => {
     const { measurements, subject, workload } = entry;
     const qemu = report.workloads.find(({ id }) => id === workload)?.qemuInstructions;
@@ -92,6 +110,7 @@ export function rowsOf(report: Report): Row[] {
       subject,
       workload,
       time,
+      measured: entry.all,
       startMs: median(measurements.map((run) => run.startMs)),
       ratios,
       cpuRatios,
@@ -169,6 +188,7 @@ export function format(report: Report): string {
       row.cpuNsPerInstruction?.toFixed(2) ?? '',
       seconds(row.startMs),
       row.otherCores?.toFixed(2) ?? '',
+      `${row.time.count} of ${row.measured}`,
     ]);
     const header = [
       workload.name,
@@ -182,6 +202,7 @@ export function format(report: Report): string {
       'CPU ns/instr.',
       'start s',
       'others',
+      'used',
     ];
     parts.push(`${workload.name}: ${workload.description}.`, table(header, lines));
     const inside = own

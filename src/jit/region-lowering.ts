@@ -359,7 +359,7 @@ export class RegionLowering extends Lowering {
     const { code } = this;
     const { flagKind, flagResult } = this.#frame;
     const general = (): void => {
-      this.#spillFlags();
+      spillFlags(this.code, this.#frame);
       code.get(this.cpu).call(this.#conditionFunction(even));
     };
     if (even !== 4 && even !== 8) {
@@ -466,15 +466,6 @@ export class RegionLowering extends Lowering {
     }
   }
 
-  #spillFlags(): void {
-    const { code, cpu } = this;
-    const { flagKind, flagResult, flagA, flagB } = this.#frame;
-    code.get(cpu).get(flagKind).memory('i32.store', VCPU.at.flagKind);
-    code.get(cpu).get(flagResult).memory('i64.store', VCPU.at.flagResult);
-    code.get(cpu).get(flagA).memory('i64.store', VCPU.at.flagA);
-    code.get(cpu).get(flagB).memory('i64.store', VCPU.at.flagB);
-  }
-
   // --- memory and calls
 
   protected override readonly recordChecked = (): void => {
@@ -513,11 +504,11 @@ export class RegionLowering extends Lowering {
   protected override beforeCall(name: CoreName): void {
     if (PURE.has(name)) return;
     if (READS_FLAGS.has(name)) {
-      this.#spillFlags();
+      spillFlags(this.code, this.#frame);
       return;
     }
     spillRegisters(this.code, this.#frame);
-    this.#spillFlags();
+    spillFlags(this.code, this.#frame);
     this.beforeSlow();
   }
 

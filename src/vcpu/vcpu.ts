@@ -14,7 +14,7 @@ import {
 import { STOP_RUN, THREAD_VCPU0 } from '../layout/machine.ts';
 import { ARENA_BASE, ARENA_BYTES, vcpuAddress } from '../layout/map.ts';
 import { DR6_BS, FLAG_IF, FLAG_TF } from '../layout/registers.ts';
-import { ATTENTION_INTERRUPT, ATTENTION_NMI, REG_PAGE_RIP, SEG_CS, VCPU } from '../layout/vcpu.ts';
+import { ATTENTION_INTERRUPT, ATTENTION_NMI, BUDGET_USED_UP, REG_PAGE_RIP, SEG_CS, VCPU } from '../layout/vcpu.ts';
 import { stopRequest } from '../sync/stop.ts';
 import { WakeWord } from '../sync/wake.ts';
 import { BlockDecoder } from './blocks.ts';
@@ -137,8 +137,8 @@ export class Vcpu<Asked> {
 
   /** Makes the interpreter return at the next block (docs/core.md, Interrupts). */
   useUpBudget(): void {
-    this.#set(VCPU.at.budgetStart, this.#get(VCPU.at.budgetStart) - this.#get(VCPU.at.budget));
-    this.#set(VCPU.at.budget, 0);
+    const left = this.#get(VCPU.at.budget) | 0;
+    if (left > 0) this.#set(VCPU.at.budget, left - BUDGET_USED_UP);
   }
 
   /** Runs the guest until something stops it. */
@@ -208,7 +208,7 @@ export class Vcpu<Asked> {
     if (reason === EXIT_BUDGET) this.#translator.tick();
     const elapsed = this.#hostNow() - started;
     this.#interpretMs += elapsed - (this.#decodeMs - decodedBefore);
-    const ran = (this.#get(VCPU.at.budgetStart) - this.#get(VCPU.at.budget)) | 0;
+    const ran = this.#ran();
     this.#countInstructions(ran);
     // Only a full stay says how long a budget lasts.
     if (reason === EXIT_BUDGET && ran > this.#budget >> 1 && elapsed > 0) {
@@ -221,7 +221,7 @@ export class Vcpu<Asked> {
   #handle(reason: number, counted: boolean): RunEnd<Asked> | undefined {
     this.#exits[reason]!++;
     if (counted) {
-      this.#countInstructions((this.#get(VCPU.at.budgetStart) - this.#get(VCPU.at.budget)) | 0);
+      this.#countInstructions(this.#ran());
     }
     switch (reason) {
       case EXIT_SHUTDOWN:
@@ -333,6 +333,11 @@ export class Vcpu<Asked> {
       BigInt.asUintN(64, rip - BigInt(host & 0xfff)),
       true,
     );
+  }
+
+  /** Instructions executed in this stay: 30 bits with a sign, as BUDGET_USED_UP may be in the budget. */
+  #ran(): number {
+    return ((this.#get(VCPU.at.budgetStart) - this.#get(VCPU.at.budget)) << 2) >> 2;
   }
 
   #countInstructions(by: number): void {

@@ -28,6 +28,7 @@ async function measure(boot: Boot, jit: JitMode): Promise<Measurement> {
       jit,
     },
     kernel: boot.kernel,
+    disks: [],
     initrd: boot.initrd,
     until: boot.until,
     onOutput: (bytes) => {

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { BootFile } from '../../src/machine/boot-file.ts';
 import { Session } from '../../src/machine/session.ts';
+import { renameFiles } from './host-disks.ts';
 import { nodeHost } from './node-host.ts';
 import type { Runner, RunnerOptions } from './runner.ts';
 
@@ -20,7 +21,7 @@ function fileFromDisk(path: string): BootFile {
 export function runInNode(options: RunnerOptions): Promise<Runner> {
   const session = new Session({
     parts: {
-      config: options.config,
+      config: renameFiles(options.config, options.disks, ({ path }) => path),
       kernel: fileFromDisk(options.kernel),
       ...(options.initrd === undefined ? {} : { initrd: fileFromDisk(options.initrd) }),
       host: nodeHost,

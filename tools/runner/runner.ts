@@ -7,8 +7,17 @@ export interface RunnerOptions {
   /** Paths of local files. */
   readonly kernel: string;
   readonly initrd?: string;
+  readonly disks: readonly HostDisk[];
   readonly until?: string;
   readonly onOutput: (bytes: Uint8Array) => void;
+}
+
+/** A drive whose image is a file of the host. */
+export interface HostDisk {
+  readonly drive: string;
+  /** Absolute. */
+  readonly path: string;
+  readonly readOnly: boolean;
 }
 
 export interface Runner {

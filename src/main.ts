@@ -6,13 +6,12 @@ import { parseUrl } from './config/url-options.ts';
 import { DEFAULT_CONFIG, MEMORY_MAX_BYTES, MEMORY_MIN_BYTES } from './config/vm-config.ts';
 import { fileFromUrl } from './machine/boot-file.ts';
 import type { BootFile } from './machine/boot-file.ts';
-import { browserHost } from './machine/browser-host.ts';
 import { findDefaultGuest } from './machine/default-guest.ts';
 import { Page, showProblemPage } from './ui/page.ts';
 import { checkRequirements } from './ui/requirements.ts';
 
 export interface VirtabWindow extends Window {
-  /** For the suite and for the curious: `virtab.machine.execute({ kind: 'pause' })`. */
+  /** For the suite and for the curious: `virtab.machine.pause()`. */
   virtab?: Page;
 }
 
@@ -35,7 +34,6 @@ async function openPage(root: HTMLElement): Promise<void> {
   const defaultGuest = kernel === undefined ? await findDefaultGuest('./guest/') : undefined;
   const page = new Page(root, {
     config,
-    host: browserHost,
     memoryLimits: { minimumMiB: MEMORY_MIN_BYTES / MIB, maximumMiB: MEMORY_MAX_BYTES / MIB },
     defaultGuest,
     ...(kernel === undefined ? {} : { kernel }),

@@ -26,6 +26,7 @@ const INPUTS = [
   'public',
   'index.html',
   'runner.html',
+  'examples',
   'vite.config.ts',
   'package-lock.json',
   'build/core.wasm',

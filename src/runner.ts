@@ -13,6 +13,7 @@ export interface RunnerRequest {
   readonly initrd?: RunnerFile;
   /** Images that are fetched into storage before the run, and sent back to where they came from after it. */
   readonly disks: readonly (RunnerFile & { readonly readOnly: boolean })[];
+  readonly modules?: readonly RunnerFile[];
   readonly until?: string;
 }
 
@@ -53,7 +54,7 @@ function done(result: Result<undefined>): void {
 let session: Session | undefined;
 
 window.virtabRunner = {
-  run: async ({ config, kernel, initrd, disks, until }) => {
+  run: async ({ config, kernel, initrd, modules, disks, until }) => {
     const store = openDiskStore();
     for (const { name, url } of disks) done(await store.importUrl(name, url));
     let delivered: Promise<unknown> = Promise.resolve();
@@ -62,9 +63,11 @@ window.virtabRunner = {
         config,
         kernel: fileFromUrl(kernel.name, kernel.url),
         ...(initrd === undefined ? {} : { initrd: fileFromUrl(initrd.name, initrd.url) }),
+        ...(modules === undefined ? {} : { modules: modules.map(({ name, url }) => fileFromUrl(name, url)) }),
         host: browserHost,
       },
       ...(until === undefined ? {} : { until }),
+      onWarning: (message) => console.warn(message),
       onOutput: (bytes) => {
         delivered = Promise.all([delivered, window.virtabOutput?.(toText(bytes))]);
       },

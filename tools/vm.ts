@@ -126,7 +126,7 @@ async function main(): Promise<number> {
   if (!disks.ok) fail(EXIT_USAGE, disks.error);
   const files = await findGuestFiles(config);
   if (!files.ok) fail(EXIT_USAGE, files.error);
-  const { kernel, initrd, commandLine } = files.value;
+  const { kernel, initrd, modules, commandLine } = files.value;
 
   const control: { runner?: Runner; told?: Told } = {};
   const tell = (why: Told): void => {
@@ -145,7 +145,9 @@ async function main(): Promise<number> {
     kernel,
     disks: disks.value,
     ...(initrd === undefined ? {} : { initrd }),
+    ...(modules === undefined ? {} : { modules }),
     ...(run.until === undefined ? {} : { until: run.until }),
+    onWarning: (message) => process.stderr.write(`vm: ${message}\n`),
     onOutput: (bytes) => {
       if (!writeOut(bytes)) tell('pipe');
     },

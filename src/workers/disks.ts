@@ -2,7 +2,6 @@
 import { expose } from 'comlink';
 import { failure, success } from '../base/result.ts';
 import type { Result } from '../base/result.ts';
-import type { LockService } from '../block/disk-lock.ts';
 import { ImageStore } from '../block/image-store.ts';
 import type { ImageFolder } from '../block/image-store.ts';
 import type { DiskStore } from '../control/disk-store.ts';
@@ -17,7 +16,7 @@ let opening: Promise<ImageStore | undefined> | undefined;
 
 async function open(): Promise<ImageStore | undefined> {
   const folder = (await browserImageFolder()) as ImageFolder | undefined;
-  return folder === undefined ? undefined : new ImageStore({ folder, locks: navigator.locks as LockService });
+  return folder === undefined ? undefined : new ImageStore({ folder, locks: navigator.locks });
 }
 
 async function using<T>(work: (store: ImageStore) => Promise<Result<T>>): Promise<Result<T>> {

@@ -28,7 +28,6 @@ async function measure(boot: Boot, jit: JitMode): Promise<Measurement> {
       jit,
     },
     kernel: boot.kernel,
-    disks: [],
     initrd: boot.initrd,
     until: boot.until,
     onOutput: (bytes) => {

@@ -50,11 +50,13 @@ export async function runInChromium(options: RunnerOptions): Promise<Runner> {
   await ensureSite();
   const files = new Map([['/file/kernel', options.kernel]]);
   if (options.initrd !== undefined) files.set('/file/initrd', options.initrd);
+  const { disks = [] } = options;
   const writable = new Map<string, string>();
-  for (const disk of options.disks) {
+  for (const disk of disks) {
     files.set(diskUrl(disk), disk.path);
     if (!disk.readOnly) writable.set(diskUrl(disk), disk.path);
   }
+  options.modules?.forEach(({ path }, index) => files.set(`/file/module${index}`, path));
   const started = performance.now();
   const [site, browser] = await Promise.all([
     serveSite({ folder: SITE_FOLDER, files, writable }),
@@ -74,6 +76,9 @@ export async function runInChromium(options: RunnerOptions): Promise<Runner> {
     });
     // Awaited below, or not at all when the page never comes up.
     crashed.catch(() => undefined);
+    page.on('console', (message) => {
+      if (message.type() === 'warning') options.onWarning?.(message.text());
+    });
     page.on('pageerror', (error) => console.error(`page: ${error.message}`));
     await page.exposeFunction('virtabOutput', (text: string) =>
       options.onOutput(Buffer.from(text, 'latin1')),
@@ -83,8 +88,8 @@ export async function runInChromium(options: RunnerOptions): Promise<Runner> {
     const pageStartMs = performance.now() - started;
 
     const request = {
-      config: renameFiles(options.config, options.disks, imageName),
-      disks: options.disks.map((disk) => ({
+      config: renameFiles(options.config, disks, imageName),
+      disks: disks.map((disk) => ({
         name: imageName(disk),
         url: diskUrl(disk),
         readOnly: disk.readOnly,
@@ -93,6 +98,14 @@ export async function runInChromium(options: RunnerOptions): Promise<Runner> {
       ...(options.initrd === undefined
         ? {}
         : { initrd: { name: basename(options.initrd), url: '/file/initrd' } }),
+      ...(options.modules === undefined
+        ? {}
+        : {
+            modules: options.modules.map(({ commandLine }, index) => ({
+              name: commandLine,
+              url: `/file/module${index}`,
+            })),
+          }),
       ...(options.until === undefined ? {} : { until: options.until }),
     };
     const finished = page.evaluate((given) => {

@@ -7,7 +7,12 @@ export interface RunnerOptions {
   /** Paths of local files. */
   readonly kernel: string;
   readonly initrd?: string;
-  readonly disks: readonly HostDisk[];
+  /** The drives of `config` whose images are files of the host. */
+  readonly disks?: readonly HostDisk[];
+  /** What the user must know; the machine goes on. */
+  readonly onWarning?: (message: string) => void;
+  /** Of a multiboot kernel, in place of the initrd. */
+  readonly modules?: readonly ModuleFile[];
   readonly until?: string;
   readonly onOutput: (bytes: Uint8Array) => void;
 }
@@ -18,6 +23,12 @@ export interface HostDisk {
   /** Absolute. */
   readonly path: string;
   readonly readOnly: boolean;
+}
+
+export interface ModuleFile {
+  readonly path: string;
+  /** As the kernel sees it: the file's name as it was given, and what stands behind it. */
+  readonly commandLine: string;
 }
 
 export interface Runner {

@@ -17,6 +17,8 @@ const TYPES: Readonly<Record<string, string>> = {
   '.css': 'text/css',
   '.wasm': 'application/wasm',
   '.svg': 'image/svg+xml',
+  '.png': 'image/png',
+  '.webmanifest': 'application/manifest+json',
   '.json': 'application/json',
 };
 
@@ -27,6 +29,7 @@ const INPUTS = [
   'index.html',
   'runner.html',
   'vite.config.ts',
+  'tools/site',
   'package-lock.json',
   'build/core.wasm',
   'build/interpreter.wasm',
@@ -37,8 +40,8 @@ export async function ensureSite(): Promise<void> {
   await ensureWasm(false);
   if (isStale('build/site/index.html', INPUTS)) {
     // Loaded only when needed: it takes longer than the rest of the runner.
-    const { build } = await import('vite');
-    await build({ root, logLevel: 'warn', build: { outDir: SITE_FOLDER, emptyOutDir: true } });
+    const { buildSite } = await import('../site/build-site.ts');
+    await buildSite({ folder: SITE_FOLDER, guest: false, logLevel: 'warn' });
   }
 }
 
@@ -53,8 +56,14 @@ export interface SiteOptions {
   readonly files?: ReadonlyMap<string, string>;
   /** Folder whose files appear under /guest/. */
   readonly guestFolder?: string;
-  /** False: without the headers that isolate the page, to see what it says then. */
+  /** False: without the headers that isolate the page, as many static hosts are. */
   readonly isolated?: boolean;
+  /** The path of the site's folder, with a slash at both ends. */
+  readonly base?: string;
+  /** How long browsers may use a file without asking again. */
+  readonly maxAgeSeconds?: number;
+  /** 0: any free one. */
+  readonly port?: number;
 }
 
 /** Serves on a free port of 127.0.0.1. */
@@ -63,25 +72,32 @@ export async function serveSite({
   files,
   guestFolder,
   isolated = true,
+  base = '/',
+  maxAgeSeconds,
+  port: wantedPort = 0,
 }: SiteOptions): Promise<SiteServer> {
   const server = createServer((request, response) => {
     const path = decode(request.url ?? '/');
-    const file = path === undefined ? undefined : resolve(path, folder, files, guestFolder);
+    const inside = path?.startsWith(base) === true ? path.slice(base.length - 1) : undefined;
+    const file = inside === undefined ? undefined : resolve(inside, folder, files, guestFolder);
     if (isolated) {
       response.setHeader('Cross-Origin-Opener-Policy', 'same-origin');
       response.setHeader('Cross-Origin-Embedder-Policy', 'require-corp');
       response.setHeader('Cross-Origin-Resource-Policy', 'same-origin');
     }
-    response.setHeader('Cache-Control', 'no-store');
+    response.setHeader(
+      'Cache-Control',
+      maxAgeSeconds === undefined ? 'no-store' : `max-age=${maxAgeSeconds}`,
+    );
     if (file === undefined) {
       response.statusCode = 404;
       response.end('not found\n');
     } else sendFile(response, file);
   });
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  await new Promise<void>((done) => server.listen(wantedPort, '127.0.0.1', done));
   const { port } = server.address() as AddressInfo;
   return {
-    url: `http://127.0.0.1:${port}/`,
+    url: `http://127.0.0.1:${port}${base}`,
     close: () => {
       server.close();
       server.closeAllConnections();

@@ -87,7 +87,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     // xterm with its WebGL renderer is most of the page's script.
     chunkSizeWarningLimit: 700,
-    rolldownOptions: { input: { index: 'index.html', runner: 'runner.html' } },
+    rolldownOptions: { input: { index: 'index.html', runner: 'runner.html', embed: 'examples/embed.html' } },
   },
   test: {
     include: ['src/**/*.test.ts', 'tools/**/*.test.ts', 'wasm/**/*.test.ts'],

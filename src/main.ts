@@ -8,7 +8,6 @@ import { fileFromUrl } from './machine/boot-file.ts';
 import type { BootFile } from './machine/boot-file.ts';
 import { isolatePage } from './hosting/isolation.ts';
 import { watchForUpdates } from './hosting/updates.ts';
-import { browserHost } from './machine/browser-host.ts';
 import { findDefaultGuest } from './machine/default-guest.ts';
 import { isolationProblem } from './ui/isolation-problem.ts';
 import { Page, showProblemPage } from './ui/page.ts';
@@ -17,7 +16,7 @@ import { UpdateBar } from './ui/update-bar.ts';
 import { showWaitPage } from './ui/wait-page.ts';
 
 export interface VirtabWindow extends Window {
-  /** For the suite and for the curious: `virtab.machine.execute({ kind: 'pause' })`. */
+  /** For the suite and for the curious: `virtab.machine.pause()`. */
   virtab?: Page;
 }
 
@@ -45,7 +44,6 @@ async function openPage(root: HTMLElement): Promise<void> {
   const defaultGuest = kernel === undefined ? await findDefaultGuest('./guest/') : undefined;
   const page = new Page(root, {
     config,
-    host: browserHost,
     memoryLimits: { minimumMiB: MEMORY_MIN_BYTES / MIB, maximumMiB: MEMORY_MAX_BYTES / MIB },
     defaultGuest,
     ...(kernel === undefined ? {} : { kernel }),

@@ -28,6 +28,7 @@ const INPUTS = [
   'public',
   'index.html',
   'runner.html',
+  'examples',
   'vite.config.ts',
   'tools/site',
   'package-lock.json',

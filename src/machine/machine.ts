@@ -7,6 +7,7 @@
  *                          v          v
  *                 shutdown, crashed  (start begins anew)
  */
+import { featuresOf } from '../base/cpu-features.ts';
 import type { Result } from '../base/result.ts';
 import type { VmConfig } from '../config/vm-config.ts';
 import { isLegal } from '../control/commands.ts';
@@ -234,6 +235,7 @@ export class Machine {
         vcpus: config.cpus,
         timeOrigin: performance.timeOrigin,
         jit: config.jit === 'on',
+        cpuFeatures: featuresOf(config.cpuFeatures),
         coreModule,
         interpreterModule,
         serialPorts: config.serial.filter((backend) => backend !== 'none').length,

@@ -9,6 +9,7 @@
  */
 import { featuresOf } from '../base/cpu-features.ts';
 import type { Result } from '../base/result.ts';
+import { takesModules } from '../boot/boot.ts';
 import type { VmConfig } from '../config/vm-config.ts';
 import { isLegal } from '../control/commands.ts';
 import type { Command } from '../control/commands.ts';
@@ -21,7 +22,7 @@ import type { BootFile } from './boot-file.ts';
 import { CounterReader } from './counters.ts';
 import type { MachineHost } from './host.ts';
 import { loadGuest } from './load-guest.ts';
-import type { GuestImages } from './load-guest.ts';
+import type { GuestImage, GuestImages } from './load-guest.ts';
 import { describeVcpu, readRip } from './report.ts';
 import { SerialConsole } from './console.ts';
 import { allocateSharedMemory } from './shared-memory.ts';
@@ -32,6 +33,8 @@ export interface MachineParts {
   readonly config: VmConfig;
   readonly kernel: BootFile;
   readonly initrd?: BootFile;
+  /** What a multiboot kernel gets in place of the initrd; their names are their command lines. */
+  readonly modules?: readonly BootFile[];
   readonly host: MachineHost;
   /** What a triple fault does: a reset, as on a PC, or an end with a report. `-no-reboot` ends in any case. */
   readonly tripleFault?: 'reset' | 'stop';
@@ -255,15 +258,18 @@ export class Machine {
     if (this.#images !== undefined) return { ok: true, value: this.#images };
     const kernel = await this.#parts.kernel.read(kernelProgress, signal);
     if (!kernel.ok) return kernel;
-    const { initrd } = this.#parts;
-    const initrdBytes = initrd === undefined ? undefined : await initrd.read(initrdProgress, signal);
-    if (initrdBytes !== undefined && !initrdBytes.ok) return initrdBytes;
+    const { initrd, modules } = this.#parts;
+    const hasModules = takesModules(kernel.value);
+    const more: GuestImage[] = [];
+    for (const file of (hasModules ? modules : undefined) ?? (initrd === undefined ? [] : [initrd])) {
+      const bytes = await file.read(initrdProgress, signal);
+      if (!bytes.ok) return bytes;
+      more.push({ name: file.name, bytes: bytes.value });
+    }
     if (signal.aborted) throw new Aborted();
     this.#images = {
       kernel: { name: this.#parts.kernel.name, bytes: kernel.value },
-      ...(initrd === undefined || initrdBytes === undefined
-        ? {}
-        : { initrd: { name: initrd.name, bytes: initrdBytes.value } }),
+      ...(hasModules ? { modules: more } : more[0] === undefined ? {} : { initrd: more[0] }),
     };
     return { ok: true, value: this.#images };
   }

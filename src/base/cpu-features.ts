@@ -26,7 +26,7 @@ function row<const N extends string>(
 }
 
 export const EXT1 = 0x8000_0001;
-export const EXT7 = 0x8000_0007;
+const EXT7 = 0x8000_0007;
 export const EXT8 = 0x8000_0008;
 export const EXT21 = 0x8000_0021;
 const KVM1 = 0x4000_0001;

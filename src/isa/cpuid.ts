@@ -6,7 +6,7 @@
  * keeps retpolines away. No guest code runs speculatively here, so none of that is owed to the guest. Features are
  * those of x86-64-v2 and what else the tables implement.
  */
-import { CPU_FEATURES, DEFAULT_FEATURES, EXT1, EXT21, EXT7, EXT8 } from '../base/cpu-features.ts';
+import { CPU_FEATURES, DEFAULT_FEATURES, EXT1, EXT21, EXT8 } from '../base/cpu-features.ts';
 import type { CpuFeature, CpuidRegister } from '../base/cpu-features.ts';
 import { TSC_KHZ } from '../base/platform.ts';
 import {

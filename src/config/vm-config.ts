@@ -1,4 +1,5 @@
 /** What a machine is made of, as its user asks for it. Names and units follow QEMU's options. */
+import type { CpuFeature } from '../base/cpu-features.ts';
 import { MIB } from '../base/units.ts';
 
 /** Where a serial port's other end is: the terminal (page or standard streams), or nowhere: no port. */
@@ -13,9 +14,16 @@ export interface DebugExitConfig {
 export const JIT_MODES = ['off', 'on'] as const;
 export type JitMode = (typeof JIT_MODES)[number];
 
+export interface FeatureChange {
+  readonly feature: CpuFeature;
+  readonly on: boolean;
+}
+
 export interface VmConfig {
   readonly memoryBytes: number;
   readonly cpus: number;
+  /** What differs from the default CPU model. */
+  readonly cpuFeatures: readonly FeatureChange[];
   /** File name or URL; the default guest's kernel if absent. */
   readonly kernel?: string;
   readonly initrd?: string;
@@ -33,6 +41,7 @@ export interface VmConfig {
 export const DEFAULT_CONFIG: VmConfig = {
   memoryBytes: 512 * MIB,
   cpus: 1,
+  cpuFeatures: [],
   serial: ['stdio'],
   noReboot: false,
   jit: 'off',

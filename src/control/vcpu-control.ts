@@ -1,4 +1,5 @@
 /** What a vCPU's thread offers to the page, carried by comlink. While the guest runs, only the shared words reach it. */
+import type { CpuFeature } from '../base/cpu-features.ts';
 import type { DebugExitConfig } from '../config/vm-config.ts';
 
 /** How a stay of the vCPU ended. */
@@ -44,6 +45,7 @@ export interface VcpuSetup {
   readonly interpreterModule: WebAssembly.Module;
   readonly serialPorts: number;
   readonly jit: boolean;
+  readonly cpuFeatures: ReadonlySet<CpuFeature>;
   readonly debugExit?: DebugExitConfig;
 }
 

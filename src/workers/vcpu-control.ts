@@ -3,7 +3,7 @@ import { viewsOf } from '../base/views.ts';
 import type { Views } from '../base/views.ts';
 import type { StartState } from '../boot/start-state.ts';
 import type { VcpuControl, VcpuFigures, VcpuSetup, VcpuStop } from '../control/vcpu-control.ts';
-import { defaultModel } from '../isa/cpuid.ts';
+import { cpuModel } from '../isa/cpuid.ts';
 import { STOP_PAUSE, STOP_QUIT, THREAD_VCPU0 } from '../layout/machine.ts';
 import { VCPU } from '../layout/vcpu.ts';
 import { GuestMemory } from '../memory/guest-memory.ts';
@@ -47,7 +47,7 @@ class VcpuThread {
       },
     });
     const { clock, irqchip, timers } = this.#parts;
-    const model = defaultModel(setup.vcpus);
+    const model = cpuModel(setup.vcpus, setup.cpuFeatures);
     this.#msrs = new ModelSpecificRegisters({
       views,
       index,
@@ -59,8 +59,6 @@ class VcpuThread {
         core.invalidateCode(cpu, gpa, bytes);
       }),
       wallClock: () => Date.now(),
-      updateMode: () => this.#vcpu.core.updateMode(this.#vcpu.cpu),
-      flushTlb: () => this.#vcpu.core.flushTlb(this.#vcpu.cpu, 0),
     });
     this.#vcpu = new Vcpu<MachineRequest>({
       views,
@@ -81,6 +79,7 @@ class VcpuThread {
         },
       },
       jit: setup.jit,
+      features: model.features,
       hostNow: () => performance.now(),
     });
   }

@@ -16,9 +16,9 @@ export const FLAGS_KINDS = FLAGS_RESULT + 1;
 
 /** Emitters of the three values behind the flags: each leaves an i64. */
 export interface FlagValues {
-  result(): void;
-  a(): void;
-  b(): void;
+  readonly result: () => void;
+  readonly a: () => void;
+  readonly b: () => void;
 }
 
 /** The comparison of a and b that a condition is after a subtraction. */

@@ -150,4 +150,3 @@ function emitDispatch(code: Code, frame: RegionFrame, mode: number, linkage: Lin
   code.end();
   code.i32Const(STATUS_BRANCH).return();
 }
-

@@ -41,11 +41,7 @@ interface Exits {
 }
 
 /** `wanted`: offsets of blocks at which the region has to be enterable, apart from those where it must be. */
-export function planRegion(
-  blocks: readonly RegionBlock[],
-  mode: number,
-  wanted: ReadonlySet<number>,
-): Plan {
+export function planRegion(blocks: readonly RegionBlock[], mode: number, wanted: ReadonlySet<number>): Plan {
   const builder = new Builder();
   const planned = blocks.map((block): PlannedBlock => {
     const bodies = block.instructions.map((instruction) => {

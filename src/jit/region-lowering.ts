@@ -162,7 +162,8 @@ export class RegionLowering extends Lowering {
     const { registers, flags, tlb } = this.#state;
     const kept = new Set<number>();
     for (const { local } of registers.values()) kept.add(local);
-    for (const value of [flags.result, flags.a, flags.b]) if (typeof value === 'object') kept.add(value.local);
+    for (const value of [flags.result, flags.a, flags.b])
+      if (typeof value === 'object') kept.add(value.local);
     if (tlb !== undefined) kept.add(tlb);
     return kept;
   }
@@ -376,7 +377,10 @@ export class RegionLowering extends Lowering {
     const { registers } = this.#state;
     const whole = registers.get(`xmm${where} v128`);
     if (float && whole && !registers.has(`xmm${where} ${type}`)) {
-      code.get(whole.local).lane(`${type}x${type === 'f32' ? 4 : 2}.extract_lane`, 0).set(this.local(temp));
+      code
+        .get(whole.local)
+        .lane(`${type}x${type === 'f32' ? 4 : 2}.extract_lane`, 0)
+        .set(this.local(temp));
       return;
     }
     const key = `xmm${where} ${type}`;
@@ -530,10 +534,7 @@ export class RegionLowering extends Lowering {
 
   #storeFlags(flags: Flags): void {
     const { code, cpu } = this;
-    code
-      .get(cpu)
-      .i32Const(flags.kind!)
-      .memory('i32.store', VCPU.at.flagKind);
+    code.get(cpu).i32Const(flags.kind!).memory('i32.store', VCPU.at.flagKind);
     this.#storeValues(flags);
   }
 
@@ -689,13 +690,18 @@ export class RegionLowering extends Lowering {
     }
     const status = this.pool.take(I32);
     this.callCore(name).set(status);
-    if (effectsOf(name).budget)
-      code.get(this.cpu).memory('i32.load', VCPU.at.budget).set(this.#frame.budget);
+    if (effectsOf(name).budget) code.get(this.cpu).memory('i32.load', VCPU.at.budget).set(this.#frame.budget);
     this.leaveWith(status);
   }
 }
 
-const VALUE_TYPES: Readonly<Record<string, ValueType>> = { i32: I32, i64: I64, f32: F32, f64: F64, v128: V128 };
+const VALUE_TYPES: Readonly<Record<string, ValueType>> = {
+  i32: I32,
+  i64: I64,
+  f32: F32,
+  f64: F64,
+  v128: V128,
+};
 const LOADS: Readonly<Record<number, string>> = {
   [I32]: 'i32.load',
   [I64]: 'i64.load',

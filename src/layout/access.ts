@@ -15,7 +15,9 @@ export const ACCESS_LENGTH_MASK = 0xf;
 
 /** The part that names the instruction. */
 export function accessSite(offset: number, length: number, charged: number): number {
-  return (offset << ACCESS_OFFSET_SHIFT) | (length << ACCESS_LENGTH_SHIFT) | (charged << ACCESS_CHARGED_SHIFT);
+  return (
+    (offset << ACCESS_OFFSET_SHIFT) | (length << ACCESS_LENGTH_SHIFT) | (charged << ACCESS_CHARGED_SHIFT)
+  );
 }
 
 /** The part that says what is accessed. */

@@ -88,7 +88,7 @@ export const VCPU = struct({
   stackBytes: 'u32',
   /** ANDed into stack pointers: FFFFh, FFFFFFFFh or all ones. */
   stackMask: 'u64',
-  /** ANDed into (E/R)IP. */
+  /** ANDed into (E/R)IP: 32 bits outside 64-bit mode. */
   ripMask: 'u64',
   /** ANDed into linear addresses of code: 32 bits outside 64-bit mode. */
   linearMask: 'u64',
@@ -213,6 +213,9 @@ export const VCPU = struct({
    * the upper half of the address space. Behind the counters, which outlive a reset.
    */
   tlbLarge: ['u32', 2],
+  /** Bits of CR4 and EFER that the CPU model has; they outlive a reset. */
+  cr4Allowed: 'u32',
+  eferAllowed: 'u32',
 });
 
 /** Width of a physical address (CPUID 8000_0008h EAX bits 0-7): page-table bits above it are reserved. */
@@ -228,6 +231,8 @@ export const MODE_CODE64 = 2;
 export const MODE_CODE_MASK = 3;
 /** CS, DS, ES and SS have base 0 and cover 4 GiB (or 64-bit mode): their accesses need no checks. */
 export const MODE_FLAT = 4;
+/** Real or virtual-8086 mode, where some encodings are no instructions. */
+export const MODE_REAL = 8;
 
 export const FPU_BLOCKED_X87 = 1;
 export const FPU_BLOCKED_MMX = 2;

@@ -26,6 +26,7 @@ const HOST: HostCalls = {
   readMsr: () => 1,
   writeMsr: () => 1,
   tsc: () => 0,
+  random: () => undefined,
   taskPriority: () => 0,
   setTaskPriority: () => undefined,
 };
@@ -54,6 +55,7 @@ function bareVcpu(core: Uint8Array<ArrayBuffer>, interpreter: Uint8Array<ArrayBu
     host: HOST,
     environment: {
       pendingVector: () => -1,
+      takeMail: () => {},
       acknowledge: () => -1,
       now: () => 0,
       nextDeadline: () => Infinity,

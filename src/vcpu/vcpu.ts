@@ -1,5 +1,7 @@
 /** One vCPU: enters the interpreter, gets a reason, handles it (docs/core.md). */
+import { DEFAULT_FEATURES, type CpuFeature } from '../base/cpu-features.ts';
 import type { Views } from '../base/views.ts';
+import { controlBits } from '../isa/cpuid.ts';
 import { EXCEPTION_DB } from '../layout/exceptions.ts';
 import {
   EXIT_BUDGET,
@@ -14,7 +16,14 @@ import {
 import { STOP_RUN, THREAD_VCPU0 } from '../layout/machine.ts';
 import { ARENA_BASE, ARENA_BYTES, vcpuAddress } from '../layout/map.ts';
 import { DR6_BS, FLAG_IF, FLAG_TF } from '../layout/registers.ts';
-import { ATTENTION_INTERRUPT, ATTENTION_NMI, REG_PAGE_RIP, SEG_CS, VCPU } from '../layout/vcpu.ts';
+import {
+  ATTENTION_INTERRUPT,
+  ATTENTION_MAIL,
+  ATTENTION_NMI,
+  REG_PAGE_RIP,
+  SEG_CS,
+  VCPU,
+} from '../layout/vcpu.ts';
 import { stopRequest } from '../sync/stop.ts';
 import { WakeWord } from '../sync/wake.ts';
 import { BlockDecoder } from './blocks.ts';
@@ -31,6 +40,8 @@ export interface VcpuEnvironment {
   /** When the next timer of any device on this thread is due; Infinity if none is. */
   nextDeadline(): number;
   expire(now: number): void;
+  /** ATTENTION_MAIL: other threads have overwritten decoded code (sync/code-mail.ts). */
+  takeMail(): void;
 }
 
 /** Why `run` came back. `Asked` is whatever a device passed to `leave`. */
@@ -50,6 +61,8 @@ export interface VcpuOptions {
   readonly host: HostCalls;
   readonly environment: VcpuEnvironment;
   readonly jit: boolean;
+  /** Of the CPU model; the default ones if absent. */
+  readonly features?: ReadonlySet<CpuFeature>;
   /** Milliseconds, for the figures. */
   readonly hostNow: () => number;
 }
@@ -99,8 +112,12 @@ export class Vcpu<Asked> {
     const linked = link(options.memory, options.coreModule, options.interpreterModule, options.host);
     this.core = linked.core;
     this.#interpreter = linked.interpreter;
-    this.#blocks = new BlockDecoder(options.views, linked.core, this.cpu);
-    this.#translator = new Translator(options.views, linked, this.cpu, options.hostNow);
+    const features = options.features ?? DEFAULT_FEATURES;
+    const allowed = controlBits(features);
+    this.#set(VCPU.at.cr4Allowed, allowed.cr4);
+    this.#set(VCPU.at.eferAllowed, allowed.efer);
+    this.#blocks = new BlockDecoder(options.views, linked.core, this.cpu, features);
+    this.#translator = new Translator(options.views, linked, this.cpu, options.hostNow, features);
     this.#translator.enable(options.jit);
     this.#blocks.onFlush = () => this.#translator.forget();
     const share = Math.floor(ARENA_BYTES / options.vcpuCount) & -64;
@@ -272,6 +289,7 @@ export class Vcpu<Asked> {
 
   /** Delivers what can be delivered; false on a triple fault. */
   #interrupts(): boolean {
+    if (this.#attention() & ATTENTION_MAIL) this.#environment.takeMail();
     if (this.#get(VCPU.at.shadow) !== 0) {
       const end = this.#get(VCPU.at.halted) === 0 ? this.step() : undefined;
       this.#set(VCPU.at.shadow, 0);

@@ -4,7 +4,7 @@ import { CORE_FUNCTIONS, signatureOf, type CoreName } from '../layout/core-abi.t
 import { STATUS_BRANCH, STATUS_FAULT_AT_RIP } from '../layout/exits.ts';
 import { RAM_BASE, REGION_CACHE_ENTRIES, REGION_CACHE_OFFSET, TLB_ENTRIES } from '../layout/map.ts';
 import { REG_PAGE_RIP, REGION_CACHE, TLB_ENTRY, VCPU } from '../layout/vcpu.ts';
-import { Code } from '../wasmgen/code.ts';
+import { Code, type Label } from '../wasmgen/code.ts';
 import { ModuleBuilder, type Signature } from '../wasmgen/module.ts';
 import { I32, I64 } from '../wasmgen/opcodes.ts';
 import { RegionLowering, type RegionFrame } from './region-lowering.ts';
@@ -63,20 +63,29 @@ interface Linkage {
 
 function compileRegion({ plan, mode }: Region, linkage: Linkage): Code {
   const code = new Code([I32, I32]);
+  const kept = [...new Set(plan.traces.flatMap(({ loop }) => loop?.kept ?? []))];
   const frame: RegionFrame = {
     cpu: CPU,
     next: ENTRY,
     budget: code.local(I32),
     status: code.local(I32),
     rip: code.local(I64),
+    homes: new Map(kept.map((register) => [register, code.local(I64)])),
   };
   code.get(CPU).memory('i32.load', VCPU.at.budget).set(frame.budget);
   const exit = code.block();
   const dispatch = code.block();
-  const header = plan.loops ? code.loop() : undefined;
-  const traces = plan.traces.map(() => code.block()).toReversed();
-  const entries = traces.filter((_, i) => plan.traces[i]!.entry >= 0);
-  code.get(ENTRY).brTable(entries.slice(0, -1), entries.at(-1)!);
+  const header = plan.returns.length > 0 ? code.loop() : undefined;
+  const traces: Label[] = [];
+  /** By number of the entry: in front of the trace, where its loop is entered. */
+  const entries: Label[] = [];
+  for (const { entry, loop } of plan.traces.toReversed()) {
+    const trace = code.block();
+    traces.unshift(trace);
+    if (entry >= 0) entries[entry] = loop ? code.block() : trace;
+  }
+  const targets = [...entries, ...plan.returns.map((index) => traces[index]!)];
+  code.get(ENTRY).brTable(targets.slice(0, -1), targets.at(-1)!);
   const lowering = new RegionLowering(
     code,
     new LocalPool(code),
@@ -88,6 +97,10 @@ function compileRegion({ plan, mode }: Region, linkage: Linkage): Code {
     mode,
   );
   plan.traces.forEach((trace, i) => {
+    if (trace.entry >= 0 && trace.loop) {
+      code.end();
+      lowering.enterLoop(trace.loop);
+    }
     code.end();
     lowering.emitTrace(i, trace);
   });

@@ -9,7 +9,7 @@ import { MODE_CODE64, MODE_CODE_MASK, RECORD_CHECKED, REG_PAGE_RIP, SEG_FS, VCPU
 import type { Code, Label } from '../wasmgen/code.ts';
 import { F32, F64, I32, I64, V128, type ValueType } from '../wasmgen/opcodes.ts';
 import { effectsOf } from './effects.ts';
-import { ends, faultFate, flagsFate, setsFlags, type Plan, type PlannedBlock, type Trace } from './plan.ts';
+import { ends, faultFate, flagsFate, setsFlags, type Loop, type Plan, type PlannedBlock, type Trace } from './plan.ts';
 import type { Instruction } from './site.ts';
 
 const FILES = { xmm: VCPU.at.xmm, mmx: VCPU.at.fpu };
@@ -22,8 +22,10 @@ export interface RegionFrame {
   readonly status: number;
   /** Where `dispatch` goes. */
   readonly rip: number;
-  /** Selects the trace at the loop's header. */
+  /** Selects the trace at the loop's header: the number of an entry, or `entries` + place in `Plan.returns`. */
   readonly next: number;
+  /** Of general registers that a loop keeps. */
+  readonly homes: ReadonlyMap<number, number>;
 }
 
 export interface RegionLabels {
@@ -31,7 +33,7 @@ export interface RegionLabels {
   readonly exit: Label;
   /** Go to the code at `rip`, in another region if it is translated. */
   readonly dispatch: Label;
-  /** The loop around all traces; undefined if no branch leads back. */
+  /** The loop around all traces; undefined if no branch leads back to another trace. */
   readonly header: Label | undefined;
   /** By the trace's index; open only for those behind the current one. */
   readonly traces: readonly Label[];
@@ -87,6 +89,9 @@ export class RegionLowering extends Lowering {
   readonly #conditionFunction: (even: number) => number;
   #state = freshState();
   #traceIndex = 0;
+  #trace!: Trace;
+  /** The loop that is the trace itself. */
+  #circle: Label | undefined;
   #block!: PlannedBlock;
   #instruction!: Instruction;
   #index = 0;
@@ -122,10 +127,13 @@ export class RegionLowering extends Lowering {
   }
 
   /** Emits trace `index`; control never reaches what is emitted behind it. */
-  emitTrace(index: number, { blocks }: Trace): void {
+  emitTrace(index: number, trace: Trace): void {
+    const { blocks } = trace;
     this.#traceIndex = index;
+    this.#trace = trace;
     this.#state = freshState();
     this.#pads = [];
+    this.#circle = trace.circular ? this.code.loop() : undefined;
     blocks.forEach((block, i) => {
       this.#following = blocks[i + 1];
       this.#emitBlock(block, i, blocks);
@@ -135,8 +143,24 @@ export class RegionLowering extends Lowering {
       this.#storeFlags(flags);
       this.code.br(this.#labels.exit);
     }
-    this.#state = freshState();
+    if (this.#circle) this.code.end().unreachable();
     this.pool.reset();
+  }
+
+  /** Fills the locals of the registers that a loop keeps, on the way into it. */
+  enterLoop(loop: Loop | undefined, from: State = freshState()): void {
+    const { code } = this;
+    for (const register of loop?.kept ?? []) {
+      const cached = from.registers.get(`general${register}`);
+      if (cached) code.get(cached.local);
+      else code.get(this.cpu).memory('i64.load', VCPU.at.regs + register * 8);
+      code.set(this.#frame.homes.get(register)!);
+    }
+  }
+
+  /** The local that holds a register all around the loop that is being emitted. */
+  #home(register: number): number | undefined {
+    return this.#trace.loop?.kept.includes(register) ? this.#frame.homes.get(register) : undefined;
   }
 
   #emitBlock(block: PlannedBlock, position: number, trace: readonly PlannedBlock[]): void {
@@ -196,17 +220,26 @@ export class RegionLowering extends Lowering {
       this.#dispatch();
       return;
     }
-    const { blocks, entry } = this.#plan.traces[target]!;
+    const { blocks, loop } = this.#plan.traces[target]!;
     if (!blocksReplaceFlags(blocks)) this.#flush();
+    if (loop !== this.#trace.loop) this.enterLoop(loop, this.#state);
     if (target > this.#traceIndex) {
       code.br(this.#labels.traces[target]!);
       return;
     }
     code.get(budget).i32Const(0).op('i32.le_s').if(false);
-    this.#rip(offset);
-    this.#dispatch();
+    this.#aside(() => {
+      this.#rip(offset);
+      this.#dispatch();
+    });
     code.end();
-    code.i32Const(entry).set(next).br(this.#labels.header!);
+    if (target === this.#traceIndex) {
+      code.br(this.#circle!);
+      return;
+    }
+    const { entries, returns } = this.#plan;
+    code.i32Const(entries.length + returns.indexOf(target)).set(next);
+    code.br(this.#labels.header!);
   }
 
   /** Where faults go. */
@@ -338,7 +371,10 @@ export class RegionLowering extends Lowering {
     let cached = registers.get(key);
     if (!cached) {
       const local = this.pool.take(type);
-      this.code.get(this.cpu).memory(LOADS[type]!, offset).set(local);
+      const home = key.startsWith('general') ? this.#home((offset - VCPU.at.regs) >> 3) : undefined;
+      // A copy, as what is read here must outlive the next write.
+      if (home === undefined) this.code.get(this.cpu).memory(LOADS[type]!, offset).set(local);
+      else this.code.get(home).set(local);
       registers.set(key, (cached = { local, narrow: !this.#is64 && key.startsWith('general') }));
     }
     return cached;
@@ -395,7 +431,14 @@ export class RegionLowering extends Lowering {
       this.#writeVector(statement, where);
       return;
     }
-    const key = `general${where >> 3}`;
+    const number = where >> 3;
+    this.#writeGeneral(`general${number}`, where, bytes, value);
+    const home = this.#home(number);
+    if (home !== undefined) code.get(this.#state.registers.get(`general${number}`)!.local).set(home);
+  }
+
+  #writeGeneral(key: string, where: number, bytes: number, value: Value): void {
+    const { code } = this;
     const offset = VCPU.at.regs + (where & ~7);
     const { registers } = this.#state;
     if (bytes === 8) {
@@ -657,7 +700,15 @@ export class RegionLowering extends Lowering {
     if (effects.terminal) return;
     const { budget, status } = this.#frame;
     if (effects.budget) code.get(cpu).memory('i32.load', VCPU.at.budget).set(budget);
-    for (const register of effects.registers) this.#state.registers.delete(`general${register}`);
+    for (const register of effects.registers) {
+      this.#state.registers.delete(`general${register}`);
+      const home = this.#home(register);
+      if (home === undefined) continue;
+      code
+        .get(cpu)
+        .memory('i64.load', VCPU.at.regs + register * 8)
+        .set(home);
+    }
     if (effects.writesFlags) this.#state.flags = IN_MEMORY;
     if (effects.context) {
       this.#state.tlb = undefined;

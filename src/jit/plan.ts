@@ -42,6 +42,8 @@ export interface Plan {
   readonly heads: ReadonlyMap<number, number>;
   /** Indices of traces to which a branch leads back, not counting those from the trace itself. */
   readonly returns: readonly number[];
+  /** What leaves by an address that it computes may well come back: a call inside the page, or a jump table. */
+  readonly comesBack: boolean;
 }
 
 interface Exits {
@@ -135,7 +137,11 @@ export function planRegion(blocks: readonly RegionBlock[], mode: number, wanted:
     const entry = entered.has(chain[0]!) ? entries.push(chain[0]!.offset) - 1 : -1;
     return { blocks: chain, entry, loop: loops[i], circular: edges[i]!.includes(i) };
   });
-  return { traces, entries, heads, returns: [...returns] };
+  const comesBack = planned.some((block) => {
+    const { semantics } = block.instructions.at(-1)!.form.row;
+    return semantics === 'jmpTo' || (semantics === 'call' && next(block).length > 0);
+  });
+  return { traces, entries, heads, returns: [...returns], comesBack };
 }
 
 /** The strongly connected parts of a graph that have an edge inside, by node (Tarjan, SIAM J. Comput. 1, 1972). */

@@ -122,7 +122,15 @@ export class Translator {
       const round = (this.#rounds.get(key) ?? 0) + 1;
       this.#rounds.set(key, round);
       const blocks = this.#blocksOf(page, mode, round > WHOLE_PAGE_ROUNDS);
-      const region = formRegion(this.#decoder, this.#views.u8, RAM_BASE + page, mode, [...blocks.keys()]);
+      const region = formRegion(
+        this.#decoder,
+        this.#views.u8,
+        RAM_BASE + page,
+        mode,
+        [...blocks.keys()],
+        undefined,
+        page,
+      );
       if (region.blocks.length === 0) continue;
       regions.push(region);
       members.push(region.plan.entries.map((offset) => blocks.get(offset)!));

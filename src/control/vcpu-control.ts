@@ -1,5 +1,7 @@
 /** What a vCPU's thread offers to the page, carried by comlink. While the guest runs, only the shared words reach it. */
 import type { DebugExitConfig } from '../config/vm-config.ts';
+import type { Hardware } from './hardware.ts';
+import type { ExitInfo } from './info.ts';
 
 /** How a stay of the vCPU ended. */
 export type VcpuStop =
@@ -44,6 +46,7 @@ export interface VcpuSetup {
   readonly interpreterModule: WebAssembly.Module;
   readonly serialPorts: number;
   readonly jit: boolean;
+  readonly hardware: Hardware;
   readonly debugExit?: DebugExitConfig;
 }
 
@@ -56,4 +59,6 @@ export interface VcpuControl<Entry> {
   /** Runs the guest until it stops. */
   run(): Promise<VcpuStop>;
   figures(): VcpuFigures;
+  /** Between stays, as `figures`. */
+  exits(): readonly ExitInfo[];
 }

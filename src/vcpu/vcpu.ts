@@ -14,7 +14,14 @@ import {
 import { STOP_RUN, THREAD_VCPU0 } from '../layout/machine.ts';
 import { ARENA_BASE, ARENA_BYTES, vcpuAddress } from '../layout/map.ts';
 import { DR6_BS, FLAG_IF, FLAG_TF } from '../layout/registers.ts';
-import { ATTENTION_INTERRUPT, ATTENTION_NMI, REG_PAGE_RIP, SEG_CS, VCPU } from '../layout/vcpu.ts';
+import {
+  ATTENTION_INTERRUPT,
+  ATTENTION_MAIL,
+  ATTENTION_NMI,
+  REG_PAGE_RIP,
+  SEG_CS,
+  VCPU,
+} from '../layout/vcpu.ts';
 import { stopRequest } from '../sync/stop.ts';
 import { WakeWord } from '../sync/wake.ts';
 import { BlockDecoder } from './blocks.ts';
@@ -31,6 +38,8 @@ export interface VcpuEnvironment {
   /** When the next timer of any device on this thread is due; Infinity if none is. */
   nextDeadline(): number;
   expire(now: number): void;
+  /** ATTENTION_MAIL: other threads have overwritten decoded code (sync/code-mail.ts). */
+  takeMail(): void;
 }
 
 /** Why `run` came back. `Asked` is whatever a device passed to `leave`. */
@@ -272,6 +281,7 @@ export class Vcpu<Asked> {
 
   /** Delivers what can be delivered; false on a triple fault. */
   #interrupts(): boolean {
+    if (this.#attention() & ATTENTION_MAIL) this.#environment.takeMail();
     if (this.#get(VCPU.at.shadow) !== 0) {
       const end = this.#get(VCPU.at.halted) === 0 ? this.step() : undefined;
       this.#set(VCPU.at.shadow, 0);

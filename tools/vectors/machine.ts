@@ -53,6 +53,7 @@ function bareVcpu(core: Uint8Array<ArrayBuffer>, interpreter: Uint8Array<ArrayBu
     host: HOST,
     environment: {
       pendingVector: () => -1,
+      takeMail: () => {},
       acknowledge: () => -1,
       now: () => 0,
       nextDeadline: () => Infinity,

@@ -58,6 +58,7 @@ export function bareMachine(core: BufferSource, interpreter: BufferSource, jit: 
     },
     environment: {
       pendingVector: () => -1,
+      takeMail: () => {},
       acknowledge: () => -1,
       now: () => 0,
       nextDeadline: () => {

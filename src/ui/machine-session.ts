@@ -166,6 +166,30 @@ export class MachineSession {
     return this.#options.defaultGuest?.commandLine ?? 'console=ttyS0';
   }
 
+  // --- disks
+
+  /** A file of the user's that is used in place, by its name. */
+  fileOf(name: string): File | undefined {
+    return this.#files.get(name);
+  }
+
+  setFile(file: File): void {
+    this.#files.set(file.name, file);
+    if (this.#machine.inPlace?.includes(file.name) === true) return;
+    this.#machine = { ...this.#machine, inPlace: [...(this.#machine.inPlace ?? []), file.name] };
+  }
+
+  removeFile(name: string): void {
+    this.#files.delete(name);
+    const { inPlace, ...rest } = this.#machine;
+    const left = inPlace?.filter((other) => other !== name) ?? [];
+    this.#machine = left.length === 0 ? rest : { ...rest, inPlace: left };
+  }
+
+  isInPlace(name: string): boolean {
+    return this.#machine.inPlace?.includes(name) === true;
+  }
+
   /** Undefined where there is no kernel. */
   createVm(): VirtualMachine | undefined {
     const { kernel, initrd } = this.boot;

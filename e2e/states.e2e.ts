@@ -40,7 +40,7 @@ test('a kernel that is none is refused with the reason', async ({ virtab, serve 
   const site = await serve({ files: new Map([['/kernel', kernel]]) });
   await virtab.page.goto(`${site.url}?kernel=kernel`);
   await expect(virtab.notice).toHaveAttribute('data-kind', 'bad-kernel');
-  await expect(virtab.notice).toContainText('neither a Linux boot header nor an ELF header');
+  await expect(virtab.notice).toContainText('neither a Linux nor a multiboot header');
   await expect(virtab.status).toHaveText('Cannot start');
   await virtab.screenshot('bad-kernel');
 });

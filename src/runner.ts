@@ -9,6 +9,7 @@ export interface RunnerRequest {
   readonly config: VmConfig;
   readonly kernel: RunnerFile;
   readonly initrd?: RunnerFile;
+  readonly modules?: readonly RunnerFile[];
   readonly until?: string;
 }
 
@@ -45,13 +46,14 @@ function toText(bytes: Uint8Array): string {
 let session: Session | undefined;
 
 window.virtabRunner = {
-  run: async ({ config, kernel, initrd, until }) => {
+  run: async ({ config, kernel, initrd, modules, until }) => {
     let delivered: Promise<unknown> = Promise.resolve();
     session = new Session({
       parts: {
         config,
         kernel: fileFromUrl(kernel.name, kernel.url),
         ...(initrd === undefined ? {} : { initrd: fileFromUrl(initrd.name, initrd.url) }),
+        ...(modules === undefined ? {} : { modules: modules.map(({ name, url }) => fileFromUrl(name, url)) }),
         host: browserHost,
       },
       ...(until === undefined ? {} : { until }),

@@ -118,7 +118,7 @@ async function main(): Promise<number> {
   }
   const files = await findGuestFiles(config);
   if (!files.ok) fail(EXIT_USAGE, files.error);
-  const { kernel, initrd, commandLine } = files.value;
+  const { kernel, initrd, modules, commandLine } = files.value;
 
   const control: { runner?: Runner; told?: Told } = {};
   const tell = (why: Told): void => {
@@ -136,6 +136,7 @@ async function main(): Promise<number> {
     config: { ...config, commandLine },
     kernel,
     ...(initrd === undefined ? {} : { initrd }),
+    ...(modules === undefined ? {} : { modules }),
     ...(run.until === undefined ? {} : { until: run.until }),
     onOutput: (bytes) => {
       if (!writeOut(bytes)) tell('pipe');

@@ -62,6 +62,7 @@ import {
   VCPU_kernelGsBase,
   VCPU_lstar,
   VCPU_pat,
+  VCPU_scratch,
   VCPU_segEffective,
   VCPU_sfmask,
   VCPU_star,
@@ -88,7 +89,7 @@ import {
   yieldIfAttention,
 } from './cpu';
 import { ATTR_L, TYPE_TSS16 } from './descriptor';
-import { hostCpuid, hostTsc, readMsr, setTaskPriority, taskPriority, writeMsr } from './host';
+import { hostCpuid, hostRandom, hostTsc, readMsr, setTaskPriority, taskPriority, writeMsr } from './host';
 import { updateMode } from './mode';
 import { pdpteReservedBits, PHYSICAL_RESERVED } from './paging';
 import { flushPage, flushTlb } from './tlb';
@@ -318,22 +319,6 @@ export function invlpg(cpu: usize, linear: u64): i32 {
   return STATUS_NEXT;
 }
 
-/** INVPCID: APM vol. 3. As no PCID but the current one has translations here, types 0 to 3 differ little. */
-export function invpcid(cpu: usize, type: u64, pcid: u64, linear: u64): i32 {
-  if (!inProtectedMode(cpu) && (cr0(cpu) & CR0_PE) != 0) return raise(cpu, EXCEPTION_GP, 0);
-  if (cpl(cpu) != 0) return raise(cpu, EXCEPTION_GP, 0);
-  if (type > 3) return raise(cpu, EXCEPTION_GP, 0);
-  if ((pcid & ~0xfff) != 0) return raise(cpu, EXCEPTION_GP, 0);
-  if (type < 2 && pcid != 0 && (cr4(cpu) & CR4_PCIDE) == 0) return raise(cpu, EXCEPTION_GP, 0);
-  if (type == 0) {
-    if (!isCanonical(linear)) return raise(cpu, EXCEPTION_GP, 0);
-    flushPage(cpu, linear);
-  } else {
-    flushTlb(cpu, type == 2 ? 0 : 1);
-  }
-  return STATUS_NEXT;
-}
-
 export function hlt(cpu: usize): i32 {
   if (cpl(cpu) != 0) return raise(cpu, EXCEPTION_GP, 0);
   store<u32>(cpu, 1, VCPU_halted);
@@ -483,6 +468,12 @@ export function rdtscp(cpu: usize): i32 {
   if (!tscAllowed(cpu)) return raise(cpu, EXCEPTION_GP, 0);
   setReg(cpu, REG_RCX, load<u64>(cpu, VCPU_tscAux) & 0xffffffff);
   return setEdxEax(cpu, <u64>hostTsc(cpu));
+}
+
+/** RDRAND, RDSEED. */
+export function random(cpu: usize): u64 {
+  hostRandom(cpu);
+  return load<u64>(cpu, VCPU_scratch);
 }
 
 /** Four counters, none of which can be made to count: APM vol. 3, RDPMC. */

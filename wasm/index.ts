@@ -1,5 +1,5 @@
 /** The exports of core.wasm: CORE_FUNCTIONS and CORE_CONTROL of src/layout/core-abi.ts. */
-export { divide64, divideSigned64, mulHighSigned, mulHighUnsigned } from './arith';
+export { depositBits, divide64, divideSigned64, extractBits, mulHighSigned, mulHighUnsigned } from './arith';
 export { flushBlocks, insertBlock, invalidateCode, markCode } from './blocks';
 export {
   checkCpl0,
@@ -7,7 +7,7 @@ export {
   cpuid,
   hlt,
   invlpg,
-  invpcid,
+  random,
   rdmsr,
   rdpmc,
   rdtsc,

@@ -63,7 +63,7 @@ export const OPTIONS: readonly Option[] = [
   {
     name: 'kernel',
     value: 'FILE',
-    help: 'bzImage, or vmlinux with a PVH entry (default: the Debian kernel that npm start fetches)',
+    help: 'bzImage, multiboot kernel, or vmlinux with a PVH entry (default: the Debian kernel that npm start fetches)',
     apply: (draft, value, shown) =>
       value === '' ? noValue(shown, 'a file') : success({ ...draft, kernel: value }),
     print: ({ kernel }) => (kernel === undefined ? [] : [kernel]),
@@ -71,7 +71,7 @@ export const OPTIONS: readonly Option[] = [
   {
     name: 'initrd',
     value: 'FILE',
-    help: 'initial RAM disk',
+    help: 'initial RAM disk; for a multiboot kernel its modules: "FILE ARGUMENTS,FILE ARGUMENTS"',
     apply: (draft, value, shown) =>
       value === '' ? noValue(shown, 'a file') : success({ ...draft, initrd: value }),
     print: ({ initrd }) => (initrd === undefined ? [] : [initrd]),

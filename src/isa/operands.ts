@@ -270,6 +270,8 @@ function operandOf(s: Builder, site: Site, { letter, size }: OperandSpec): Opera
       return new RegisterOperand(s, site.register('rm', registerFile(letter)), bits);
     case 'Z':
       return new RegisterOperand(s, site.register('rm', 'general'), bits);
+    case 'B':
+      return new RegisterOperand(s, site.register('vvvv', 'general'), bits);
     case 'G':
     case 'V':
     case 'P':

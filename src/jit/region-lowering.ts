@@ -27,7 +27,13 @@ import type { Instruction } from './site.ts';
 const FILES = { xmm: VCPU.at.xmm, mmx: VCPU.at.fpu };
 
 /** Core functions that see neither registers nor flags and cannot run a device. */
-const PURE: ReadonlySet<string> = new Set(['mulHighUnsigned', 'mulHighSigned']);
+const PURE: ReadonlySet<string> = new Set([
+  'mulHighUnsigned',
+  'mulHighSigned',
+  'depositBits',
+  'extractBits',
+  'random',
+]);
 /** Those that only read the flags. */
 const READS_FLAGS: ReadonlySet<string> = new Set(['materializeFlags']);
 /** Those that end normally and may have written code. */

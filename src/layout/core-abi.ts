@@ -91,8 +91,6 @@ export const CORE_FUNCTIONS = {
   /** (1 or 0): STAC and CLAC. */
   writeAc: fn('status', 'i32'),
   invlpg: fn('status', 'i64'),
-  /** (type, linear address of the descriptor's contents already read: pcid, address) */
-  invpcid: fn('status', 'i64', 'i64', 'i64'),
   /** WBINVD, INVD: checks CPL. */
   checkCpl0: fn('status'),
   hlt: fn('status'),
@@ -135,6 +133,11 @@ export const CORE_FUNCTIONS = {
   // --- arithmetic. (a, b): high 64 bits of the product.
   mulHighUnsigned: fn('value', 'i64', 'i64'),
   mulHighSigned: fn('value', 'i64', 'i64'),
+  /** (a, mask): PDEP and PEXT. */
+  depositBits: fn('value', 'i64', 'i64'),
+  extractBits: fn('value', 'i64', 'i64'),
+  /** 64 random bits. */
+  random: fn('value'),
   /** (divisor): RDX:RAX / divisor into RAX and RDX, or #DE. */
   divide64: fn('status', 'i64'),
   divideSigned64: fn('status', 'i64'),
@@ -174,6 +177,7 @@ export type CoreName = keyof typeof CORE_FUNCTIONS;
  * - cpuid(cpu): reads and writes the registers in memory
  * - readMsr(cpu), writeMsr(cpu) -> i32: ECX and EDX:EAX in memory; 0 = done, 1 = #GP
  * - tsc(cpu) -> f64: guest TSC, an integer
+ * - random(cpu): 8 random bytes
  * - taskPriority(cpu) -> i32, setTaskPriority(cpu, value): CR8
  */
 export const HOST_IMPORTS = [
@@ -185,6 +189,7 @@ export const HOST_IMPORTS = [
   'readMsr',
   'writeMsr',
   'tsc',
+  'random',
   'taskPriority',
   'setTaskPriority',
 ] as const;

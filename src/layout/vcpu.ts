@@ -222,6 +222,8 @@ export const MODE_CODE64 = 2;
 export const MODE_CODE_MASK = 3;
 /** CS, DS, ES and SS have base 0 and cover 4 GiB (or 64-bit mode): their accesses need no checks. */
 export const MODE_FLAT = 4;
+/** Real or virtual-8086 mode, where some encodings are no instructions. */
+export const MODE_REAL = 8;
 
 export const FPU_BLOCKED_X87 = 1;
 export const FPU_BLOCKED_MMX = 2;

@@ -8,6 +8,7 @@
  *                 shutdown, crashed  (start begins anew)
  */
 import type { Result } from '../base/result.ts';
+import { takesModules } from '../boot/boot.ts';
 import type { VmConfig } from '../config/vm-config.ts';
 import { isLegal } from '../control/commands.ts';
 import type { Command } from '../control/commands.ts';
@@ -25,7 +26,7 @@ import { planHardware } from './hardware-plan.ts';
 import type { MachineHost } from './host.ts';
 import { IoSupervisor } from './io-supervisor.ts';
 import { loadGuest } from './load-guest.ts';
-import type { GuestImages } from './load-guest.ts';
+import type { GuestImage, GuestImages } from './load-guest.ts';
 import { describeVcpu, readRip } from './report.ts';
 import { SerialConsole } from './console.ts';
 import { allocateSharedMemory } from './shared-memory.ts';
@@ -36,6 +37,8 @@ export interface MachineParts {
   readonly config: VmConfig;
   readonly kernel: BootFile;
   readonly initrd?: BootFile;
+  /** What a multiboot kernel gets in place of the initrd; their names are their command lines. */
+  readonly modules?: readonly BootFile[];
   readonly host: MachineHost;
   /** Files of the user that are disks, by the name that a drive's `file` gives them; read in place. */
   readonly files?: Readonly<Record<string, File>>;
@@ -336,15 +339,18 @@ export class Machine {
     if (this.#images !== undefined) return { ok: true, value: this.#images };
     const kernel = await this.#parts.kernel.read(kernelProgress, signal);
     if (!kernel.ok) return kernel;
-    const { initrd } = this.#parts;
-    const initrdBytes = initrd === undefined ? undefined : await initrd.read(initrdProgress, signal);
-    if (initrdBytes !== undefined && !initrdBytes.ok) return initrdBytes;
+    const { initrd, modules } = this.#parts;
+    const hasModules = takesModules(kernel.value);
+    const more: GuestImage[] = [];
+    for (const file of (hasModules ? modules : undefined) ?? (initrd === undefined ? [] : [initrd])) {
+      const bytes = await file.read(initrdProgress, signal);
+      if (!bytes.ok) return bytes;
+      more.push({ name: file.name, bytes: bytes.value });
+    }
     if (signal.aborted) throw new Aborted();
     this.#images = {
       kernel: { name: this.#parts.kernel.name, bytes: kernel.value },
-      ...(initrd === undefined || initrdBytes === undefined
-        ? {}
-        : { initrd: { name: initrd.name, bytes: initrdBytes.value } }),
+      ...(hasModules ? { modules: more } : more[0] === undefined ? {} : { initrd: more[0] }),
     };
     return { ok: true, value: this.#images };
   }

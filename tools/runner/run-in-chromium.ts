@@ -9,6 +9,7 @@ export async function runInChromium(options: RunnerOptions): Promise<Runner> {
   await ensureSite();
   const files = new Map([['/file/kernel', options.kernel]]);
   if (options.initrd !== undefined) files.set('/file/initrd', options.initrd);
+  options.modules?.forEach(({ path }, index) => files.set(`/file/module${index}`, path));
   const started = performance.now();
   const [site, browser] = await Promise.all([serveSite({ folder: SITE_FOLDER, files }), launchChromium()]);
   const close = async (): Promise<void> => {
@@ -39,6 +40,14 @@ export async function runInChromium(options: RunnerOptions): Promise<Runner> {
       ...(options.initrd === undefined
         ? {}
         : { initrd: { name: basename(options.initrd), url: '/file/initrd' } }),
+      ...(options.modules === undefined
+        ? {}
+        : {
+            modules: options.modules.map(({ commandLine }, index) => ({
+              name: commandLine,
+              url: `/file/module${index}`,
+            })),
+          }),
       ...(options.until === undefined ? {} : { until: options.until }),
     };
     const finished = page.evaluate((given) => {

@@ -6,9 +6,9 @@ import { Session } from '../../src/machine/session.ts';
 import { nodeHost } from './node-host.ts';
 import type { Runner, RunnerOptions } from './runner.ts';
 
-function fileFromDisk(path: string): BootFile {
+function fileFromDisk(path: string, name = basename(path)): BootFile {
   return {
-    name: basename(path),
+    name,
     read: async (progress) => {
       const bytes = await readFile(path);
       progress(bytes.length, bytes.length);
@@ -23,6 +23,9 @@ export function runInNode(options: RunnerOptions): Promise<Runner> {
       config: options.config,
       kernel: fileFromDisk(options.kernel),
       ...(options.initrd === undefined ? {} : { initrd: fileFromDisk(options.initrd) }),
+      ...(options.modules === undefined
+        ? {}
+        : { modules: options.modules.map(({ path, commandLine }) => fileFromDisk(path, commandLine)) }),
       host: nodeHost,
     },
     ...(options.until === undefined ? {} : { until: options.until }),

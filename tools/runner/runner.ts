@@ -7,8 +7,16 @@ export interface RunnerOptions {
   /** Paths of local files. */
   readonly kernel: string;
   readonly initrd?: string;
+  /** Of a multiboot kernel, in place of the initrd. */
+  readonly modules?: readonly ModuleFile[];
   readonly until?: string;
   readonly onOutput: (bytes: Uint8Array) => void;
+}
+
+export interface ModuleFile {
+  readonly path: string;
+  /** As the kernel sees it: the file's name as it was given, and what stands behind it. */
+  readonly commandLine: string;
 }
 
 export interface Runner {

@@ -25,6 +25,7 @@ const HOST: HostCalls = {
   readMsr: () => 1,
   writeMsr: () => 1,
   tsc: () => 0,
+  random: () => undefined,
   taskPriority: () => 0,
   setTaskPriority: () => undefined,
 };

@@ -91,6 +91,7 @@ export class TestCore {
   /** What `mmioRead` answers, by gpa. */
   readonly device = new Map<number, bigint>();
   tsc = 0x1_2345_6789;
+  random = 0x0123_4567_89ab_cdefn;
   msrResult = 0;
   taskPriority = 0;
   private readonly core: CoreExports;
@@ -121,6 +122,7 @@ export class TestCore {
         readMsr: () => this.msrResult,
         writeMsr: () => this.msrResult,
         tsc: () => this.tsc,
+        random: () => this.view.setBigUint64(scratch, this.random, true),
         taskPriority: () => this.taskPriority,
         setTaskPriority: (_cpu: number, value: number) => {
           this.taskPriority = value;

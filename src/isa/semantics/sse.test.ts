@@ -62,6 +62,7 @@ class Machine {
         readMsr: () => 1,
         writeMsr: () => 1,
         tsc: () => 0,
+        random: () => undefined,
         taskPriority: () => 0,
         setTaskPriority: () => undefined,
       },

@@ -53,6 +53,7 @@ export function bareMachine(core: BufferSource, interpreter: BufferSource, jit: 
       readMsr: () => 1,
       writeMsr: () => 1,
       tsc: () => 0,
+      random: () => undefined,
       taskPriority: () => 0,
       setTaskPriority: () => undefined,
     },

@@ -50,8 +50,7 @@ interface Found {
 async function findMachine(root: HTMLElement, store: MachineStore): Promise<Found> {
   const machines = await store.list();
   const shown = machines.find(({ id }) => id === sessionStorage.getItem(SHOWN_MACHINE));
-  const machine =
-    shown ?? (machines.length > 1 ? await chooseMachine(root, machines) : machines[0]);
+  const machine = shown ?? (machines.length > 1 ? await chooseMachine(root, machines) : machines[0]);
   return machine === undefined
     ? { machine: freshMachine(DEFAULT_CONFIG), kind: 'new' }
     : { machine, kind: 'saved' };
@@ -76,7 +75,10 @@ async function openPage(root: HTMLElement): Promise<void> {
     parameters.size === 0
       ? undefined
       : {
-          machine: { ...freshMachine(parsed.ok ? await confirmLink(parsed.value) : DEFAULT_CONFIG), name: 'From a link' },
+          machine: {
+            ...freshMachine(parsed.ok ? await confirmLink(parsed.value) : DEFAULT_CONFIG),
+            name: 'From a link',
+          },
           kind: 'link',
         };
   const { machine, kind } = linked ?? (await findMachine(root, store));

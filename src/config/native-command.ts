@@ -22,7 +22,9 @@ export function nativeCommand(config: VmConfig, boot: BootNames): string {
   const options = OPTIONS.filter(({ name }) => !OWN_OPTIONS.includes(name)).flatMap((option) =>
     option
       .print(complete)
-      .map((value) => (option.value === undefined ? `-${option.name}` : `-${option.name} ${shellQuote(value)}`)),
+      .map((value) =>
+        option.value === undefined ? `-${option.name}` : `-${option.name} ${shellQuote(value)}`,
+      ),
   );
   // Without a screen QEMU would open a window of its own.
   return ['qemu-system-x86_64', ...options, '-display none'].join(' \\\n  ');

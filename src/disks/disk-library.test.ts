@@ -8,7 +8,7 @@ const MIB = 1024 * 1024;
 
 class FakeFolder extends FakeOpfs implements LibraryFolder {
   async *entries(): AsyncIterable<LibraryEntry> {
-    for (const name of [...this.names]) {
+    for (const name of this.names) {
       const { data } = this.contents(name);
       yield {
         name,
@@ -35,7 +35,11 @@ function libraryWith(folder = new FakeFolder()) {
 
 function hold(locks: FakeLocks, disk: string): void {
   const { signal } = new AbortController();
-  void locks.request(`virtab-disk-${disk}`, { mode: 'exclusive', signal }, () => new Promise(() => undefined));
+  void locks.request(
+    `virtab-disk-${disk}`,
+    { mode: 'exclusive', signal },
+    () => new Promise(() => undefined),
+  );
 }
 
 test('a new disk is listed with its size and as blank', async () => {

@@ -39,7 +39,9 @@ export interface LibraryFolder extends OpfsDirectory {
 
 export interface LibraryEnvironment {
   readonly folder: LibraryFolder;
-  readonly locks: LockService & { query(): Promise<{ readonly held?: readonly { readonly name?: string }[] }> };
+  readonly locks: LockService & {
+    query(): Promise<{ readonly held?: readonly { readonly name?: string }[] }>;
+  };
 }
 
 export interface ImportProgress {
@@ -155,18 +157,12 @@ export class DiskLibrary {
     if (problem !== undefined) return failure(problem);
     if (from === to) return success(undefined);
     const { folder } = this.#environment;
-    if (await fileExists(folder, to))
-      return failure(`There is a disk “${to}” already. Choose another name.`);
+    if (await fileExists(folder, to)) return failure(`There is a disk “${to}” already. Choose another name.`);
     return this.#locked(from, () => this.#move(from, to));
   }
 
   /** Copies `file` into a new disk. It has its name only when all of it is there. */
-  async import(
-    job: number,
-    name: string,
-    file: Blob,
-    progress: ImportProgress,
-  ): Promise<Result<ImportEnd>> {
+  async import(job: number, name: string, file: Blob, progress: ImportProgress): Promise<Result<ImportEnd>> {
     const problem = diskNameProblem(name);
     if (problem !== undefined) return failure(problem);
     const { folder } = this.#environment;
@@ -275,7 +271,7 @@ async function writeAll(
       const piece = new Uint8Array(await file.slice(at, at + PIECE_BYTES).arrayBuffer());
       // The new file reads as zero where nothing is written.
       if (!isZero(piece)) {
-        for (let done = 0; done < piece.length; ) {
+        for (let done = 0; done < piece.length;) {
           const written = target.write(piece.subarray(done), { at: at + done });
           if (written === 0) return failure(noRoom());
           done += written;

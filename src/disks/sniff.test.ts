@@ -16,7 +16,11 @@ test.each([
   ['an ELF for x86-64', { 0: [0x7f, ...ascii('ELF')], 18: [62, 0] }, { kind: 'kernel' }],
   ['a cpio archive', { 0: ascii('070701') }, { kind: 'initrd' }],
   ['a gzip file', { 0: [0x1f, 0x8b] }, { kind: 'initrd' }],
-  ['a disk with GPT', { 0x1fe: [0x55, 0xaa], 0x200: ascii('EFI PART') }, { kind: 'disk', content: 'GPT partitions' }],
+  [
+    'a disk with GPT',
+    { 0x1fe: [0x55, 0xaa], 0x200: ascii('EFI PART') },
+    { kind: 'disk', content: 'GPT partitions' },
+  ],
   ['a disk with MBR', { 0x1fe: [0x55, 0xaa] }, { kind: 'disk', content: 'MBR partitions' }],
   ['a disk with ext4', { 0x438: [0x53, 0xef] }, { kind: 'disk', content: 'ext2/3/4 file system' }],
   ['a CD image', { 0x8001: ascii('CD001') }, { kind: 'iso', content: 'ISO 9660' }],
@@ -26,7 +30,11 @@ test.each([
 
 test.each([
   ['a qcow2 image', { 0: [...ascii('QFI'), 0xfb] }, 'is a qcow2 disk image, which cannot be used yet'],
-  ['a vdi image', { 0x40: [0x7f, 0x10, 0xda, 0xbe] }, 'is a VirtualBox disk image (vdi), which cannot be used yet'],
+  [
+    'a vdi image',
+    { 0x40: [0x7f, 0x10, 0xda, 0xbe] },
+    'is a VirtualBox disk image (vdi), which cannot be used yet',
+  ],
   ['UEFI firmware', { 0x28: ascii('_FVH') }, 'is UEFI firmware, which cannot be used yet'],
   ['a BIOS', { 0: [0x55, 0xaa] }, 'is a BIOS or option ROM, which cannot be used yet'],
   ['an ELF for ARM', { 0: [0x7f, ...ascii('ELF')], 18: [183, 0] }, 'is a program for another processor'],

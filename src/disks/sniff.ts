@@ -103,7 +103,12 @@ const REFUSALS: readonly Refusal[] = [
     what: 'a Virtual PC disk image (vhd), which cannot be used yet',
     advice: CONVERT('vhd'),
   },
-  { at: 0x28, signature: ascii('_FVH'), what: 'UEFI firmware, which cannot be used yet', advice: NO_FIRMWARE },
+  {
+    at: 0x28,
+    signature: ascii('_FVH'),
+    what: 'UEFI firmware, which cannot be used yet',
+    advice: NO_FIRMWARE,
+  },
   {
     at: 0x38,
     signature: [...ascii('ARM'), 0x64],
@@ -112,12 +117,21 @@ const REFUSALS: readonly Refusal[] = [
   },
   { at: 0, signature: ascii('PK\x03\x04'), what: 'a zip archive', advice: UNPACK },
   { at: 0, signature: ascii("7z\xbc\xaf'\x1c"), what: 'a 7z archive', advice: UNPACK },
-  { at: 0, signature: ascii('!<arch>\n'), what: 'a Debian package', advice: 'Unpack it: the kernel is boot/vmlinuz inside.' },
+  {
+    at: 0,
+    signature: ascii('!<arch>\n'),
+    what: 'a Debian package',
+    advice: 'Unpack it: the kernel is boot/vmlinuz inside.',
+  },
   { at: 257, signature: ascii('ustar'), what: 'a tar archive', advice: UNPACK },
 ];
 
 /** File systems and partition tables, by their magic numbers; the first that fits counts. */
-const CONTENTS: readonly { readonly at: number; readonly signature: readonly number[]; readonly content: string }[] = [
+const CONTENTS: readonly {
+  readonly at: number;
+  readonly signature: readonly number[];
+  readonly content: string;
+}[] = [
   { at: 0x200, signature: ascii('EFI PART'), content: 'GPT partitions' },
   { at: 0x438, signature: [0x53, 0xef], content: 'ext2/3/4 file system' },
   { at: 0, signature: ascii('XFSB'), content: 'XFS file system' },
@@ -135,7 +149,8 @@ const COMPRESSED_DISK_NAME = /\.(?:img|raw|dd|iso|qcow2|vmdk|vdi|hdd)\.(?:gz|xz|
 
 export function sniff(file: SniffedFile): FileKind {
   const { head, name, sizeBytes } = file;
-  if (sizeBytes === 0) return refused('is empty', 'Choose another file: a copy that was cut short often looks like this.');
+  if (sizeBytes === 0)
+    return refused('is empty', 'Choose another file: a copy that was cut short often looks like this.');
   // Linux boot protocol: boot_flag at 1FEh, "HdrS" at 202h.
   if (matches(head, 0x202, ascii('HdrS'))) return { kind: 'kernel' };
   if (matches(head, 0, [0x7f, 0x45, 0x4c, 0x46])) return sniffElf(head);
@@ -192,7 +207,9 @@ function sniffElf(head: Uint8Array): FileKind {
 
 /** ECMA-119, 8.4: the volume space size at 80 of the primary volume descriptor, in blocks of 2048 bytes. */
 function sniffIso({ head, sizeBytes }: SniffedFile): FileKind {
-  const label = String.fromCharCode(...head.subarray(0x8028, 0x8048)).replaceAll('\0', '').trim();
+  const label = String.fromCharCode(...head.subarray(0x8028, 0x8048))
+    .replaceAll('\0', '')
+    .trim();
   const says = u32(head, 0x8050) * u16(head, 0x8080);
   const problem = cutOff(says, sizeBytes);
   return {

@@ -14,7 +14,7 @@ import { isLegal } from '../control/commands.ts';
 import type { Command } from '../control/commands.ts';
 import type { MachineEvent, MachineListener } from '../control/events.ts';
 import type { Hardware } from '../control/hardware.ts';
-import type { ExitInfo, MachineInfo } from '../control/info.ts';
+import type { DeviceInfo, ExitInfo, MachineInfo } from '../control/info.ts';
 import type { IoCommand, IoEvent } from '../control/io-control.ts';
 import type { MachineStats } from '../control/stats.ts';
 import type { LoadStep, MachineStatus, Problem, ShutdownReason } from '../control/status.ts';
@@ -202,14 +202,20 @@ export class Machine {
     const powered = this.#powered;
     if (powered === undefined || !['running', 'paused'].includes(this.#status.state)) return undefined;
     if (this.#status.state === 'running' && this.#request === undefined) await this.#ask('look');
+    const devices = await this.deviceInfo();
+    return devices === undefined ? undefined : { ...devices, exits: this.#lastExits, lightKicks: 0 };
+  }
+
+  /** The part of it for which the guest need not stand still: what the threads that own devices tell. */
+  async deviceInfo(): Promise<DeviceInfo | undefined> {
+    const powered = this.#powered;
+    if (powered === undefined || !['running', 'paused'].includes(this.#status.state)) return undefined;
     const threads = await powered.io.info();
     return {
       disks: threads.flatMap(({ disks }) => disks),
       net: threads.flatMap(({ net }) => net),
       ioeventfd: threads.flatMap(({ ioeventfd }) => ioeventfd),
       iothreads: threads.map(({ thread }) => thread),
-      exits: this.#lastExits,
-      lightKicks: 0,
     };
   }
 

@@ -69,7 +69,10 @@ test.each([
 
 test('an id or a name from outside that is odd is replaced', () => {
   const decoded = decodeMachine({ virtab: 1, id: '../x', name: ' \n', options: [] });
-  expect(decoded).toMatchObject({ ok: true, value: { name: 'Machine', id: expect.stringMatching(/^[\w-]+$/) } });
+  expect(decoded).toMatchObject({
+    ok: true,
+    value: { name: 'Machine', id: expect.stringMatching(/^[\w-]+$/) },
+  });
 });
 
 test('names are cleaned and made unique', () => {

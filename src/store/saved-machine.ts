@@ -17,11 +17,15 @@ export interface SavedMachine {
   readonly initrdFile?: string;
   /** Starts without an initial RAM disk, although the site has one. */
   readonly noInitrd?: boolean;
+  /** Disks that are files of the user's, used where they are: a page cannot keep those. */
+  readonly inPlace?: readonly string[];
   /** When it was last started, in ms since 1970; 0: never. */
   readonly usedAt: number;
 }
 
 const FORMAT = 1;
+// oxlint-disable-next-line no-control-regex -- control characters are what it looks for
+const CONTROL = /[\u0000-\u001f]/g;
 export const MACHINE_NAME_MAX = 60;
 
 /** What is stored and exported: plain data. */
@@ -33,6 +37,7 @@ export interface EncodedMachine {
   readonly kernelFile?: string;
   readonly initrdFile?: string;
   readonly noInitrd?: boolean;
+  readonly inPlace?: readonly string[];
   readonly usedAt: number;
 }
 
@@ -42,7 +47,7 @@ export function encodeMachine({ config, ...rest }: SavedMachine): EncodedMachine
 
 export function decodeMachine(value: unknown): Result<SavedMachine> {
   if (typeof value !== 'object' || value === null) return failure('This is not a machine of Virtab.');
-  const { virtab, id, name, options, kernelFile, initrdFile, noInitrd, usedAt } = value as Record<
+  const { virtab, id, name, options, kernelFile, initrdFile, noInitrd, inPlace, usedAt } = value as Record<
     string,
     unknown
   >;
@@ -64,6 +69,7 @@ export function decodeMachine(value: unknown): Result<SavedMachine> {
     ...(typeof kernelFile === 'string' ? { kernelFile } : {}),
     ...(typeof initrdFile === 'string' ? { initrdFile } : {}),
     ...(noInitrd === true ? { noInitrd } : {}),
+    ...(Array.isArray(inPlace) && inPlace.every((file) => typeof file === 'string') ? { inPlace } : {}),
     usedAt: typeof usedAt === 'number' && usedAt > 0 ? usedAt : 0,
   });
 }
@@ -73,7 +79,7 @@ export function newId(): string {
 }
 
 export function cleanName(name: string): string {
-  const clean = [...name].filter((character) => character >= ' ').join('').trim().slice(0, MACHINE_NAME_MAX);
+  const clean = name.replaceAll(CONTROL, '').trim().slice(0, MACHINE_NAME_MAX);
   return clean === '' ? 'Machine' : clean;
 }
 

@@ -10,7 +10,9 @@ import { withoutDrive } from './disks/drive-edits.ts';
 export function reachesFor(config: VmConfig): readonly string[] {
   return [
     ...config.drives.flatMap(({ file, readOnly }) =>
-      file === undefined ? [] : [`the disk “${file}”${readOnly ? ' (to read it)' : ' (to read and change it)'}`],
+      file === undefined
+        ? []
+        : [`the disk “${file}”${readOnly ? ' (to read it)' : ' (to read and change it)'}`],
     ),
     ...config.netdevs.map(({ hub }) => `the network of your other tabs (hub ${hub})`),
   ];

@@ -4,6 +4,11 @@ import type { VirtualMachine } from '../api/create-machine.ts';
 import type { BootSource } from '../api/boot-source.ts';
 import type { VmConfig } from '../config/vm-config.ts';
 import type { DefaultGuest } from '../machine/default-guest.ts';
+import { failure, success } from '../base/result.ts';
+import type { Result } from '../base/result.ts';
+import { BLK_DEFAULTS } from '../config/devices.ts';
+import { DRIVE_DEFAULTS } from '../config/device-options.ts';
+import { withDevices, withoutDrive } from './disks/drive-edits.ts';
 import type { MachineStore } from '../store/machine-store.ts';
 import { cleanName } from '../store/saved-machine.ts';
 import type { SavedMachine } from '../store/saved-machine.ts';
@@ -41,6 +46,10 @@ export class MachineSession {
   #vm: VirtualMachine | undefined;
   /** What the running machine was made of. */
   #startedWith: VmConfig | undefined;
+  /** Files that are disks, by name. */
+  readonly #files = new Map<string, File>();
+  /** Drives that got their medium while the guest runs: in which of the spare ones it is. */
+  readonly #live = new Map<string, string>();
   readonly #listeners = new Set<() => void>();
 
   constructor(options: SessionOptions) {
@@ -52,9 +61,7 @@ export class MachineSession {
   }
 
   /** A machine that was saved, with its files. */
-  static async open(
-    options: Omit<SessionOptions, 'kernelFile' | 'initrdFile'>,
-  ): Promise<MachineSession> {
+  static async open(options: Omit<SessionOptions, 'kernelFile' | 'initrdFile'>): Promise<MachineSession> {
     const { store, machine } = options;
     const kernelFile =
       machine.kernelFile === undefined ? undefined : await store.readFile(machine.id, 'kernel');
@@ -190,19 +197,67 @@ export class MachineSession {
     return this.#machine.inPlace?.includes(name) === true;
   }
 
+  /** The drive of the running machine that has the disk `id`. */
+  liveDrive(id: string): string {
+    return this.#live.get(id) ?? id;
+  }
+
+  /** Whether the running machine has the disk. */
+  isInMachine(id: string): boolean {
+    if (!this.isPowered) return false;
+    return this.#live.has(id) || this.#startedWith?.drives.some((drive) => drive.id === id) === true;
+  }
+
+  /** Puts a disk of the description into the running machine, if that has an empty drive left; else it waits for the next start. */
+  async attachLive(id: string): Promise<Result<undefined>> {
+    const drive = this.config.drives.find((candidate) => candidate.id === id);
+    const spare = SPARE_DRIVES.find((name) => ![...this.#live.values()].includes(name));
+    const state = this.#vm?.status.state;
+    if (drive?.file === undefined || spare === undefined || (state !== 'running' && state !== 'paused'))
+      return success(undefined);
+    const file = this.#files.get(drive.file);
+    this.#live.set(id, spare);
+    const attached = await this.#vm?.attach(spare, file ?? { kind: 'image', name: drive.file }, {
+      readOnly: drive.readOnly,
+    });
+    if (attached?.ok === true) return success(undefined);
+    this.#live.delete(id);
+    return failure(attached?.error ?? 'The machine is off.');
+  }
+
+  async detachLive(id: string): Promise<Result<undefined>> {
+    const ejected = await this.#vm?.detach(this.liveDrive(id));
+    if (ejected?.ok === false) return failure(ejected.error);
+    this.#live.delete(id);
+    return success(undefined);
+  }
+
+  /** The description without disks whose files the user has not dropped again. */
+  #present(): VmConfig {
+    return this.config.drives.reduce(
+      (config, { id, file }) =>
+        file !== undefined && this.isInPlace(file) && !this.#files.has(file)
+          ? withoutDrive(config, id)
+          : config,
+      withDevices(this.config),
+    );
+  }
+
   /** Undefined where there is no kernel. */
   createVm(): VirtualMachine | undefined {
     const { kernel, initrd } = this.boot;
     const kernelSource = this.#source(kernel, 'kernel');
     const initrdSource = this.#source(initrd, 'initrd');
     if (kernelSource === undefined) return undefined;
-    const { kernel: _kernel, initrd: _initrd, ...config } = this.config;
+    const { kernel: _kernel, initrd: _initrd, ...config } = withSpareDrives(this.#present());
     this.#startedWith = this.config;
+    this.#live.clear();
     this.#vm = createMachine({
       ...config,
       commandLine: this.commandLine,
       kernel: kernelSource,
       ...(initrdSource === undefined ? {} : { initrd: initrdSource }),
+      files: Object.fromEntries(this.#files),
       // A person wants to see why; QEMU's default, to reboot, would only loop.
       tripleFault: 'stop',
     });
@@ -234,6 +289,20 @@ export class MachineSession {
     await store.saveFile(this.#machine.id, 'kernel', this.#kernelFile);
     await store.saveFile(this.#machine.id, 'initrd', this.#initrdFile);
   }
+}
+
+/** Empty drives for disks that come while the guest runs. Linux shows them only to `lsblk -a`. */
+const SPARE_DRIVES = ['spare0', 'spare1'] as const;
+
+function withSpareDrives(config: VmConfig): VmConfig {
+  return {
+    ...config,
+    drives: [
+      ...config.drives,
+      ...SPARE_DRIVES.map((id) => ({ ...DRIVE_DEFAULTS, id, interface: 'none' as const })),
+    ],
+    devices: [...config.devices, ...SPARE_DRIVES.map((drive) => ({ ...BLK_DEFAULTS, drive }))],
+  };
 }
 
 function lastPart(url: string): string {

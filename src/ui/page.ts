@@ -129,7 +129,7 @@ export class Page {
     watchSleep((gap) => this.#afterSleep(gap));
     window.addEventListener('pagehide', (event) => {
       // A worker that waits in Atomics.wait holds the next page back for seconds: let it go.
-      if (!event.persisted) void this.machine?.powerOff();
+      if (!event.persisted) this.machine?.release();
     });
     window.addEventListener('beforeunload', (event) => {
       if (this.#attachments.isDirty || this.#disks.isCopying) event.preventDefault();
@@ -394,7 +394,8 @@ export class Page {
     const before = this.#choice();
     const kernel = sorted.kernel ?? before.kernel;
     // The initrd of another kernel would only confuse.
-    const usualInitrd = sorted.kernel !== undefined && before.initrd === 'default' ? undefined : before.initrd;
+    const usualInitrd =
+      sorted.kernel !== undefined && before.initrd === 'default' ? undefined : before.initrd;
     const initrd = sorted.initrd ?? usualInitrd;
     if (sorted.refused.length > 0) {
       const state = this.machine?.status.state;

@@ -3,7 +3,7 @@ import { expose } from 'comlink';
 import { DISK_FOLDER } from '../disks/disk-folder.ts';
 import { DiskLibrary } from '../disks/disk-library.ts';
 import type { DiskLibraryThread } from '../disks/library-thread.ts';
-import type { LibraryEntry, LibraryFolder } from '../disks/disk-library.ts';
+import type { LibraryFolder } from '../disks/disk-library.ts';
 
 async function openLibrary(): Promise<DiskLibrary> {
   const root = await navigator.storage.getDirectory();
@@ -13,7 +13,7 @@ async function openLibrary(): Promise<DiskLibrary> {
     removeEntry: (name) => directory.removeEntry(name),
     async *entries() {
       for await (const entry of directory.values()) {
-        if (entry.kind === 'file') yield entry as FileSystemFileHandle as LibraryEntry;
+        if (entry.kind === 'file') yield entry;
       }
     },
   };

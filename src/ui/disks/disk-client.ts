@@ -52,9 +52,13 @@ export class DiskClient {
     return this.#thread.remove(name);
   }
 
-  import(name: string, file: File, progress: (done: number) => void): {
+  import(
+    name: string,
+    file: File,
+    progress: (done: number) => void,
+  ): {
     readonly end: Promise<Result<ImportEnd>>;
-    steer(how: 'pause' | 'resume' | 'cancel'): void;
+    readonly steer: (how: 'pause' | 'resume' | 'cancel') => void;
   } {
     const job = this.#nextJob++;
     return {

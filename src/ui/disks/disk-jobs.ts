@@ -8,7 +8,7 @@ export interface DiskJobSource {
   readonly totalBytes: number;
   /** Resolves when it is over; `cancelled` is no error. */
   readonly end: Promise<Result<unknown>>;
-  steer(how: 'pause' | 'resume' | 'cancel'): void;
+  readonly steer: (how: 'pause' | 'resume' | 'cancel') => void;
 }
 
 export class DiskJobs {
@@ -38,7 +38,12 @@ export class DiskJobs {
       },
       'button button-icon button-quiet',
     );
-    const cancel = button('Cancel', ICON.close, () => steer('cancel'), 'button button-icon button-quiet').node;
+    const cancel = button(
+      'Cancel',
+      ICON.close,
+      () => steer('cancel'),
+      'button button-icon button-quiet',
+    ).node;
     pause.node.title = `Pause: ${title}`;
     cancel.title = `Cancel: ${title}`;
     const row = element(

@@ -45,7 +45,12 @@ export class DisksPanel implements PanelPage {
   constructor(client: DiskClient, attachments: DiskAttachments, actions: DisksActions) {
     this.#client = client;
     this.#attachments = attachments;
-    const input = element('input', { type: 'file', class: 'visually-hidden', id: 'disk-file', multiple: true });
+    const input = element('input', {
+      type: 'file',
+      class: 'visually-hidden',
+      id: 'disk-file',
+      multiple: true,
+    });
     input.setAttribute('aria-label', 'Add files: kernels, RAM disks, disk images');
     input.addEventListener('change', () => {
       actions.addFiles([...(input.files ?? [])]);
@@ -64,7 +69,11 @@ export class DisksPanel implements PanelPage {
           element('label', { class: 'button', for: 'disk-file' }, 'Add a file'),
           button('New empty disk', ICON.add, () => void this.#create()).node,
         ),
-        element('p', { class: 'panel-quiet disks-hint' }, 'Or drop an image (raw or ISO) anywhere on the page.'),
+        element(
+          'p',
+          { class: 'panel-quiet disks-hint' },
+          'Or drop an image (raw or ISO) anywhere on the page.',
+        ),
         this.#problem,
         this.#jobs.node,
       ),
@@ -113,11 +122,20 @@ export class DisksPanel implements PanelPage {
   #showAttached(disks: readonly AttachedDisk[], stored: readonly StoredDisk[]): void {
     this.#attached.replaceChildren(
       disks.length === 0
-        ? element('p', { class: 'panel-empty' }, 'This machine has no disk. What its guest writes is gone when it stops.')
+        ? element(
+            'p',
+            { class: 'panel-empty' },
+            'This machine has no disk. What its guest writes is gone when it stops.',
+          )
         : element(
             'ul',
             { class: 'cards' },
-            ...disks.map((disk) => this.#attachedCard(disk, stored.find(({ name }) => name === disk.image))),
+            ...disks.map((disk) =>
+              this.#attachedCard(
+                disk,
+                stored.find(({ name }) => name === disk.image),
+              ),
+            ),
           ),
     );
   }
@@ -146,7 +164,14 @@ export class DisksPanel implements PanelPage {
       element('div', { class: 'card-detail' }, facts.join(', ')),
       ...(disk.driver === undefined
         ? []
-        : [element('div', { class: 'card-detail' }, element('code', {}, `aio=${disk.driver}`), ` ${disk.driverReason ?? ''}`)]),
+        : [
+            element(
+              'div',
+              { class: 'card-detail' },
+              element('code', {}, `aio=${disk.driver}`),
+              ` ${disk.driverReason ?? ''}`,
+            ),
+          ]),
       ...(disk.warning === undefined ? [] : [element('p', { class: 'disk-problem' }, disk.warning)]),
       state,
       element(
@@ -173,7 +198,11 @@ export class DisksPanel implements PanelPage {
     const actions = disk.inUse
       ? [element('span', { class: 'panel-quiet' }, 'In use by a machine of this or another tab.')]
       : [
-          textButton('Attach', () => void this.#report(this.#attachments.attachImage(name)), `Attach ${name}`),
+          textButton(
+            'Attach',
+            () => void this.#report(this.#attachments.attachImage(name)),
+            `Attach ${name}`,
+          ),
           textButton('Rename', () => void this.#rename(name), `Rename ${name}`),
           textButton('Grow', () => void this.#grow(disk), `Grow ${name}`),
           textButton('Export', () => void this.#export(disk), `Export ${name}`),
@@ -213,9 +242,8 @@ export class DisksPanel implements PanelPage {
 
   async #import({ file, readOnly }: AddedImage): Promise<void> {
     const name = freeDiskName(file.name, this.#names);
-    let show: ((done: number) => void) | undefined;
-    const job = this.#client.import(name, file, (done) => show?.(done));
-    show = this.#jobs.add({ title: `Importing ${name}`, totalBytes: file.size, ...job });
+    const job = this.#client.import(name, file, (done) => show(done));
+    const show = this.#jobs.add({ title: `Importing ${name}`, totalBytes: file.size, ...job });
     const end = await job.end;
     setText(this.#problem, end.ok ? '' : end.error);
     if (end.ok && end.value === 'imported') await this.#report(this.#attachments.attachImage(name, readOnly));
@@ -266,7 +294,8 @@ export class DisksPanel implements PanelPage {
     if (disk.dirty) {
       const sure = await ask({
         title: `Detach “${disk.name}”?`,
-        message: 'The guest uses it and may have data that it has not written yet. Unmount it in the guest first.',
+        message:
+          'The guest uses it and may have data that it has not written yet. Unmount it in the guest first.',
         confirm: 'Detach it now',
         tone: 'danger',
       });
@@ -284,7 +313,12 @@ export class DisksPanel implements PanelPage {
   }
 }
 
-function askSize(message: string, value: string, confirm: string, above: number): Promise<number | undefined> {
+function askSize(
+  message: string,
+  value: string,
+  confirm: string,
+  above: number,
+): Promise<number | undefined> {
   const check = (text: string): string | undefined => {
     const bytes = parseSize(text);
     if (bytes === undefined || bytes < MIB || bytes % 512 !== 0)

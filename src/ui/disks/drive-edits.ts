@@ -14,7 +14,10 @@ export function freeDriveId(config: VmConfig, prefix = 'disk'): string {
   }
 }
 
-export function withDrive(config: VmConfig, drive: Partial<DriveConfig> & { readonly file: string }): VmConfig {
+export function withDrive(
+  config: VmConfig,
+  drive: Partial<DriveConfig> & { readonly file: string },
+): VmConfig {
   const id = drive.id ?? freeDriveId(config);
   return {
     ...config,

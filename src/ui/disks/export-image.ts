@@ -12,15 +12,15 @@ interface PickerWindow {
 const PIECE_BYTES = 4 * 1024 * 1024;
 
 export async function exportImage(image: File, name: string, jobs: DiskJobs): Promise<Result<unknown>> {
-  const { showSaveFilePicker } = window as PickerWindow;
-  if (showSaveFilePicker === undefined) {
+  const picker = window as PickerWindow;
+  if (picker.showSaveFilePicker === undefined) {
     // The browser shows the progress of a download itself.
     saveAs(name, image);
     return success(undefined);
   }
   let target: FileSystemFileHandle;
   try {
-    target = await showSaveFilePicker.call(window, { suggestedName: name });
+    target = await picker.showSaveFilePicker({ suggestedName: name });
   } catch {
     // The user chose no file.
     return success(undefined);

@@ -57,10 +57,9 @@ export class SessionAttachments implements DiskAttachments {
   async detach(id: string): Promise<Result<undefined>> {
     const session = this.#session;
     const drive = session.config.drives.find((candidate) => candidate.id === id);
-    if (session.isLive(id)) {
-      const ejected = await session.vm?.eject(session.liveDrive(id));
-      if (ejected !== undefined && !ejected.ok) return ejected;
-      session.forgetLive(id);
+    if (session.isInMachine(id)) {
+      const ejected = await session.detachLive(id);
+      if (!ejected.ok) return ejected;
     }
     if (drive?.file !== undefined) session.removeFile(drive.file);
     await session.edit((config) => withoutDrive(config, id));
@@ -73,7 +72,9 @@ export class SessionAttachments implements DiskAttachments {
   }
 
   /** Puts it into the running machine where that has an empty drive, and into the description. */
-  async #attach(drive: Pick<DriveConfig, 'id' | 'readOnly'> & { readonly file: string }): Promise<Result<undefined>> {
+  async #attach(
+    drive: Pick<DriveConfig, 'id' | 'readOnly'> & { readonly file: string },
+  ): Promise<Result<undefined>> {
     const session = this.#session;
     await session.edit((config) => withDrive(config, drive));
     const attached = await session.attachLive(drive.id);
@@ -84,15 +85,14 @@ export class SessionAttachments implements DiskAttachments {
 
   #describe(drive: DriveConfig): AttachedDisk {
     const session = this.#session;
-    const { config, startedWith } = session;
+    const { config } = session;
     const name = drive.file ?? drive.id;
     const inPlace = session.isInPlace(name);
     const medium = this.#media.get(session.liveDrive(drive.id));
     const index = config.devices.findIndex(
       (device) => device.kind === 'virtio-blk' && device.drive === drive.id,
     );
-    const started = startedWith?.drives.some(({ id, file }) => id === drive.id && file === drive.file) === true;
-    const isUsed = session.isPowered && (started || session.isLive(drive.id));
+    const isUsed = session.isInMachine(drive.id);
     return {
       id: drive.id,
       name,

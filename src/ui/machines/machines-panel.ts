@@ -121,7 +121,11 @@ export class MachinesPanel implements PanelPage {
   }
 
   async #keep(names: readonly string[]): Promise<void> {
-    const name = await askName('Keep this machine', 'Keep', freeMachineName(this.#session.machine.name, names));
+    const name = await askName(
+      'Keep this machine',
+      'Keep',
+      freeMachineName(this.#session.machine.name, names),
+    );
     if (name === undefined) return;
     await this.#session.keep(name);
     await this.#refresh();

@@ -2,12 +2,7 @@
 import { MIB } from '../../base/units.ts';
 import { toQemuArguments } from '../../config/qemu-options.ts';
 import { formatSize } from '../../config/size.ts';
-import {
-  CPUS_MAX,
-  DEFAULT_CONFIG,
-  MEMORY_MAX_BYTES,
-  MEMORY_MIN_BYTES,
-} from '../../config/vm-config.ts';
+import { CPUS_MAX, DEFAULT_CONFIG, MEMORY_MAX_BYTES, MEMORY_MIN_BYTES } from '../../config/vm-config.ts';
 import type { JitMode, VmConfig } from '../../config/vm-config.ts';
 import { number, segments, text } from './controls.ts';
 import type { Control } from './controls.ts';
@@ -99,7 +94,8 @@ export function machineSettings(defaultCommandLine: string): readonly MachineSet
     texts: {
       title: 'Stop instead of rebooting',
       option: '-no-reboot',
-      sentence: 'When the guest reboots, the machine stops: for looking at the last words of a guest that reboots for ever.',
+      sentence:
+        'When the guest reboots, the machine stops: for looking at the last words of a guest that reboots for ever.',
       usual: 'off',
     },
     read: ({ noReboot }) => noReboot,
@@ -116,13 +112,16 @@ export function machineSettings(defaultCommandLine: string): readonly MachineSet
     texts: {
       title: 'Kernel command line',
       option: '-append',
-      sentence: 'Parameters for the kernel. Its console must be ttyS0: that is the serial port which is shown here.',
+      sentence:
+        'Parameters for the kernel. Its console must be ttyS0: that is the serial port which is shown here.',
       usual: defaultCommandLine === '' ? 'empty' : defaultCommandLine,
     },
     read: ({ commandLine }) => commandLine,
     make: (change) => {
       const control = text('Kernel command line', defaultCommandLine, (value) =>
-        change(({ commandLine: _, ...config }) => (value === '' ? config : { ...config, commandLine: value })),
+        change(({ commandLine: _, ...config }) =>
+          value === '' ? config : { ...config, commandLine: value },
+        ),
       );
       return fieldOf(control, ({ commandLine }) => commandLine ?? '');
     },

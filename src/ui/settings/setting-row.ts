@@ -36,9 +36,7 @@ export function settingRow(texts: RowTexts, field: HTMLElement, wide = false): S
       element(
         'span',
         { class: 'setting-usual' },
-        texts.isOwn === true
-          ? `Virtab’s own; default: ${texts.usual}.`
-          : `Default: ${texts.usual}.`,
+        texts.isOwn === true ? `Virtab’s own; default: ${texts.usual}.` : `Default: ${texts.usual}.`,
       ),
     ),
     note,

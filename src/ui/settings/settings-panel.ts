@@ -89,7 +89,10 @@ export class SettingsPanel implements PanelPage {
         ? []
         : differences(startedWith, session.config, this.#settings);
     this.#foot.hidden = changed.length === 0;
-    setText(this.#footText, `Changed: ${changed.join(', ')}. It takes effect when the machine is started again.`);
+    setText(
+      this.#footText,
+      `Changed: ${changed.join(', ')}. It takes effect when the machine is started again.`,
+    );
   }
 
   #sharing(actions: SettingsActions): HTMLElement {
@@ -107,7 +110,12 @@ export class SettingsPanel implements PanelPage {
         commandLine: session.commandLine,
       }),
     );
-    const input = element('input', { type: 'file', class: 'visually-hidden', id: 'settings-file', accept: '.json' });
+    const input = element('input', {
+      type: 'file',
+      class: 'visually-hidden',
+      id: 'settings-file',
+      accept: '.json',
+    });
     input.setAttribute('aria-label', 'Import settings: choose a file');
     input.addEventListener('change', () => {
       const file = input.files?.[0];
@@ -128,7 +136,10 @@ export class SettingsPanel implements PanelPage {
         command,
         button('Export settings', ICON.save, () => {
           const { usedAt: _, ...machine } = encodeMachine(session.machine);
-          saveAs(`${session.machine.name}.virtab.json`, new Blob([`${JSON.stringify(machine, undefined, 2)}\n`]));
+          saveAs(
+            `${session.machine.name}.virtab.json`,
+            new Blob([`${JSON.stringify(machine, undefined, 2)}\n`]),
+          );
         }).node,
         element('span', { class: 'file-row' }, input, importLabel()),
       ),

@@ -13,7 +13,6 @@ import type { VmConfig } from '../config/vm-config.ts';
 import { isLegal } from '../control/commands.ts';
 import type { Command } from '../control/commands.ts';
 import type { MachineEvent, MachineListener } from '../control/events.ts';
-import type { Hardware } from '../control/hardware.ts';
 import type { DeviceInfo, ExitInfo, MachineInfo } from '../control/info.ts';
 import type { IoCommand, IoEvent } from '../control/io-control.ts';
 import type { MachineStats } from '../control/stats.ts';

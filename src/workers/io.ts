@@ -3,8 +3,6 @@ import { expose } from 'comlink';
 import { failure, success } from '../base/result.ts';
 import type { Result } from '../base/result.ts';
 import type { HelperRequest } from '../block/aio.ts';
-import type { LockService } from '../block/disk-lock.ts';
-import type { OpfsDirectory } from '../block/drivers/opfs-directory.ts';
 import type { IoEvent } from '../control/io-control.ts';
 import { createIoControl } from './io-control.ts';
 import { browserImageFolder } from './image-folder.ts';
@@ -49,8 +47,8 @@ async function startHelpers(request: HelperRequest, thread: number): Promise<Res
 
 expose(
   createIoControl({
-    openDirectory: async () => (await browserImageFolder()) as OpfsDirectory | undefined,
-    locks: navigator.locks as LockService,
+    openDirectory: browserImageFolder,
+    locks: navigator.locks,
     cores: navigator.hardwareConcurrency,
     startHelpers,
     readableFile: (file) => ({

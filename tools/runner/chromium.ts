@@ -2,7 +2,7 @@
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { chromium } from '@playwright/test';
-import type { Browser, LaunchOptions } from '@playwright/test';
+import type { Browser, BrowserContext, LaunchOptions } from '@playwright/test';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome-stable', 'google-chrome', 'chrome'];
 
@@ -36,12 +36,17 @@ export function launchOptions(): LaunchOptions {
   return { headless: true, args, ...(executablePath === undefined ? {} : { executablePath }) };
 }
 
+/** The runner has its own meaning for these signals. */
+const NO_SIGNALS = { handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false };
+
 export async function launchChromium(): Promise<Browser> {
-  return await chromium.launch({
-    ...launchOptions(),
-    // The runner has its own meaning for these signals.
-    handleSIGINT: false,
-    handleSIGTERM: false,
-    handleSIGHUP: false,
-  });
+  return await chromium.launch({ ...launchOptions(), ...NO_SIGNALS });
+}
+
+/**
+ * A browser with a profile of its own in `folder`: pages of `launchChromium` are private windows, whose storage is slow, small and gone
+ * with them.
+ */
+export async function launchProfile(folder: string): Promise<BrowserContext> {
+  return await chromium.launchPersistentContext(folder, { ...launchOptions(), ...NO_SIGNALS });
 }

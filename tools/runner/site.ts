@@ -1,7 +1,8 @@
 /** The built page and a server for it: what the runner and the browser tests open. */
 import { createReadStream, existsSync, statSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { createServer } from 'node:http';
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { extname, join, normalize, sep } from 'node:path';
 import { isStale, root } from './stale.ts';
@@ -52,6 +53,8 @@ export interface SiteOptions {
   readonly folder: string;
   /** Further files by path, for example `/file/kernel`. */
   readonly files?: ReadonlyMap<string, string>;
+  /** Files by path that the page may write: `PUT path?offset=n` puts bytes there, `PUT path?size=n` sets the length. */
+  readonly writable?: ReadonlyMap<string, string>;
   /** Folder whose files appear under /guest/. */
   readonly guestFolder?: string;
   /** False: without the headers that isolate the page, to see what it says then. */
@@ -62,6 +65,7 @@ export interface SiteOptions {
 export async function serveSite({
   folder,
   files,
+  writable,
   guestFolder,
   isolated = true,
 }: SiteOptions): Promise<SiteServer> {
@@ -74,6 +78,14 @@ export async function serveSite({
       response.setHeader('Cross-Origin-Resource-Policy', 'same-origin');
     }
     response.setHeader('Cache-Control', 'no-store');
+    if (request.method === 'PUT') {
+      const target = path === undefined ? undefined : writable?.get(path);
+      void (target === undefined ? Promise.resolve(403) : receive(request, target)).then((status) => {
+        response.statusCode = status;
+        response.end();
+      });
+      return;
+    }
     if (file === undefined) {
       response.statusCode = 404;
       response.end('not found\n');
@@ -88,6 +100,31 @@ export async function serveSite({
       server.closeAllConnections();
     },
   };
+}
+
+/** Returns the HTTP status. */
+async function receive(request: IncomingMessage, path: string): Promise<number> {
+  const query = new URL(request.url ?? '/', 'http://localhost').searchParams;
+  const file = await open(path, 'r+');
+  try {
+    const size = query.get('size');
+    if (size !== null) {
+      await file.truncate(Number(size));
+      await file.datasync();
+      return 200;
+    }
+    let at = Number(query.get('offset'));
+    for await (const piece of request as AsyncIterable<Buffer>) {
+      await file.write(piece, 0, piece.length, at);
+      at += piece.length;
+    }
+    return 200;
+  } catch (error) {
+    process.stderr.write(`vm: ${path}: ${String(error)}\n`);
+    return 500;
+  } finally {
+    await file.close();
+  }
 }
 
 function decode(url: string): string | undefined {

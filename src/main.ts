@@ -6,12 +6,12 @@ import { MIB } from './base/units.ts';
 import { parseUrl } from './config/url-options.ts';
 import { DEFAULT_CONFIG, MEMORY_MAX_BYTES, MEMORY_MIN_BYTES } from './config/vm-config.ts';
 import type { VmConfig } from './config/vm-config.ts';
+import { openDiskStore } from './machine/disk-store.ts';
 import { findDefaultGuest } from './machine/default-guest.ts';
 import { MachineStore } from './store/machine-store.ts';
 import type { KeyValueStore } from './store/machine-store.ts';
 import { newId } from './store/saved-machine.ts';
 import type { SavedMachine } from './store/saved-machine.ts';
-import { DiskClient } from './ui/disks/disk-client.ts';
 import { confirmLink } from './ui/link-check.ts';
 import { chooseMachine } from './ui/machines/chooser.ts';
 import { MachineSession } from './ui/machine-session.ts';
@@ -91,7 +91,7 @@ async function openPage(root: HTMLElement): Promise<void> {
   const page = new Page(root, {
     session,
     store,
-    disks: new DiskClient(),
+    disks: openDiskStore(),
     memoryLimits: { minimumMiB: MEMORY_MIN_BYTES / MIB, maximumMiB: MEMORY_MAX_BYTES / MIB },
     open: ({ id }) => show(id),
     openNew: (name) => {

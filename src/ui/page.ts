@@ -3,13 +3,13 @@ import type { VirtualMachine } from '../api/create-machine.ts';
 import { MIB } from '../base/units.ts';
 import type { HaltState } from '../control/stats.ts';
 import type { LoadStep, MachineStatus, Problem } from '../control/status.ts';
+import type { DiskStore } from '../control/disk-store.ts';
 import type { MachineStore } from '../store/machine-store.ts';
 import { decodeMachine } from '../store/saved-machine.ts';
 import type { SavedMachine } from '../store/saved-machine.ts';
 import { BootProgress } from './boot-progress.ts';
 import { ask } from './confirm.ts';
 import { DisksPanel } from './disks/disks-panel.ts';
-import type { DiskClient } from './disks/disk-client.ts';
 import { SessionAttachments } from './disks/session-attachments.ts';
 import { element, ICON } from './dom.ts';
 import { acceptDrops } from './drop.ts';
@@ -39,7 +39,7 @@ const FIGURES_MS = 500;
 export interface PageOptions extends MachinesActions {
   readonly session: MachineSession;
   readonly store: MachineStore;
-  readonly disks: DiskClient;
+  readonly disks: DiskStore;
   readonly memoryLimits: { readonly minimumMiB: number; readonly maximumMiB: number };
   /** What the address of the page says wrongly. */
   readonly configProblem?: Problem;

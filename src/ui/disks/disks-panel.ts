@@ -2,8 +2,10 @@
 import type { Result } from '../../base/result.ts';
 import { MIB } from '../../base/units.ts';
 import { formatSize, parseSize } from '../../config/size.ts';
-import { diskNameProblem, freeDiskName } from '../../disks/disk-folder.ts';
-import type { StoredDisk } from '../../disks/disk-library.ts';
+import { imageNameProblem } from '../../block/image-store.ts';
+import { IMPORT_CANCELLED } from '../../control/disk-store.ts';
+import type { DiskStore } from '../../control/disk-store.ts';
+import { freeDiskName } from '../../disks/disk-names.ts';
 import { ask, askText } from '../confirm.ts';
 import { button, element, ICON, setText } from '../dom.ts';
 import type { PanelPage } from '../panel/side-panel.ts';
@@ -13,10 +15,11 @@ import { formatBytes } from '../text.ts';
 import { askHowToAdd } from './add-disk-dialog.ts';
 import type { AddedImage } from './add-disk-dialog.ts';
 import type { AttachedDisk, DiskAttachments } from './attachments.ts';
-import type { DiskClient } from './disk-client.ts';
 import { DiskJobs } from './disk-jobs.ts';
 import { exportImage } from './export-image.ts';
 import { StorageNote } from './storage-note.ts';
+import { StoredImages } from './stored-images.ts';
+import type { StoredImage } from './stored-images.ts';
 
 /** Other tabs make and delete disks too. */
 const REFRESH_MS = 2000;
@@ -31,7 +34,8 @@ export class DisksPanel implements PanelPage {
   readonly title = 'Disks';
   readonly icon = ICON.disks;
   readonly node: HTMLElement;
-  readonly #client: DiskClient;
+  readonly #store: DiskStore;
+  readonly #images: StoredImages;
   readonly #attachments: DiskAttachments;
   readonly #jobs = new DiskJobs();
   readonly #storage = new StorageNote();
@@ -41,9 +45,11 @@ export class DisksPanel implements PanelPage {
   #timer: ReturnType<typeof setInterval> | undefined;
   #shownState = '';
   #names: readonly string[] = [];
+  #nextJob = 1;
 
-  constructor(client: DiskClient, attachments: DiskAttachments, actions: DisksActions) {
-    this.#client = client;
+  constructor(store: DiskStore, attachments: DiskAttachments, actions: DisksActions) {
+    this.#store = store;
+    this.#images = new StoredImages(store);
     this.#attachments = attachments;
     const input = element('input', {
       type: 'file',
@@ -82,7 +88,6 @@ export class DisksPanel implements PanelPage {
       section('Storage', this.#storage.node),
     );
     attachments.onChange(() => void this.refresh());
-    void client.tidy();
   }
 
   get isCopying(): boolean {
@@ -107,7 +112,9 @@ export class DisksPanel implements PanelPage {
 
   async refresh(): Promise<void> {
     const attached = this.#attachments.list();
-    const stored = await this.#client.list();
+    const images = await this.#images.list();
+    if (!images.ok) setText(this.#problem, images.error);
+    const stored = images.ok ? images.value : [];
     this.#names = stored.map(({ name }) => name);
     // Buttons that are replaced under the pointer or lose the focus every two seconds are of no use.
     const state = JSON.stringify([attached, stored]);
@@ -119,7 +126,7 @@ export class DisksPanel implements PanelPage {
     await this.#storage.refresh();
   }
 
-  #showAttached(disks: readonly AttachedDisk[], stored: readonly StoredDisk[]): void {
+  #showAttached(disks: readonly AttachedDisk[], stored: readonly StoredImage[]): void {
     this.#attached.replaceChildren(
       disks.length === 0
         ? element(
@@ -140,12 +147,12 @@ export class DisksPanel implements PanelPage {
     );
   }
 
-  #attachedCard(disk: AttachedDisk, stored: StoredDisk | undefined): HTMLElement {
+  #attachedCard(disk: AttachedDisk, stored: StoredImage | undefined): HTMLElement {
     const size = disk.sizeBytes ?? stored?.sizeBytes;
     const facts = [
       disk.format,
       ...(size === undefined ? [] : [formatBytes(size)]),
-      ...(stored === undefined || stored.content === 'unknown' ? [] : [stored.content]),
+      ...(stored === undefined || stored.content === '' ? [] : [stored.content]),
       disk.readOnly ? 'read-only' : 'writable',
     ];
     const state =
@@ -185,7 +192,7 @@ export class DisksPanel implements PanelPage {
     );
   }
 
-  #showStored(disks: readonly StoredDisk[]): void {
+  #showStored(disks: readonly StoredImage[]): void {
     this.#stored.replaceChildren(
       disks.length === 0
         ? element('p', { class: 'panel-empty' }, 'Nothing here that this machine does not have already.')
@@ -193,7 +200,7 @@ export class DisksPanel implements PanelPage {
     );
   }
 
-  #storedCard(disk: StoredDisk): HTMLElement {
+  #storedCard(disk: StoredImage): HTMLElement {
     const { name } = disk;
     const actions = disk.inUse
       ? [element('span', { class: 'panel-quiet' }, 'In use by a machine of this or another tab.')]
@@ -215,7 +222,7 @@ export class DisksPanel implements PanelPage {
       element(
         'div',
         { class: 'card-detail' },
-        `raw, ${formatBytes(disk.sizeBytes)}${disk.content === 'unknown' ? '' : `, ${disk.content}`}`,
+        `raw, ${formatBytes(disk.sizeBytes)}${disk.content === '' ? '' : `, ${disk.content}`}`,
       ),
       element('div', { class: 'card-actions' }, ...actions),
     );
@@ -229,28 +236,35 @@ export class DisksPanel implements PanelPage {
       value: freeDiskName('disk.img', this.#names),
       confirm: 'Continue',
       check: (text) =>
-        diskNameProblem(text) ??
+        imageNameProblem(text) ??
         (this.#names.includes(text) ? `There is a disk “${text}” already.` : undefined),
     });
     if (name === undefined) return;
     const bytes = await askSize(`How large is “${name}” to be?`, '1G', 'Create', 0);
     if (bytes === undefined) return;
-    if (await this.#report(this.#client.create(name, bytes)))
+    if (await this.#report(this.#store.create(name, bytes)))
       await this.#report(this.#attachments.attachImage(name));
     await this.refresh();
   }
 
   async #import({ file, readOnly }: AddedImage): Promise<void> {
     const name = freeDiskName(file.name, this.#names);
-    const job = this.#client.import(name, file, (done) => show(done));
-    const show = this.#jobs.add({ title: `Importing ${name}`, totalBytes: file.size, ...job });
-    const end = await job.end;
-    setText(this.#problem, end.ok ? '' : end.error);
-    if (end.ok && end.value === 'imported') await this.#report(this.#attachments.attachImage(name, readOnly));
+    const job = this.#nextJob++;
+    const end = this.#store.importBlob(name, file, (done) => show(done), job);
+    const show = this.#jobs.add({
+      title: `Importing ${name}`,
+      totalBytes: file.size,
+      end,
+      steer: (how) => void this.#store.steer(job, how),
+    });
+    const imported = await end;
+    setText(this.#problem, imported.ok || imported.error === IMPORT_CANCELLED ? '' : imported.error);
+    if (imported.ok) await this.#report(this.#attachments.attachImage(name, readOnly));
   }
 
-  async #export({ name }: StoredDisk): Promise<void> {
-    await this.#report(exportImage(await this.#client.open(name), name, this.#jobs));
+  async #export({ name }: StoredImage): Promise<void> {
+    const image = await this.#store.exportFile(name);
+    await this.#report(image.ok ? exportImage(image.value, name, this.#jobs) : Promise.resolve(image));
   }
 
   async #rename(name: string): Promise<void> {
@@ -261,32 +275,32 @@ export class DisksPanel implements PanelPage {
       value: name,
       confirm: 'Rename',
       check: (text) =>
-        diskNameProblem(text) ??
+        imageNameProblem(text) ??
         (text !== name && this.#names.includes(text) ? `There is a disk “${text}” already.` : undefined),
     });
-    if (to !== undefined) await this.#report(this.#client.rename(name, to));
+    if (to !== undefined) await this.#report(this.#store.rename(name, to));
     await this.refresh();
   }
 
-  async #grow(disk: StoredDisk): Promise<void> {
+  async #grow(disk: StoredImage): Promise<void> {
     const bytes = await askSize(
       `“${disk.name}” has ${formatSize(disk.sizeBytes)} now. How large is it to be?`,
       formatSize(disk.sizeBytes * 2),
       'Grow',
       disk.sizeBytes,
     );
-    if (bytes !== undefined) await this.#report(this.#client.grow(disk.name, bytes));
+    if (bytes !== undefined) await this.#report(this.#store.grow(disk.name, bytes));
     await this.refresh();
   }
 
-  async #remove({ name, sizeBytes }: StoredDisk): Promise<void> {
+  async #remove({ name, sizeBytes }: StoredImage): Promise<void> {
     const sure = await ask({
       title: `Delete “${name}”?`,
       message: `All ${formatBytes(sizeBytes)} of it are gone then: there is no way back. Export it first if you may need it.`,
       confirm: 'Delete the disk',
       tone: 'danger',
     });
-    if (sure) await this.#report(this.#client.remove(name));
+    if (sure) await this.#report(this.#store.remove(name));
     await this.refresh();
   }
 

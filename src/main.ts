@@ -6,6 +6,8 @@ import { MIB } from './base/units.ts';
 import { parseUrl } from './config/url-options.ts';
 import { DEFAULT_CONFIG, MEMORY_MAX_BYTES, MEMORY_MIN_BYTES } from './config/vm-config.ts';
 import type { VmConfig } from './config/vm-config.ts';
+import { isolatePage } from './hosting/isolation.ts';
+import { watchForUpdates } from './hosting/updates.ts';
 import { openDiskStore } from './machine/disk-store.ts';
 import { findDefaultGuest } from './machine/default-guest.ts';
 import { MachineStore } from './store/machine-store.ts';
@@ -13,11 +15,14 @@ import type { KeyValueStore } from './store/machine-store.ts';
 import { newId } from './store/saved-machine.ts';
 import type { SavedMachine } from './store/saved-machine.ts';
 import { confirmLink } from './ui/link-check.ts';
+import { isolationProblem } from './ui/isolation-problem.ts';
 import { chooseMachine } from './ui/machines/chooser.ts';
 import { MachineSession } from './ui/machine-session.ts';
 import type { SessionKind } from './ui/machine-session.ts';
 import { Page, showProblemPage } from './ui/page.ts';
 import { checkRequirements } from './ui/requirements.ts';
+import { UpdateBar } from './ui/update-bar.ts';
+import { showWaitPage } from './ui/wait-page.ts';
 
 export interface VirtabWindow extends Window {
   /** For the suite and for the curious: `virtab.machine.pause()`. */
@@ -68,6 +73,11 @@ async function openPage(root: HTMLElement): Promise<void> {
     showProblemPage(root, problem);
     return;
   }
+  const failure = await isolatePage({ onWait: () => showWaitPage(root) });
+  if (failure !== undefined) {
+    showProblemPage(root, isolationProblem(failure));
+    return;
+  }
   const store = new MachineStore(keyValueStore());
   const parameters = new URLSearchParams(location.search);
   const parsed = parseUrl(parameters);
@@ -101,6 +111,8 @@ async function openPage(root: HTMLElement): Promise<void> {
     ...(parsed.ok ? {} : { configProblem: { kind: 'bad-address' as const, ...parsed.error } }),
   });
   (window as VirtabWindow).virtab = page;
+  // The development server's files change all the time.
+  if (import.meta.env.PROD) void watchForUpdates(new UpdateBar(document.body));
   await page.begin();
 }
 

@@ -47,7 +47,7 @@ describe('power-on state', () => {
       BigInt(MODE_REAL),
       0n,
       0xffffn,
-      0xffffn,
+      0xffffffffn,
     ]);
   });
 });
@@ -103,6 +103,14 @@ describe('CR3, CR4 and CR8', () => {
   ])('refuse %s', (_name, number, value) => {
     expect(core.call('writeControl', number, value)).toBe(STATUS_FAULT);
     expect(core.fault()).toEqual({ vector: 13, error: 0 });
+  });
+
+  it('have the bits of the CPU model and no others', () => {
+    const smap = CR4_PAE | (1n << 21n);
+    expect(core.call('writeControl', 4, smap)).toBe(STATUS_BRANCH);
+    core.set('cr4Allowed', 0x1507bf);
+    core.call('reset');
+    expect(core.call('writeControl', 4, smap)).toBe(STATUS_FAULT);
   });
 
   it('need CPL 0', () => {
@@ -186,6 +194,12 @@ describe('model-specific registers', () => {
     msr(0x1234, 0n);
     core.call('rdmsr');
     expect(core.fault()).toEqual({ vector: 13, error: 0 });
+  });
+
+  it('EFER takes AutoIBRS, which CPUID offers', () => {
+    msr(0xc0000080, 0x200d01n);
+    expect(core.call('wrmsr')).toBe(STATUS_BRANCH);
+    expect(core.get('efer')).toBe(0x200d01n);
   });
 
   it('EFER.LMA cannot be written', () => {

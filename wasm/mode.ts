@@ -116,7 +116,8 @@ export function updateMode(cpu: usize): void {
     const flat = isFlat(cpu) ? MODE_FLAT : 0;
     const real = !protectedMode || (eflags(cpu) & FLAG_VM) != 0 ? MODE_REAL : 0;
     store<u32>(cpu, (wide ? MODE_CODE32 : MODE_CODE16) | flat | real, VCPU_mode);
-    store<u64>(cpu, wide ? 0xffffffff : 0xffff, VCPU_ripMask);
+    // Also in 16-bit code: running on behind FFFFh meets the limit of CS, if that is there. Branches wrap by themselves.
+    store<u64>(cpu, 0xffffffff, VCPU_ripMask);
     store<u64>(cpu, 0xffffffff, VCPU_linearMask);
     const wideStack = (segAttr(cpu, SEG_SS) & ATTR_DB) != 0;
     store<u32>(cpu, wideStack ? 4 : 2, VCPU_stackBytes);

@@ -72,7 +72,15 @@ test('a cancelled import leaves nothing behind', async () => {
 
 test('a paused import waits, and goes on', async () => {
   const { folder, store } = storeWith();
-  const steered = new SteeredStream(ReadableStream.from([1, 2, 3].map((n) => new Uint8Array(MIB).fill(n))));
+  const pieces = [1, 2, 3].map((byte) => new Uint8Array(MIB).fill(byte));
+  const source = new ReadableStream<Uint8Array>({
+    pull: (controller) => {
+      const piece = pieces.shift();
+      if (piece === undefined) controller.close();
+      else controller.enqueue(piece);
+    },
+  });
+  const steered = new SteeredStream(source);
   const progress: number[] = [];
   const end = store.import('a.img', steered.readable, 3 * MIB, (done) => {
     progress.push(done);

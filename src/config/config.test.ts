@@ -60,6 +60,7 @@ describe('QEMU options', () => {
           initrd: 'rootfs.cpio',
           commandLine: 'console=ttyS0 quiet',
           serial: ['stdio'],
+          cpuFeatures: [],
           debugExit: { port: 0xf4, bytes: 4 },
           noReboot: true,
           jit: 'off',
@@ -77,6 +78,16 @@ describe('QEMU options', () => {
     ['two dashes', ['--m', '64'], { memoryBytes: 64 * MIB }],
     ['an equals sign', ['-kernel=vmlinux'], { kernel: 'vmlinux' }],
     ['the long form of -m', ['-m', 'size=64M'], { memoryBytes: 64 * MIB }],
+    [
+      'features of the CPU',
+      ['-cpu', 'qemu64,+smap,bmi2=off'],
+      {
+        cpuFeatures: [
+          { feature: 'smap', on: true },
+          { feature: 'bmi2', on: false },
+        ],
+      },
+    ],
     ['the last of a repeated option', ['-m', '64', '-m', '96'], { memoryBytes: 96 * MIB }],
     ['a value that starts with a dash', ['-append', '-v'], { commandLine: '-v' }],
     ['an empty command line', ['-append', ''], { commandLine: '' }],
@@ -192,6 +203,7 @@ describe('QEMU options', () => {
       initrd: 'i',
       debugExit: { port: 0x501, bytes: 2 },
       serial: ['none'] as const,
+      cpuFeatures: [{ feature: 'umip', on: true }] as const,
     };
     expect(parseQemuOptions(toQemuArguments(config))).toMatchObject({ ok: true, value: { config } });
   });
@@ -259,6 +271,24 @@ describe('URL', () => {
       'kernl',
       'The address of the page has a parameter "kernl" that does not exist.',
       'Did you mean "kernel"? Change it in the address.',
+    ],
+    [
+      'cpu=host',
+      'cpu',
+      'cpu host: there is one CPU model, qemu64.',
+      'Use cpu qemu64, with features added or removed: qemu64,+smap,-bmi2.',
+    ],
+    [
+      'cpu=qemu64,%2Bsmep2',
+      'cpu',
+      'cpu qemu64,+smep2: "+smep2" does not switch a feature that this CPU can have.',
+      'Write it as +smep or -smep.',
+    ],
+    [
+      'cpu=qemu64,%2Bpcid',
+      'cpu',
+      'cpu qemu64,+pcid: "+pcid" does not switch a feature that this CPU can have.',
+      'Write it as +smap or -smap.',
     ],
     ['jit=maybe', 'jit', 'jit maybe: the JIT is on or off.', 'Use jit on or jit off.'],
     ['m=lots', 'm', 'm lots: this is not a size.', 'Write it as m 512M, m 1G or, in MiB, m 512.'],

@@ -2,6 +2,7 @@
  * The options of a machine: one row each, from which command line, URL, help and printing are made. The names are QEMU's;
  * those whose only value here is the one that we have anyway are taken so that QEMU command lines work as they are.
  */
+import { CPU_FEATURES } from '../base/cpu-features.ts';
 import { success } from '../base/result.ts';
 import type { Result } from '../base/result.ts';
 import { MIB } from '../base/units.ts';
@@ -19,6 +20,7 @@ import {
 } from './device-options.ts';
 import { wholeNumber } from './properties.ts';
 import { formatSize, parseSize } from './size.ts';
+import { closest } from './suggest.ts';
 import {
   CPUS_MAX,
   DEFAULT_CONFIG,
@@ -27,7 +29,7 @@ import {
   MEMORY_MIN_BYTES,
   SERIAL_PORTS_MAX,
 } from './vm-config.ts';
-import type { SerialBackend, VmConfig } from './vm-config.ts';
+import type { FeatureChange, SerialBackend, VmConfig } from './vm-config.ts';
 
 /** A configuration under construction: what has been asked for so far. */
 export type Draft = { -readonly [K in keyof VmConfig]?: VmConfig[K] };
@@ -59,6 +61,16 @@ export const OPTIONS: readonly Option[] = [
     help: 'CPUs: 1',
     apply: setCpus,
     print: ({ cpus }) => [String(cpus)],
+  },
+  {
+    name: 'cpu',
+    value: 'qemu64[,+FEATURE][,-FEATURE]',
+    help: 'the CPU model, with features of CPUID switched on or off: qemu64,+smap,-bmi2',
+    apply: setCpuModel,
+    print: ({ cpuFeatures }) =>
+      cpuFeatures.length === 0
+        ? []
+        : [[CPU_MODEL, ...cpuFeatures.map(({ feature, on }) => `${on ? '+' : '-'}${feature}`)].join(',')],
   },
   {
     name: 'kernel',
@@ -157,7 +169,6 @@ export const NOT_YET: Readonly<Record<string, string>> = {
   bios: 'Firmware images cannot be loaded yet',
   nic: 'Network cards are described with -netdev and -device here',
   net: 'Network cards are described with -netdev and -device here',
-  cpu: 'The CPU model cannot be chosen yet',
   accel: 'There is one way to run guest code, so there is nothing to choose',
   'enable-kvm': 'A browser has no access to KVM',
   s: 'There is no GDB server yet',
@@ -221,6 +232,40 @@ function setCpus(draft: Draft, value: string, shown: string): Result<Draft, Conf
     );
   }
   return success({ ...draft, cpus });
+}
+
+/** QEMU's name for its default model, which this one resembles. */
+const CPU_MODEL = 'qemu64';
+const SWITCHABLE = CPU_FEATURES.filter(({ state }) => state !== 'absent');
+
+function setCpuModel(draft: Draft, value: string, shown: string): Result<Draft, ConfigError> {
+  const [model, ...properties] = value.split(',');
+  if (model !== CPU_MODEL) {
+    return configError(
+      shown,
+      `${shown} ${value}: there is one CPU model, ${CPU_MODEL}.`,
+      `Use ${shown} ${CPU_MODEL}, with features added or removed: ${CPU_MODEL},+smap,-bmi2.`,
+    );
+  }
+  const cpuFeatures: FeatureChange[] = [];
+  for (const property of properties) {
+    const name = property.replace(/^[+-]|=(on|off)$/g, '');
+    const row = SWITCHABLE.find((candidate) => candidate.name === name);
+    const switched = /^[+-]/.test(property) !== /=(on|off)$/.test(property);
+    if (row === undefined || !switched) {
+      const guess = closest(
+        name,
+        SWITCHABLE.map((candidate) => candidate.name),
+      );
+      return configError(
+        shown,
+        `${shown} ${value}: "${property}" does not switch a feature that this CPU can have.`,
+        `Write it as +${guess ?? 'smap'} or -${guess ?? 'smap'}.`,
+      );
+    }
+    cpuFeatures.push({ feature: row.name, on: property.startsWith('+') || property.endsWith('=on') });
+  }
+  return success({ ...draft, cpuFeatures });
 }
 
 function setJit(draft: Draft, value: string, shown: string): Result<Draft, ConfigError> {

@@ -1,4 +1,5 @@
 /** What a machine is made of, as its user asks for it. Names and units follow QEMU's options. */
+import type { CpuFeature } from '../base/cpu-features.ts';
 import { MIB } from '../base/units.ts';
 import type { DeviceConfig, DriveConfig, NetdevConfig } from './devices.ts';
 
@@ -14,9 +15,16 @@ export interface DebugExitConfig {
 export const JIT_MODES = ['off', 'on'] as const;
 export type JitMode = (typeof JIT_MODES)[number];
 
+export interface FeatureChange {
+  readonly feature: CpuFeature;
+  readonly on: boolean;
+}
+
 export interface VmConfig {
   readonly memoryBytes: number;
   readonly cpus: number;
+  /** What differs from the default CPU model. */
+  readonly cpuFeatures: readonly FeatureChange[];
   /** File name or URL; the default guest's kernel if absent. */
   readonly kernel?: string;
   readonly initrd?: string;
@@ -40,6 +48,7 @@ export interface VmConfig {
 export const DEFAULT_CONFIG: VmConfig = {
   memoryBytes: 512 * MIB,
   cpus: 1,
+  cpuFeatures: [],
   serial: ['stdio'],
   noReboot: false,
   jit: 'off',

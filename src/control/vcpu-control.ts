@@ -1,4 +1,5 @@
 /** What a vCPU's thread offers to the page, carried by comlink. While the guest runs, only the shared words reach it. */
+import type { CpuFeature } from '../base/cpu-features.ts';
 import type { DebugExitConfig } from '../config/vm-config.ts';
 import type { Hardware } from './hardware.ts';
 import type { ExitInfo } from './info.ts';
@@ -47,6 +48,7 @@ export interface VcpuSetup {
   readonly serialPorts: number;
   readonly jit: boolean;
   readonly hardware: Hardware;
+  readonly cpuFeatures: ReadonlySet<CpuFeature>;
   readonly debugExit?: DebugExitConfig;
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { DEFAULT_FEATURES, type CpuFeature } from '../base/cpu-features.ts';
 import { EXCEPTION_UD } from '../layout/exceptions.ts';
 import { MODE_CODE16, MODE_CODE32, MODE_CODE64, MODE_FLAT, MODE_REAL } from '../layout/vcpu.ts';
-import { DEFAULT_FEATURES, type CpuFeature } from './cpuid.ts';
 import { Decoder } from './decoder.ts';
 import { formName, formOf } from './forms.ts';
 

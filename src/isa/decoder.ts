@@ -1,4 +1,5 @@
 /** From guest bytes to the fields of a record (layout/vcpu.ts, RECORD). */
+import { DEFAULT_FEATURES, type CpuFeature } from '../base/cpu-features.ts';
 import { EXCEPTION_GP, EXCEPTION_UD } from '../layout/exceptions.ts';
 import {
   MODE_CODE16,
@@ -18,7 +19,6 @@ import {
   SEG_FS,
   SEG_SS,
 } from '../layout/vcpu.ts';
-import { DEFAULT_FEATURES, type CpuFeature } from './cpuid.ts';
 import { HANDLER_UNDEFINED, handlerFor, operandSizes } from './forms.ts';
 import { sizeBits } from './operands.ts';
 import { ROWS } from './tables/index.ts';

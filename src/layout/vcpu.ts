@@ -88,7 +88,7 @@ export const VCPU = struct({
   stackBytes: 'u32',
   /** ANDed into stack pointers: FFFFh, FFFFFFFFh or all ones. */
   stackMask: 'u64',
-  /** ANDed into (E/R)IP. */
+  /** ANDed into (E/R)IP: 32 bits outside 64-bit mode. */
   ripMask: 'u64',
   /** ANDed into linear addresses of code: 32 bits outside 64-bit mode. */
   linearMask: 'u64',
@@ -210,6 +210,9 @@ export const VCPU = struct({
    * the upper half of the address space. Behind the counters, which outlive a reset.
    */
   tlbLarge: ['u32', 2],
+  /** Bits of CR4 and EFER that the CPU model has; they outlive a reset. */
+  cr4Allowed: 'u32',
+  eferAllowed: 'u32',
 });
 
 /** Width of a physical address (CPUID 8000_0008h EAX bits 0-7): page-table bits above it are reserved. */

@@ -7,6 +7,7 @@
  *                          v          v
  *                 shutdown, crashed  (start begins anew)
  */
+import { featuresOf } from '../base/cpu-features.ts';
 import type { Result } from '../base/result.ts';
 import { takesModules } from '../boot/boot.ts';
 import type { VmConfig } from '../config/vm-config.ts';
@@ -310,6 +311,7 @@ export class Machine {
       vcpus: config.cpus,
       timeOrigin: performance.timeOrigin,
       jit: config.jit === 'on',
+      cpuFeatures: featuresOf(config.cpuFeatures),
       coreModule,
       interpreterModule,
       serialPorts: config.serial.filter((backend) => backend !== 'none').length,

@@ -1,5 +1,7 @@
 /** One vCPU: enters the interpreter, gets a reason, handles it (docs/core.md). */
+import { DEFAULT_FEATURES, type CpuFeature } from '../base/cpu-features.ts';
 import type { Views } from '../base/views.ts';
+import { controlBits } from '../isa/cpuid.ts';
 import { EXCEPTION_DB } from '../layout/exceptions.ts';
 import {
   EXIT_BUDGET,
@@ -59,6 +61,8 @@ export interface VcpuOptions {
   readonly host: HostCalls;
   readonly environment: VcpuEnvironment;
   readonly jit: boolean;
+  /** Of the CPU model; the default ones if absent. */
+  readonly features?: ReadonlySet<CpuFeature>;
   /** Milliseconds, for the figures. */
   readonly hostNow: () => number;
 }
@@ -108,8 +112,12 @@ export class Vcpu<Asked> {
     const linked = link(options.memory, options.coreModule, options.interpreterModule, options.host);
     this.core = linked.core;
     this.#interpreter = linked.interpreter;
-    this.#blocks = new BlockDecoder(options.views, linked.core, this.cpu);
-    this.#translator = new Translator(options.views, linked, this.cpu, options.hostNow);
+    const features = options.features ?? DEFAULT_FEATURES;
+    const allowed = controlBits(features);
+    this.#set(VCPU.at.cr4Allowed, allowed.cr4);
+    this.#set(VCPU.at.eferAllowed, allowed.efer);
+    this.#blocks = new BlockDecoder(options.views, linked.core, this.cpu, features);
+    this.#translator = new Translator(options.views, linked, this.cpu, options.hostNow, features);
     this.#translator.enable(options.jit);
     this.#blocks.onFlush = () => this.#translator.forget();
     const share = Math.floor(ARENA_BYTES / options.vcpuCount) & -64;

@@ -4,7 +4,7 @@ import type { Views } from '../base/views.ts';
 import type { StartState } from '../boot/start-state.ts';
 import type { ExitInfo } from '../control/info.ts';
 import type { VcpuControl, VcpuFigures, VcpuSetup, VcpuStop } from '../control/vcpu-control.ts';
-import { defaultModel } from '../isa/cpuid.ts';
+import { cpuModel } from '../isa/cpuid.ts';
 import { STOP_PAUSE, STOP_QUIT, STOP_RUN, THREAD_VCPU0 } from '../layout/machine.ts';
 import { VCPU } from '../layout/vcpu.ts';
 import { GuestMemory } from '../memory/guest-memory.ts';
@@ -53,7 +53,7 @@ class VcpuThread {
       },
     });
     const { clock, irqchip, timers } = this.#parts;
-    const model = defaultModel(setup.vcpus);
+    const model = cpuModel(setup.vcpus, setup.cpuFeatures);
     this.#msrs = new ModelSpecificRegisters({
       views,
       index,
@@ -65,8 +65,6 @@ class VcpuThread {
         core.invalidateCode(cpu, gpa, bytes);
       }),
       wallClock: () => Date.now(),
-      updateMode: () => this.#vcpu.core.updateMode(this.#vcpu.cpu),
-      flushTlb: () => this.#vcpu.core.flushTlb(this.#vcpu.cpu, 0),
     });
     this.#vcpu = new Vcpu<MachineRequest>({
       views,
@@ -88,6 +86,7 @@ class VcpuThread {
         takeMail: () => this.#parts.takeMail(),
       },
       jit: setup.jit,
+      features: model.features,
       hostNow: () => performance.now(),
     });
   }

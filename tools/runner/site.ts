@@ -18,6 +18,8 @@ const TYPES: Readonly<Record<string, string>> = {
   '.css': 'text/css',
   '.wasm': 'application/wasm',
   '.svg': 'image/svg+xml',
+  '.png': 'image/png',
+  '.webmanifest': 'application/manifest+json',
   '.json': 'application/json',
 };
 
@@ -29,6 +31,7 @@ const INPUTS = [
   'runner.html',
   'examples',
   'vite.config.ts',
+  'tools/site',
   'package-lock.json',
   'build/core.wasm',
   'build/interpreter.wasm',
@@ -39,8 +42,8 @@ export async function ensureSite(): Promise<void> {
   await ensureWasm(false);
   if (isStale('build/site/index.html', INPUTS)) {
     // Loaded only when needed: it takes longer than the rest of the runner.
-    const { build } = await import('vite');
-    await build({ root, logLevel: 'warn', build: { outDir: SITE_FOLDER, emptyOutDir: true } });
+    const { buildSite } = await import('../site/build-site.ts');
+    await buildSite({ folder: SITE_FOLDER, guest: false, logLevel: 'warn' });
   }
 }
 
@@ -57,8 +60,14 @@ export interface SiteOptions {
   readonly writable?: ReadonlyMap<string, string>;
   /** Folder whose files appear under /guest/. */
   readonly guestFolder?: string;
-  /** False: without the headers that isolate the page, to see what it says then. */
+  /** False: without the headers that isolate the page, as many static hosts are. */
   readonly isolated?: boolean;
+  /** The path of the site's folder, with a slash at both ends. */
+  readonly base?: string;
+  /** How long browsers may use a file without asking again. */
+  readonly maxAgeSeconds?: number;
+  /** 0: any free one. */
+  readonly port?: number;
 }
 
 /** Serves on a free port of 127.0.0.1. */
@@ -68,16 +77,23 @@ export async function serveSite({
   writable,
   guestFolder,
   isolated = true,
+  base = '/',
+  maxAgeSeconds,
+  port: wantedPort = 0,
 }: SiteOptions): Promise<SiteServer> {
   const server = createServer((request, response) => {
     const path = decode(request.url ?? '/');
-    const file = path === undefined ? undefined : resolve(path, folder, files, guestFolder);
+    const inside = path?.startsWith(base) === true ? path.slice(base.length - 1) : undefined;
+    const file = inside === undefined ? undefined : resolve(inside, folder, files, guestFolder);
     if (isolated) {
       response.setHeader('Cross-Origin-Opener-Policy', 'same-origin');
       response.setHeader('Cross-Origin-Embedder-Policy', 'require-corp');
       response.setHeader('Cross-Origin-Resource-Policy', 'same-origin');
     }
-    response.setHeader('Cache-Control', 'no-store');
+    response.setHeader(
+      'Cache-Control',
+      maxAgeSeconds === undefined ? 'no-store' : `max-age=${maxAgeSeconds}`,
+    );
     if (request.method === 'PUT') {
       const target = path === undefined ? undefined : writable?.get(path);
       void (target === undefined ? Promise.resolve(403) : receive(request, target)).then((status) => {
@@ -91,10 +107,10 @@ export async function serveSite({
       response.end('not found\n');
     } else sendFile(response, file);
   });
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  await new Promise<void>((done) => server.listen(wantedPort, '127.0.0.1', done));
   const { port } = server.address() as AddressInfo;
   return {
-    url: `http://127.0.0.1:${port}/`,
+    url: `http://127.0.0.1:${port}${base}`,
     close: () => {
       server.close();
       server.closeAllConnections();

@@ -131,6 +131,8 @@ export class TestCore {
     });
     this.core = instance.exports as unknown as CoreExports;
     this.set('ramBytes', RAM_BYTES);
+    this.set('cr4Allowed', 0x350fff);
+    this.set('eferAllowed', 0x200d01);
     this.set('arenaStart', ARENA_BASE);
     this.set('arenaEnd', ARENA_BASE + ARENA_BYTES);
     this.call('reset');

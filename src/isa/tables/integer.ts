@@ -209,8 +209,8 @@ export const INTEGER_ROWS: readonly Row[] = parseTable(`
   0F.01/4    smsw     Ev
   0F.01/6    lmsw     Ew    end
   0F.01/7    invlpg   Mb    end
-  0F.01.CA   clac     -     end
-  0F.01.CB   stac     -     end
+  0F.01.CA   clac     -     end if=smap
+  0F.01.CB   stac     -     end if=smap
   0F.01.D0   xgetbv   -
   0F.01.D1   xsetbv   -     end
   0F.01.F8   swapgs   -     o64 end

@@ -50,6 +50,8 @@ export class MachineSession {
   readonly #files = new Map<string, File>();
   /** Drives that got their medium while the guest runs: in which of the spare ones it is. */
   readonly #live = new Map<string, string>();
+  /** The description has changed since the machine was made of it. */
+  #isStale = true;
   readonly #listeners = new Set<() => void>();
 
   constructor(options: SessionOptions) {
@@ -92,6 +94,11 @@ export class MachineSession {
 
   get startedWith(): VmConfig | undefined {
     return this.#startedWith;
+  }
+
+  /** A new machine has to be made before it can start. */
+  get isStale(): boolean {
+    return this.#isStale;
   }
 
   get isPowered(): boolean {
@@ -252,6 +259,7 @@ export class MachineSession {
     const { kernel: _kernel, initrd: _initrd, ...config } = withSpareDrives(this.#present());
     this.#startedWith = this.config;
     this.#live.clear();
+    this.#isStale = false;
     this.#vm = createMachine({
       ...config,
       commandLine: this.commandLine,
@@ -276,6 +284,7 @@ export class MachineSession {
   }
 
   async #save(machine: SavedMachine): Promise<void> {
+    this.#isStale = true;
     this.#machine = machine;
     for (const listener of this.#listeners) listener();
     if (this.#kind === 'link') return;

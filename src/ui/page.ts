@@ -190,7 +190,7 @@ export class Page {
   }
 
   /** Ends the machine if there is one, and starts it anew with what its description says now. */
-  async #restart(): Promise<void> {
+  async #restart(keepsConsole = false): Promise<void> {
     const session = this.#session;
     await session.vm?.stop();
     const machine = session.createVm();
@@ -198,7 +198,8 @@ export class Page {
     this.#listen(machine);
     this.#bar.setCanStart(true);
     this.#strip.setMemory(machine.config.memoryBytes, machine.config.cpus);
-    this.#console.clear();
+    if (keepsConsole) this.#console.writeMark('started again');
+    else this.#console.clear();
     this.#notice.hide();
     this.#settings.show();
     this.#begin(machine);
@@ -207,9 +208,10 @@ export class Page {
   #command(command: ButtonCommand): void {
     const machine = this.machine;
     if (machine === undefined) return;
+    if (command !== 'start') void machine[command]();
     // What was changed since takes effect.
-    if (command === 'start') void this.#restart();
-    else void machine[command]();
+    else if (this.#session.isStale) void this.#restart(true);
+    else this.#begin(machine);
     this.#console.focus();
   }
 

@@ -1,6 +1,7 @@
 /** The page: puts the parts together and turns the machine's events into what is shown. */
 import type { VirtualMachine } from '../api/create-machine.ts';
 import { MIB } from '../base/units.ts';
+import type { DeviceInfo, MediumInfo } from '../control/info.ts';
 import type { HaltState } from '../control/stats.ts';
 import type { LoadStep, MachineStatus, Problem } from '../control/status.ts';
 import type { DiskStore } from '../control/disk-store.ts';
@@ -11,6 +12,7 @@ import { BootProgress } from './boot-progress.ts';
 import { ask } from './confirm.ts';
 import { DisksPanel } from './disks/disks-panel.ts';
 import { SessionAttachments } from './disks/session-attachments.ts';
+import { countOperations, DeviceWatch } from './device-watch.ts';
 import { element, ICON } from './dom.ts';
 import { acceptDrops } from './drop.ts';
 import { refusalText, sortFiles } from './dropped-files.ts';
@@ -61,6 +63,7 @@ export class Page {
   readonly #disks: DisksPanel;
   readonly #attachments: SessionAttachments;
   #serialBytes = 0;
+  #operations = { disk: 0, network: 0 };
 
   constructor(root: HTMLElement, options: PageOptions) {
     this.#options = options;
@@ -126,6 +129,10 @@ export class Page {
     this.#bar.setName(session.machine.name);
     session.onChange(() => this.#bar.setName(session.machine.name));
     setInterval(() => this.#showFigures(), FIGURES_MS);
+    new DeviceWatch(
+      () => this.machine,
+      (info) => this.#onDevices(info),
+    );
     watchSleep((gap) => this.#afterSleep(gap));
     window.addEventListener('pagehide', (event) => {
       // A worker that waits in Atomics.wait holds the next page back for seconds: let it go.
@@ -377,6 +384,19 @@ export class Page {
 
   #openGuest(choice: GuestChoice): void {
     this.#dialog.open(choice, this.#session.isPowered);
+  }
+
+  #onDevices(info: DeviceInfo | undefined): void {
+    const media = info?.disks.flatMap(({ drive, medium }): [string, MediumInfo][] =>
+      medium === undefined ? [] : [[drive, medium]],
+    );
+    this.#attachments.setMedia(new Map(media));
+    const before = this.#operations;
+    this.#operations = info === undefined ? { disk: 0, network: 0 } : countOperations(info);
+    this.#bar.setActivity({
+      disk: this.#operations.disk - before.disk,
+      network: this.#operations.network - before.network,
+    });
   }
 
   /** The page or the computer slept: what that means for the guest's clock must not be a riddle. */

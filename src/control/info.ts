@@ -98,6 +98,7 @@ export interface IoeventfdInfo {
     readonly state: 'deassigned' | 'assigned' | 'offlimits';
     /** Wanted, but the table was full. */
     readonly lacksSlot: boolean;
+    /** Kicks that rang a doorbell, without leaving WebAssembly. */
     readonly kicks: number;
     /** Kicks that had to wake the thread. */
     readonly notifies: number;
@@ -111,6 +112,8 @@ export interface IoeventfdInfo {
 export interface IothreadInfo {
   readonly name: string;
   readonly wakeups: number;
+  /** Sleeps that polling has spared. */
+  readonly pollHits: number;
   readonly doorbells: number;
   readonly exits: number;
   /** In ms since it started: how long it slept, and how long it is there. */
@@ -138,6 +141,4 @@ export interface DeviceInfo {
 
 export interface MachineInfo extends DeviceInfo {
   readonly exits: readonly ExitInfo[];
-  /** Kicks that the core answered without leaving WebAssembly. */
-  readonly lightKicks: number;
 }

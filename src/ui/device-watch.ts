@@ -14,6 +14,10 @@ export class DeviceWatch {
   constructor(machine: () => VirtualMachine | undefined, onInfo: (info: DeviceInfo | undefined) => void) {
     this.#machine = machine;
     this.#onInfo = onInfo;
+  }
+
+  /** From now on, as long as the page is there. */
+  begin(): void {
     setInterval(() => void this.look(), LOOK_MS);
   }
 

@@ -129,10 +129,11 @@ export class Page {
     this.#bar.setName(session.machine.name);
     session.onChange(() => this.#bar.setName(session.machine.name));
     setInterval(() => this.#showFigures(), FIGURES_MS);
-    new DeviceWatch(
+    const devices = new DeviceWatch(
       () => this.machine,
       (info) => this.#onDevices(info),
     );
+    devices.begin();
     watchSleep((gap) => this.#afterSleep(gap));
     window.addEventListener('pagehide', (event) => {
       // A worker that waits in Atomics.wait holds the next page back for seconds: let it go.

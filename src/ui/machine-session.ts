@@ -46,6 +46,8 @@ export class MachineSession {
   #vm: VirtualMachine | undefined;
   /** What the running machine was made of. */
   #startedWith: VmConfig | undefined;
+  /** The disks that it had then. */
+  #startedDrives: readonly string[] = [];
   /** Files that are disks, by name. */
   readonly #files = new Map<string, File>();
   /** Drives that got their medium while the guest runs: in which of the spare ones it is. */
@@ -212,7 +214,7 @@ export class MachineSession {
   /** Whether the running machine has the disk. */
   isInMachine(id: string): boolean {
     if (!this.isPowered) return false;
-    return this.#live.has(id) || this.#startedWith?.drives.some((drive) => drive.id === id) === true;
+    return this.#live.has(id) || this.#startedDrives.includes(id);
   }
 
   /** Puts a disk of the description into the running machine, if that has an empty drive left; else it waits for the next start. */
@@ -256,7 +258,9 @@ export class MachineSession {
     const kernelSource = this.#source(kernel, 'kernel');
     const initrdSource = this.#source(initrd, 'initrd');
     if (kernelSource === undefined) return undefined;
-    const { kernel: _kernel, initrd: _initrd, ...config } = withSpareDrives(this.#present());
+    const present = this.#present();
+    this.#startedDrives = present.drives.map(({ id }) => id);
+    const { kernel: _kernel, initrd: _initrd, ...config } = withSpareDrives(present);
     this.#startedWith = this.config;
     this.#live.clear();
     this.#isStale = false;

@@ -48,8 +48,9 @@ export class SessionAttachments implements DiskAttachments {
     session.setFile(file);
     // The file that a machine had before a reload was dropped again.
     if (known !== undefined) {
+      const attached = await session.attachLive(known.id);
       this.#tell();
-      return success(undefined);
+      return attached;
     }
     return this.#attach({ id: freeDriveId(session.config), file: file.name, readOnly: true });
   }

@@ -2,16 +2,22 @@ import { expect, test } from 'vitest';
 import { median, secondsOf } from './measure.ts';
 import type { Figures } from './measure.ts';
 
+const UPTIMES = ['26.10 20.01\r\n', '26.35 20.02\r\n'] as const;
+
 test.each([
-  ['busybox', '2048+0 records in\r\n8388608 bytes (8.0MB) copied, 0.125000 seconds, 64.0MB/s\r\n', 0.125],
-  ['GNU', '8388608 bytes (8.4 MB, 8.0 MiB) copied, 0.25 s, 33.6 MB/s', 0.25],
-])('the time that %s dd took is found', (_, output, seconds) => {
-  expect(secondsOf(output)).toBe(seconds);
+  ['busybox', `${UPTIMES[0]}2048+0 records in\r\n2048+0 records out\r\n${UPTIMES[1]}`],
+  [
+    'GNU',
+    `${UPTIMES[0]}2048+0 records in\r\n2048+0 records out\r\n8388608 bytes (8.4 MB) copied\r\n${UPTIMES[1]}`,
+  ],
+])('the time that %s dd took is found', (_, output) => {
+  expect(secondsOf(output)).toBeCloseTo(0.25);
 });
 
 test.each([
-  ['a disk that is too small', '1048576 bytes (1.0MB) copied, 0.01 seconds, 100MB/s'],
-  ['an error', "dd: can't open '/dev/vdz': No such file or directory"],
+  ['a disk that is too small', `${UPTIMES[0]}256+0 records out\r\n${UPTIMES[1]}`],
+  ['an error', `${UPTIMES[0]}dd: can't open '/dev/vdz': No such file or directory\r\n${UPTIMES[1]}`],
+  ['a guest without /proc', '2048+0 records out\r\n'],
 ])('%s is no measurement', (_, output) => {
   expect(secondsOf(output)).toBeUndefined();
 });

@@ -1,6 +1,6 @@
 /**
- * The same short read of a disk with ioeventfd off and on, by typing at the guest's shell: how fast it is in the guest's own
- * words, and what it costs in kicks and exits.
+ * The same short read of a disk with ioeventfd off and on, by typing at the guest's shell: how fast it is by the guest's own
+ * clock, and what it costs in kicks and exits.
  */
 import type { VirtualMachine } from '../../api/create-machine.ts';
 import { failure, success } from '../../base/result.ts';
@@ -79,7 +79,7 @@ export async function measure(options: MeasureOptions): Promise<Result<Measured>
 async function readOnce({ machine, guestName, sample }: MeasureOptions): Promise<Result<Figures>> {
   await say(machine, 'echo 3 > /proc/sys/vm/drop_caches');
   const before = await sample();
-  const command = `dd if=/dev/${guestName} of=/dev/null bs=${BLOCK_BYTES} count=${BLOCKS}`;
+  const command = `cat /proc/uptime; dd if=/dev/${guestName} of=/dev/null bs=${BLOCK_BYTES} count=${BLOCKS}; cat /proc/uptime`;
   const seconds = secondsOf(await say(machine, command));
   const after = await sample();
   if (seconds === undefined) {
@@ -118,11 +118,15 @@ async function say(machine: VirtualMachine, command: string): Promise<string> {
   }
 }
 
-/** From what `dd` says at its end: `8388608 bytes (8.0MB) copied, 0.123456 seconds, 64.0MB/s`, or with GNU's `0.12 s`. */
+/** From /proc/uptime before and after, in seconds with two digits, and what every `dd` says of the records that it wrote. */
 export function secondsOf(output: string): number | undefined {
-  const match = /(\d+) bytes [^\n]*copied, ([\d.]+) s/.exec(output);
-  const seconds = Number(match?.[2]);
-  return match !== null && Number(match[1]) === BLOCKS * BLOCK_BYTES && seconds > 0 ? seconds : undefined;
+  const [before, after] = [...output.matchAll(/^(\d+\.\d\d) \d+\.\d\d\r?$/gm)].map(([, seconds]) =>
+    Number(seconds),
+  );
+  const isWhole = output.includes(`${BLOCKS}+0 records out`);
+  return isWhole && before !== undefined && after !== undefined && after > before
+    ? after - before
+    : undefined;
 }
 
 /** The round whose speed lies in the middle. */

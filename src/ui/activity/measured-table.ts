@@ -4,7 +4,7 @@ import { formatCount } from '../text.ts';
 import type { Figures, Measured } from './measure.ts';
 
 const ROWS: readonly { readonly label: string; readonly read: (figures: Figures) => string }[] = [
-  { label: 'MB/s, as dd says', read: ({ megabytesPerSecond }) => megabytesPerSecond.toFixed(1) },
+  { label: 'MB/s by the guest’s clock', read: ({ megabytesPerSecond }) => megabytesPerSecond.toFixed(1) },
   { label: 'Kicks by doorbell', read: ({ kicks }) => formatCount(kicks) },
   { label: 'Synchronous exits', read: ({ exits }) => formatCount(exits) },
   { label: 'vCPU busy', read: ({ vcpu }) => `${vcpu.toFixed(0)} %` },

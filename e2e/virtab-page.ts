@@ -53,12 +53,12 @@ export class VirtabPage {
   /** Instructions that translated code has executed. */
   regionInstructions(): Promise<number> {
     return this.page.evaluate(
-      () => (window as VirtabWindow).virtab?.machine?.readStats()?.regionInstructions ?? 0,
+      () => (window as VirtabWindow).virtab?.machine?.stats()?.regionInstructions ?? 0,
     );
   }
 
   instructions(): Promise<number> {
-    return this.page.evaluate(() => (window as VirtabWindow).virtab?.machine?.readStats()?.instructions ?? 0);
+    return this.page.evaluate(() => (window as VirtabWindow).virtab?.machine?.stats()?.instructions ?? 0);
   }
 }
 

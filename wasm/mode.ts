@@ -10,6 +10,7 @@ import {
   CR4_OSFXSR,
   EFER_LMA,
   FLAG_AC,
+  FLAG_VM,
   FPU_BLOCKED_MMX,
   FPU_BLOCKED_SSE,
   FPU_BLOCKED_X87,
@@ -17,6 +18,7 @@ import {
   MODE_CODE32,
   MODE_CODE64,
   MODE_FLAT,
+  MODE_REAL,
   SEG_CS,
   SEG_DS,
   SEG_ES,
@@ -112,8 +114,10 @@ export function updateMode(cpu: usize): void {
   } else {
     const wide = (code & ATTR_DB) != 0;
     const flat = isFlat(cpu) ? MODE_FLAT : 0;
-    store<u32>(cpu, (wide ? MODE_CODE32 : MODE_CODE16) | flat, VCPU_mode);
-    store<u64>(cpu, wide ? 0xffffffff : 0xffff, VCPU_ripMask);
+    const real = !protectedMode || (eflags(cpu) & FLAG_VM) != 0 ? MODE_REAL : 0;
+    store<u32>(cpu, (wide ? MODE_CODE32 : MODE_CODE16) | flat | real, VCPU_mode);
+    // Also in 16-bit code: running on behind FFFFh meets the limit of CS, if that is there. Branches wrap by themselves.
+    store<u64>(cpu, 0xffffffff, VCPU_ripMask);
     store<u64>(cpu, 0xffffffff, VCPU_linearMask);
     const wideStack = (segAttr(cpu, SEG_SS) & ATTR_DB) != 0;
     store<u32>(cpu, wideStack ? 4 : 2, VCPU_stackBytes);

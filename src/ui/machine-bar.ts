@@ -1,12 +1,14 @@
 /** The bar above the console: what the machine is doing, and its buttons. */
 import { isLegal } from '../control/commands.ts';
-import type { Command } from '../control/commands.ts';
 import type { MachineStatus } from '../control/status.ts';
 import { button, element, ICON, icon, setText } from './dom.ts';
 import { formatMips, statusWord } from './text.ts';
 
+/** What the bar's buttons ask of the machine. */
+export type ButtonCommand = 'start' | 'pause' | 'resume' | 'reset' | 'powerOff';
+
 export interface BarActions {
-  command(command: Command): void;
+  command(command: ButtonCommand): void;
   openGuest(): void;
   openSearch(): void;
   toggleFullScreen(): void;
@@ -31,8 +33,8 @@ export class MachineBar {
 
   constructor(actions: BarActions) {
     this.#actions = actions;
-    this.#reset = button('Reset', ICON.reset, () => actions.command({ kind: 'reset' })).node;
-    this.#power = button('Power off', ICON.power, () => actions.command({ kind: 'powerOff' })).node;
+    this.#reset = button('Reset', ICON.reset, () => actions.command('reset')).node;
+    this.#power = button('Power off', ICON.power, () => actions.command('powerOff')).node;
     const search = button('Search', ICON.search, () => actions.openSearch(), 'button button-quiet').node;
     const guest = button('Guest', ICON.guest, () => actions.openGuest(), 'button button-quiet').node;
     const full = button(
@@ -109,15 +111,15 @@ export class MachineBar {
   #runClicked(): void {
     switch (this.#status.state) {
       case 'running':
-        this.#actions.command({ kind: 'pause' });
+        this.#actions.command('pause');
         break;
       case 'paused':
-        this.#actions.command({ kind: 'resume' });
+        this.#actions.command('resume');
         break;
       case 'loading':
         break;
       default:
-        this.#actions.command({ kind: 'start' });
+        this.#actions.command('start');
     }
   }
 }

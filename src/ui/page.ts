@@ -1,14 +1,12 @@
 /** The page: puts the parts together and turns the machine's events into what is shown. */
+import { createMachine } from '../api/create-machine.ts';
+import type { VirtualMachine } from '../api/create-machine.ts';
 import type { VmConfig } from '../config/vm-config.ts';
-import type { Command } from '../control/commands.ts';
-import type { MachineEvent } from '../control/events.ts';
 import type { HaltState } from '../control/stats.ts';
 import type { LoadStep, MachineStatus, Problem } from '../control/status.ts';
 import { fileFromBlob } from '../machine/boot-file.ts';
 import type { BootFile } from '../machine/boot-file.ts';
 import type { DefaultGuest } from '../machine/default-guest.ts';
-import type { MachineHost } from '../machine/host.ts';
-import { Machine } from '../machine/machine.ts';
 import { BootProgress } from './boot-progress.ts';
 import { element, ICON } from './dom.ts';
 import { acceptDrops } from './drop.ts';
@@ -16,6 +14,7 @@ import { GuestDialog } from './guest-dialog.ts';
 import type { FileChoice, GuestChoice } from './guest-dialog.ts';
 import { KeyRow } from './key-row.ts';
 import { brand, MachineBar } from './machine-bar.ts';
+import type { ButtonCommand } from './machine-bar.ts';
 import { Notice } from './notice.ts';
 import type { NoticeAction } from './notice.ts';
 import { PROBLEM_TITLES } from './problem-texts.ts';
@@ -30,7 +29,6 @@ const FIGURES_MS = 500;
 
 export interface PageOptions {
   readonly config: VmConfig;
-  readonly host: MachineHost;
   readonly memoryLimits: { readonly minimumMiB: number; readonly maximumMiB: number };
   readonly defaultGuest: DefaultGuest | undefined;
   /** What the address of the page says wrongly. */
@@ -50,7 +48,7 @@ export class Page {
   readonly #notice: Notice;
   readonly #dialog: GuestDialog;
   readonly #keys: KeyRow;
-  #machine: Machine | undefined;
+  #machine: VirtualMachine | undefined;
   #choice: GuestChoice;
   #serialBytes = 0;
 
@@ -100,12 +98,12 @@ export class Page {
     setInterval(() => this.#showFigures(), FIGURES_MS);
     // A worker that waits in Atomics.wait holds the next page back for seconds: let it go.
     window.addEventListener('pagehide', (event) => {
-      if (!event.persisted) void this.#machine?.execute({ kind: 'powerOff' });
+      if (!event.persisted) void this.#machine?.powerOff();
     });
   }
 
   /** What the page can be asked from outside: the suite uses it, and so may embedders. */
-  get machine(): Machine | undefined {
+  get machine(): VirtualMachine | undefined {
     return this.#machine;
   }
 
@@ -160,42 +158,37 @@ export class Page {
     const kernel = this.#bootFile(choice.kernel, 'kernel');
     const initrd = this.#bootFile(choice.initrd, 'initrd');
     if (kernel === undefined) return;
-    await this.#machine?.execute({ kind: 'stop' });
-    const config: VmConfig = {
-      ...this.#options.config,
+    await this.#machine?.stop();
+    const { kernel: _kernel, initrd: _initrd, ...rest } = this.#options.config;
+    const machine = createMachine({
+      ...rest,
       commandLine: choice.commandLine,
       memoryBytes: choice.memoryMiB * MIB,
-    };
-    const machine = new Machine({
-      config,
       kernel,
       ...(initrd === undefined ? {} : { initrd }),
-      host: this.#options.host,
       // A person wants to see why; QEMU's default, to reboot, would only loop.
       tripleFault: 'stop',
     });
     this.#machine = machine;
-    machine.subscribe((event) => {
-      if (machine === this.#machine) this.#onEvent(event);
-    });
+    this.#listen(machine);
     this.#bar.setCanStart(true);
-    this.#strip.setMemory(config.memoryBytes, config.cpus);
+    this.#strip.setMemory(machine.config.memoryBytes, machine.config.cpus);
     this.#console.clear();
     this.#serialBytes = 0;
     this.#notice.hide();
-    this.#command({ kind: 'start' });
+    this.#command('start');
   }
 
-  #command(command: Command): void {
+  #command(command: ButtonCommand): void {
     const machine = this.#machine;
     if (machine === undefined) return;
-    if (command.kind === 'start') this.#beginBoot();
-    void machine.execute(command);
-    if (command.kind !== 'serialInput') this.#console.focus();
+    if (command === 'start') this.#beginBoot();
+    void machine[command]();
+    this.#console.focus();
   }
 
   #type(bytes: Uint8Array): void {
-    void this.#machine?.execute({ kind: 'serialInput', bytes });
+    this.#machine?.serial.write(bytes);
   }
 
   #beginBoot(): void {
@@ -210,24 +203,21 @@ export class Page {
     this.#boot.begin(names);
   }
 
-  #onEvent(event: MachineEvent): void {
-    switch (event.kind) {
-      case 'serialOutput':
-        if (this.#serialBytes === 0) this.#boot.hide();
-        this.#serialBytes += event.bytes.length;
-        this.#console.write(event.bytes);
-        break;
-      case 'status':
-        this.#onStatus(event.status);
-        break;
-      case 'reset':
-        this.#console.writeMark('reset');
-        break;
-      case 'stats':
-        this.#bar.setMips(event.stats.mips);
-        this.#strip.setStats(event.stats, this.#serialBytes);
-        break;
-    }
+  #listen(machine: VirtualMachine): void {
+    // A machine that was replaced may still have something to say.
+    const isOurs = (): boolean => machine === this.#machine;
+    machine.on('serialOutput', ({ bytes }) => {
+      if (!isOurs()) return;
+      if (this.#serialBytes === 0) this.#boot.hide();
+      this.#serialBytes += bytes.length;
+      this.#console.write(bytes);
+    });
+    machine.on('status', ({ status }) => {
+      if (isOurs()) this.#onStatus(status);
+    });
+    machine.on('reset', () => {
+      if (isOurs()) this.#console.writeMark('reset');
+    });
   }
 
   #onStatus(status: MachineStatus): void {
@@ -347,7 +337,7 @@ export class Page {
   }
 
   #startAction(label = 'Start again', primary = true): NoticeAction {
-    return { label, icon: ICON.play, primary, run: () => this.#command({ kind: 'start' }) };
+    return { label, icon: ICON.play, primary, run: () => this.#command('start') };
   }
 
   #chooseAction(primary: boolean): NoticeAction {
@@ -396,7 +386,7 @@ export class Page {
   #showFigures(): void {
     const machine = this.#machine;
     if (machine === undefined) return;
-    const stats = machine.readStats();
+    const stats = machine.stats();
     if (stats === undefined) return;
     const isRunning = machine.status.state === 'running';
     this.#bar.setMips(isRunning ? stats.mips : 0);

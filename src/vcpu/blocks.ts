@@ -1,4 +1,5 @@
 /** Decodes guest code into blocks (layout/vcpu.ts: BLOCK, RECORD) for one vCPU. */
+import type { CpuFeature } from '../base/cpu-features.ts';
 import type { Views } from '../base/views.ts';
 import { Decoder, isLinkable, MAX_LENGTH, type Decoded } from '../isa/decoder.ts';
 import { HANDLER_END } from '../isa/forms.ts';
@@ -13,13 +14,14 @@ export class BlockDecoder {
   readonly #views: Views;
   readonly #core: CoreExports;
   readonly #cpu: number;
-  readonly #decoder = new Decoder();
+  readonly #decoder: Decoder;
   /** Called after all blocks were forgotten because the arena was full. */
   onFlush: () => void = () => {};
   /** Holds an instruction whose bytes come from two pages. */
   readonly #joined = new Uint8Array(2 * MAX_LENGTH);
 
-  constructor(views: Views, core: CoreExports, cpu: number) {
+  constructor(views: Views, core: CoreExports, cpu: number, features: ReadonlySet<CpuFeature>) {
+    this.#decoder = new Decoder(features);
     this.#views = views;
     this.#core = core;
     this.#cpu = cpu;

@@ -1,4 +1,5 @@
 /** Decides what is translated and installs it, on the vCPU's own thread. */
+import type { CpuFeature } from '../base/cpu-features.ts';
 import type { Views } from '../base/views.ts';
 import { Decoder } from '../isa/decoder.ts';
 import { compileRegions } from '../jit/compile.ts';
@@ -40,7 +41,7 @@ export class Translator {
   readonly #linked: Linked;
   readonly #cpu: number;
   readonly #hostNow: () => number;
-  readonly #decoder = new Decoder();
+  readonly #decoder: Decoder;
   readonly #queue = new Map<number, number>();
   readonly #rounds = new Map<number, number>();
   /** Budget expiries since the queue got its first entry. */
@@ -53,7 +54,14 @@ export class Translator {
   #translateMs = 0;
   #compileMs = 0;
 
-  constructor(views: Views, linked: Linked, cpu: number, hostNow: () => number) {
+  constructor(
+    views: Views,
+    linked: Linked,
+    cpu: number,
+    hostNow: () => number,
+    features: ReadonlySet<CpuFeature>,
+  ) {
+    this.#decoder = new Decoder(features);
     this.#views = views;
     this.#linked = linked;
     this.#cpu = cpu;
@@ -117,7 +125,7 @@ export class Translator {
       const region = formRegion(this.#decoder, this.#views.u8, RAM_BASE + page, mode, [...blocks.keys()]);
       if (region.blocks.length === 0) continue;
       regions.push(region);
-      members.push(region.blocks.map(({ offset }) => blocks.get(offset)!));
+      members.push(region.plan.entries.map((offset) => blocks.get(offset)!));
     }
     this.#queue.clear();
     if (regions.length === 0) return;

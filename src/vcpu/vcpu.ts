@@ -1,5 +1,7 @@
 /** One vCPU: enters the interpreter, gets a reason, handles it (docs/core.md). */
+import { DEFAULT_FEATURES, type CpuFeature } from '../base/cpu-features.ts';
 import type { Views } from '../base/views.ts';
+import { controlBits } from '../isa/cpuid.ts';
 import { EXCEPTION_DB } from '../layout/exceptions.ts';
 import {
   EXIT_BUDGET,
@@ -14,7 +16,15 @@ import {
 import { STOP_RUN, THREAD_VCPU0 } from '../layout/machine.ts';
 import { ARENA_BASE, ARENA_BYTES, vcpuAddress } from '../layout/map.ts';
 import { DR6_BS, FLAG_IF, FLAG_TF } from '../layout/registers.ts';
-import { ATTENTION_INTERRUPT, ATTENTION_NMI, REG_PAGE_RIP, SEG_CS, VCPU } from '../layout/vcpu.ts';
+import {
+  ATTENTION_INTERRUPT,
+  ATTENTION_MAIL,
+  ATTENTION_NMI,
+  BUDGET_USED_UP,
+  REG_PAGE_RIP,
+  SEG_CS,
+  VCPU,
+} from '../layout/vcpu.ts';
 import { stopRequest } from '../sync/stop.ts';
 import { WakeWord } from '../sync/wake.ts';
 import { BlockDecoder } from './blocks.ts';
@@ -31,6 +41,8 @@ export interface VcpuEnvironment {
   /** When the next timer of any device on this thread is due; Infinity if none is. */
   nextDeadline(): number;
   expire(now: number): void;
+  /** ATTENTION_MAIL: other threads have overwritten decoded code (sync/code-mail.ts). */
+  takeMail(): void;
 }
 
 /** Why `run` came back. `Asked` is whatever a device passed to `leave`. */
@@ -50,6 +62,8 @@ export interface VcpuOptions {
   readonly host: HostCalls;
   readonly environment: VcpuEnvironment;
   readonly jit: boolean;
+  /** Of the CPU model; the default ones if absent. */
+  readonly features?: ReadonlySet<CpuFeature>;
   /** Milliseconds, for the figures. */
   readonly hostNow: () => number;
 }
@@ -99,8 +113,12 @@ export class Vcpu<Asked> {
     const linked = link(options.memory, options.coreModule, options.interpreterModule, options.host);
     this.core = linked.core;
     this.#interpreter = linked.interpreter;
-    this.#blocks = new BlockDecoder(options.views, linked.core, this.cpu);
-    this.#translator = new Translator(options.views, linked, this.cpu, options.hostNow);
+    const features = options.features ?? DEFAULT_FEATURES;
+    const allowed = controlBits(features);
+    this.#set(VCPU.at.cr4Allowed, allowed.cr4);
+    this.#set(VCPU.at.eferAllowed, allowed.efer);
+    this.#blocks = new BlockDecoder(options.views, linked.core, this.cpu, features);
+    this.#translator = new Translator(options.views, linked, this.cpu, options.hostNow, features);
     this.#translator.enable(options.jit);
     this.#blocks.onFlush = () => this.#translator.forget();
     const share = Math.floor(ARENA_BYTES / options.vcpuCount) & -64;
@@ -137,8 +155,8 @@ export class Vcpu<Asked> {
 
   /** Makes the interpreter return at the next block (docs/core.md, Interrupts). */
   useUpBudget(): void {
-    this.#set(VCPU.at.budgetStart, this.#get(VCPU.at.budgetStart) - this.#get(VCPU.at.budget));
-    this.#set(VCPU.at.budget, 0);
+    const left = this.#get(VCPU.at.budget) | 0;
+    if (left > 0) this.#set(VCPU.at.budget, left - BUDGET_USED_UP);
   }
 
   /** Runs the guest until something stops it. */
@@ -208,7 +226,7 @@ export class Vcpu<Asked> {
     if (reason === EXIT_BUDGET) this.#translator.tick();
     const elapsed = this.#hostNow() - started;
     this.#interpretMs += elapsed - (this.#decodeMs - decodedBefore);
-    const ran = (this.#get(VCPU.at.budgetStart) - this.#get(VCPU.at.budget)) | 0;
+    const ran = this.#ran();
     this.#countInstructions(ran);
     // Only a full stay says how long a budget lasts.
     if (reason === EXIT_BUDGET && ran > this.#budget >> 1 && elapsed > 0) {
@@ -221,7 +239,7 @@ export class Vcpu<Asked> {
   #handle(reason: number, counted: boolean): RunEnd<Asked> | undefined {
     this.#exits[reason]!++;
     if (counted) {
-      this.#countInstructions((this.#get(VCPU.at.budgetStart) - this.#get(VCPU.at.budget)) | 0);
+      this.#countInstructions(this.#ran());
     }
     switch (reason) {
       case EXIT_SHUTDOWN:
@@ -272,6 +290,7 @@ export class Vcpu<Asked> {
 
   /** Delivers what can be delivered; false on a triple fault. */
   #interrupts(): boolean {
+    if (this.#attention() & ATTENTION_MAIL) this.#environment.takeMail();
     if (this.#get(VCPU.at.shadow) !== 0) {
       const end = this.#get(VCPU.at.halted) === 0 ? this.step() : undefined;
       this.#set(VCPU.at.shadow, 0);
@@ -333,6 +352,11 @@ export class Vcpu<Asked> {
       BigInt.asUintN(64, rip - BigInt(host & 0xfff)),
       true,
     );
+  }
+
+  /** Instructions executed in this stay: 30 bits with a sign, as BUDGET_USED_UP may be in the budget. */
+  #ran(): number {
+    return ((this.#get(VCPU.at.budgetStart) - this.#get(VCPU.at.budget)) << 2) >> 2;
   }
 
   #countInstructions(by: number): void {

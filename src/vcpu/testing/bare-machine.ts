@@ -53,11 +53,13 @@ export function bareMachine(core: BufferSource, interpreter: BufferSource, jit: 
       readMsr: () => 1,
       writeMsr: () => 1,
       tsc: () => 0,
+      random: () => undefined,
       taskPriority: () => 0,
       setTaskPriority: () => undefined,
     },
     environment: {
       pendingVector: () => -1,
+      takeMail: () => {},
       acknowledge: () => -1,
       now: () => 0,
       nextDeadline: () => {

@@ -41,7 +41,11 @@ function runInVm(guest: UserspaceGuest, jit: string, inNode: boolean): Promise<s
 }
 
 const { values, positionals } = parseArgs({
-  options: { jit: { type: 'string' }, scripts: { type: 'string' }, node: { type: 'boolean', default: false } },
+  options: {
+    jit: { type: 'string' },
+    scripts: { type: 'string' },
+    node: { type: 'boolean', default: false },
+  },
   allowPositionals: true,
 });
 const architectures = ARCHITECTURES.filter((name) => positionals.length === 0 || positionals.includes(name));
@@ -49,7 +53,9 @@ if (architectures.length === 0) fail(`There are: ${ARCHITECTURES.join(', ')}.`);
 const scripts: readonly Script[] =
   values.scripts === undefined
     ? SCRIPTS
-    : values.scripts.split(',').map((name) => SCRIPTS.find((script) => script === name) ?? fail(`no ${name}`));
+    : values.scripts
+        .split(',')
+        .map((name) => SCRIPTS.find((script) => script === name) ?? fail(`no ${name}`));
 
 await ensureWasm(true);
 if (!values.node) await ensureSite();
@@ -70,7 +76,8 @@ for (const architecture of architectures) {
     for (const script of scripts) {
       const wanted = expected.get(script);
       const what = `${architecture}, -jit ${jit}: ${script}`;
-      const differs = wanted === undefined ? 'did not end on this machine' : difference(wanted, got.get(script) ?? '');
+      const differs =
+        wanted === undefined ? 'did not end on this machine' : difference(wanted, got.get(script) ?? '');
       if (differs === undefined) log(`ok   ${what} (${wanted?.split('\n').length} lines)`);
       else log(`FAIL ${what}: ${differs}`);
       if (differs !== undefined) failures++;

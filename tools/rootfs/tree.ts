@@ -59,7 +59,8 @@ export class RootTree {
         return;
       case 'hardlink': {
         const first = this.#entries.get(merged(entry.link.replace(/^\.?\//, '')));
-        if (first === undefined) throw new Error(`${source.name}: ${path} is a link to a file that is not there`);
+        if (first === undefined)
+          throw new Error(`${source.name}: ${path} is a link to a file that is not there`);
         this.#add(path, first);
         return;
       }
@@ -106,14 +107,18 @@ export class RootTree {
 /** The skeleton of a root, before the packages. */
 export function emptyRoot(): RootTree {
   const tree = new RootTree();
-  for (const path of ['dev', 'etc', 'mnt', 'proc', 'run', 'sys', 'usr', 'var', 'var/tmp']) tree.directory(path);
+  for (const path of ['dev', 'etc', 'mnt', 'proc', 'run', 'sys', 'usr', 'var', 'var/tmp'])
+    tree.directory(path);
   tree.directory('root', 0o700);
   tree.directory('tmp', 0o1777);
   for (const name of MERGED) {
     tree.directory(`usr/${name}`);
     tree.symlink(name, `usr/${name}`);
   }
-  tree.file('etc/passwd', 'root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n');
+  tree.file(
+    'etc/passwd',
+    'root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n',
+  );
   tree.file('etc/group', 'root:x:0:\nnogroup:x:65534:\n');
   tree.file('etc/hosts', '127.0.0.1 localhost\n');
   // update-alternatives makes this one when mawk is configured.

@@ -24,11 +24,22 @@ export type Script = (typeof SCRIPTS)[number];
 
 const KERNELS: Readonly<Record<Architecture, KernelFlavour>> = { amd64: 'cloud-amd64', i386: '686-pae' };
 
-const BASE = ['bash', 'bc', 'busybox-static', 'coreutils', 'dash', 'diffutils', 'findutils', 'grep', 'gzip', 'hostname']
-  .concat('mawk', 'procps', 'sed', 'tar', 'util-linux', 'xz-utils');
+const BASE = [
+  'bash',
+  'bc',
+  'busybox-static',
+  'coreutils',
+  'dash',
+  'diffutils',
+  'findutils',
+  'grep',
+  'gzip',
+  'hostname',
+].concat('mawk', 'mount', 'procps', 'sed', 'tar', 'util-linux', 'xz-utils');
 
 /** Parts of the compiler that these programs do not use: link-time optimisation, sanitizers, other languages. */
-const COMPILER_EXTRAS = /\/(lto1|lto-dump-12|x86_64-linux-gnu-lto-dump-12|lib[almut]+san[^/]*|libasan[^/]*|g(cov|gprof)[^/]*|gprofng[^/]*)$/;
+const COMPILER_EXTRAS =
+  /\/(lto1|lto-dump-12|x86_64-linux-gnu-lto-dump-12|lib[almut]+san[^/]*|libasan[^/]*|g(cov|gprof)[^/]*|gprofng[^/]*)$/;
 
 /** What the full run needs, and the part that continuous integration can afford. */
 const PACKAGES = {
@@ -148,7 +159,9 @@ exec chroot "$root" /tests/run "$@"`;
 export function sections(output: string): ReadonlyMap<string, string> {
   const found = new Map<string, string>();
   const text = output.replaceAll('\r', '');
-  for (const [, name = '', body = '', exit = ''] of text.matchAll(/^=== (\S+)\n([\s\S]*?)^=== end \1 (\d+)$/gm)) {
+  for (const [, name = '', body = '', exit = ''] of text.matchAll(
+    /^=== (\S+)\n([\s\S]*?)^=== end \1 (\d+)$/gm,
+  )) {
     found.set(name, `${body}exit ${exit}\n`);
   }
   return found;

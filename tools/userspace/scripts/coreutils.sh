@@ -12,7 +12,7 @@ awk '{ s += $1; q += $1 * $1 } END { printf "%d %.6f %.10g\n", s, sqrt(q / NR - 
 awk 'BEGIN { for (x = 0; x < 3; x += 0.25) printf "%.8f %.8f %.8f %.8f\n", sin(x), cos(x), exp(x), atan2(x, 2); printf "%.12g %.12g\n", log(10), 2 ^ 0.5 }'
 echo 'scale=60; 4*a(1); e(1); sqrt(2); 2^200; 10^50/7' | bc -l
 echo 'define f(n) { if (n < 2) return 1; return n * f(n - 1); } f(60)' | BC_LINE_LENGTH=0 bc
-factor 1 97 1000000007 600851475143 18446744073709551557 340282366920938463463374607431768211457
+factor 1 97 1000000007 600851475143 18446744073709551557 36893488147419103233 1361129467683753853853498429727072845821
 numfmt --to=iec 1024 1500000 123456789012; numfmt --to=si --format=%.3f 1234567
 expr 17 '*' 23; expr length abcdefgh; expr abcdef : 'abc\(.*\)'
 printf '%s\n' banana apple cherry apple banana apple | sort | uniq -c | sort -k1,1nr -k2

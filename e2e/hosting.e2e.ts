@@ -105,7 +105,7 @@ test('a new version is offered, and nothing of it is used before it is accepted'
   await virtab.waitForOutput('first>');
   const offer = virtab.page.getByRole('complementary', { name: 'New version' });
   await expect(offer).toContainText('A new version of Virtab is ready.');
-  await virtab.screenshot('new-version');
+  await virtab.lookAt('new-version');
   await expect(virtab.page.locator('title[data-next]')).toHaveCount(0);
 
   await offer.getByRole('button', { name: 'Reload now' }).click();

@@ -96,6 +96,7 @@ export interface IoeventfdInfo {
     readonly state: 'deassigned' | 'assigned' | 'offlimits';
     /** Wanted, but the table was full. */
     readonly lacksSlot: boolean;
+    /** Kicks that rang a doorbell, without leaving WebAssembly. */
     readonly kicks: number;
     /** Kicks that had to wake the thread. */
     readonly notifies: number;
@@ -109,6 +110,8 @@ export interface IoeventfdInfo {
 export interface IothreadInfo {
   readonly name: string;
   readonly wakeups: number;
+  /** Sleeps that polling has spared. */
+  readonly pollHits: number;
   readonly doorbells: number;
   readonly exits: number;
   /** In ms since it started: how long it slept, and how long it is there. */
@@ -133,6 +136,4 @@ export interface MachineInfo {
   readonly ioeventfd: readonly IoeventfdInfo[];
   readonly iothreads: readonly IothreadInfo[];
   readonly exits: readonly ExitInfo[];
-  /** Kicks that the core answered without leaving WebAssembly. */
-  readonly lightKicks: number;
 }

@@ -82,6 +82,7 @@ export class Machine {
   #lastStats: MachineStats | undefined;
   #lastFigures: VcpuFigures | undefined;
   #lastExits: readonly ExitInfo[] = [];
+  #lastInfo: MachineInfo | undefined;
   /** Why the machine is paused, if it was not the user. */
   #pauseProblem: Problem | undefined;
   #times: MachineTimes = { start: 0 };
@@ -195,22 +196,26 @@ export class Machine {
   }
 
   /**
-   * What `info block`, `info aio`, `info ioeventfd`, `info exits` and `info stats` tell; undefined while the machine has no power. A
-   * running guest stands still for a moment, as its thread answers no message otherwise.
+   * What `info block`, `info aio`, `info ioeventfd`, `info exits`, `info network` and `info stats` tell; after the end, the last. A running
+   * guest stands still for a moment, as its thread answers no message otherwise.
    */
   async info(): Promise<MachineInfo | undefined> {
     const powered = this.#powered;
-    if (powered === undefined || !['running', 'paused'].includes(this.#status.state)) return undefined;
+    if (powered === undefined || !['running', 'paused'].includes(this.#status.state)) return this.#lastInfo;
     if (this.#status.state === 'running' && this.#request === undefined) await this.#ask('look');
+    return await this.#readInfo(powered);
+  }
+
+  async #readInfo(powered: Powered): Promise<MachineInfo> {
     const threads = await powered.io.info();
-    return {
+    this.#lastInfo = {
       disks: threads.flatMap(({ disks }) => disks),
       net: threads.flatMap(({ net }) => net),
       ioeventfd: threads.flatMap(({ ioeventfd }) => ioeventfd),
       iothreads: threads.map(({ thread }) => thread),
       exits: this.#lastExits,
-      lightKicks: 0,
     };
+    return this.#lastInfo;
   }
 
   /** The page is left: the threads are told to end, as one that waits holds the next page back for seconds. */
@@ -504,6 +509,7 @@ export class Machine {
     if (powered === undefined) return;
     await this.#readFigures(powered);
     this.readStats();
+    await this.#readInfo(powered).catch(() => undefined);
     // Before the power is gone for whoever watches: the disks are flushed and closed.
     await powered.io.quit();
     if (this.#powered !== powered) return;

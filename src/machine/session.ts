@@ -1,5 +1,6 @@
 /** One run of a machine from start to its end, with the figures that the runner writes down. */
 import { isLegal } from '../control/commands.ts';
+import type { MachineInfo } from '../control/info.ts';
 import type { MachineStats } from '../control/stats.ts';
 import type { MachineStatus } from '../control/status.ts';
 import type { VcpuFigures } from '../control/vcpu-control.ts';
@@ -23,6 +24,8 @@ export interface SessionResult {
   readonly status: MachineStatus;
   readonly stats?: MachineStats;
   readonly figures?: VcpuFigures;
+  /** Disks, devices, exits: what `info` tells. */
+  readonly info?: MachineInfo;
   /** Registers at the end of a run that did not end by itself. */
   readonly registers?: string;
   /** In ms. */
@@ -84,7 +87,7 @@ export class Session {
     const endTime = performance.now();
     // A pause brings registers and figures into memory; then the machine may go.
     await this.#machine.execute({ kind: 'pause' });
-    const result = this.#result(ended, endTime);
+    const result = this.#result(ended, endTime, await this.#machine.info());
     await this.#machine.execute({ kind: 'stop' });
     return result;
   }
@@ -107,7 +110,7 @@ export class Session {
     this.#finish?.('told');
   }
 
-  #result(ended: SessionResult['ended'], endTime: number): SessionResult {
+  #result(ended: SessionResult['ended'], endTime: number, info: MachineInfo | undefined): SessionResult {
     const { times, status, figures } = this.#machine;
     const stats = this.#machine.readStats();
     const registers = ended === 'by-itself' ? undefined : this.#machine.describe();
@@ -120,6 +123,7 @@ export class Session {
       status,
       stats,
       figures,
+      info,
       registers,
       startToResetMs: reset === undefined ? undefined : reset - times.start,
       resetToFirstOutputMs: since(this.#firstOutput),

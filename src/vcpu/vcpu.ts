@@ -20,6 +20,7 @@ import {
   ATTENTION_INTERRUPT,
   ATTENTION_MAIL,
   ATTENTION_NMI,
+  BUDGET_USED_UP,
   REG_PAGE_RIP,
   SEG_CS,
   VCPU,
@@ -154,8 +155,8 @@ export class Vcpu<Asked> {
 
   /** Makes the interpreter return at the next block (docs/core.md, Interrupts). */
   useUpBudget(): void {
-    this.#set(VCPU.at.budgetStart, this.#get(VCPU.at.budgetStart) - this.#get(VCPU.at.budget));
-    this.#set(VCPU.at.budget, 0);
+    const left = this.#get(VCPU.at.budget) | 0;
+    if (left > 0) this.#set(VCPU.at.budget, left - BUDGET_USED_UP);
   }
 
   /** Runs the guest until something stops it. */
@@ -225,7 +226,7 @@ export class Vcpu<Asked> {
     if (reason === EXIT_BUDGET) this.#translator.tick();
     const elapsed = this.#hostNow() - started;
     this.#interpretMs += elapsed - (this.#decodeMs - decodedBefore);
-    const ran = (this.#get(VCPU.at.budgetStart) - this.#get(VCPU.at.budget)) | 0;
+    const ran = this.#ran();
     this.#countInstructions(ran);
     // Only a full stay says how long a budget lasts.
     if (reason === EXIT_BUDGET && ran > this.#budget >> 1 && elapsed > 0) {
@@ -238,7 +239,7 @@ export class Vcpu<Asked> {
   #handle(reason: number, counted: boolean): RunEnd<Asked> | undefined {
     this.#exits[reason]!++;
     if (counted) {
-      this.#countInstructions((this.#get(VCPU.at.budgetStart) - this.#get(VCPU.at.budget)) | 0);
+      this.#countInstructions(this.#ran());
     }
     switch (reason) {
       case EXIT_SHUTDOWN:
@@ -351,6 +352,11 @@ export class Vcpu<Asked> {
       BigInt.asUintN(64, rip - BigInt(host & 0xfff)),
       true,
     );
+  }
+
+  /** Instructions executed in this stay: 30 bits with a sign, as BUDGET_USED_UP may be in the budget. */
+  #ran(): number {
+    return ((this.#get(VCPU.at.budgetStart) - this.#get(VCPU.at.budget)) << 2) >> 2;
   }
 
   #countInstructions(by: number): void {

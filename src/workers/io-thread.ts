@@ -456,10 +456,7 @@ export class IoThread {
       ioeventfd: this.#owned.map((owned) => this.#ioeventfdInfo(owned)),
       thread: {
         name: this.#setup.hardware.threads.find(({ thread }) => thread === this.#setup.thread)?.name ?? '',
-        wakeups: counters.wakeups,
-        doorbells: counters.doorbells,
-        exits: counters.exits,
-        waitedMs: counters.waitedMs,
+        ...counters,
         aliveMs: performance.now() - this.#born,
       },
     };

@@ -10,6 +10,7 @@ export interface RunnerRequest {
   readonly kernel: RunnerFile;
   readonly initrd?: RunnerFile;
   readonly until?: string;
+  readonly marker?: string;
 }
 
 export interface RunnerFile {
@@ -45,7 +46,7 @@ function toText(bytes: Uint8Array): string {
 let session: Session | undefined;
 
 window.virtabRunner = {
-  run: async ({ config, kernel, initrd, until }) => {
+  run: async ({ config, kernel, initrd, until, marker }) => {
     let delivered: Promise<unknown> = Promise.resolve();
     session = new Session({
       parts: {
@@ -55,6 +56,7 @@ window.virtabRunner = {
         host: browserHost,
       },
       ...(until === undefined ? {} : { until }),
+      ...(marker === undefined ? {} : { marker }),
       onOutput: (bytes) => {
         delivered = Promise.all([delivered, window.virtabOutput?.(toText(bytes))]);
       },

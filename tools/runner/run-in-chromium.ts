@@ -40,6 +40,7 @@ export async function runInChromium(options: RunnerOptions): Promise<Runner> {
         ? {}
         : { initrd: { name: basename(options.initrd), url: '/file/initrd' } }),
       ...(options.until === undefined ? {} : { until: options.until }),
+      ...(options.marker === undefined ? {} : { marker: options.marker }),
     };
     const finished = page.evaluate((given) => {
       const bridge: RunnerBridge | undefined = window.virtabRunner;

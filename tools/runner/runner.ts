@@ -8,6 +8,8 @@ export interface RunnerOptions {
   readonly kernel: string;
   readonly initrd?: string;
   readonly until?: string;
+  /** Lines of output with this text are noted in the result. */
+  readonly marker?: string;
   readonly onOutput: (bytes: Uint8Array) => void;
 }
 

@@ -4,6 +4,7 @@ import { join, normalize, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Connect, Plugin } from 'vite';
 import { defineConfig } from 'vitest/config';
+import { appIcons } from './tools/site/app-icons.ts';
 
 /** Shared memory exists only on a cross-origin isolated page. */
 const ISOLATION = {
@@ -72,7 +73,7 @@ function guest(): Plugin {
 export default defineConfig({
   // A build works under any path.
   base: './',
-  plugins: [guest()],
+  plugins: [guest(), appIcons()],
   server: {
     host: '127.0.0.1',
     headers: ISOLATION,

@@ -3,8 +3,15 @@ import { writeFileSync } from 'node:fs';
 import { pvhKernel, ECHO, POWER_OFF, print, SPIN, TRIPLE_FAULT } from './tiny-guest.ts';
 import { expect, test } from './virtab-page.ts';
 
-test('without cross-origin isolation the page says which headers are missing', async ({ virtab, serve }) => {
+test('without headers and service workers the page says which headers are missing', async ({
+  virtab,
+  serve,
+}) => {
   const site = await serve({ isolated: false });
+  // As in Firefox's private windows and where a site may not store anything.
+  await virtab.page.addInitScript(() => {
+    Object.defineProperty(Navigator.prototype, 'serviceWorker', { value: undefined });
+  });
   await virtab.page.goto(site.url);
   await expect(virtab.notice).toHaveAttribute('data-kind', 'no-isolation');
   await expect(virtab.notice).toContainText('Cross-Origin-Opener-Policy: same-origin');

@@ -6,9 +6,14 @@ import { parseUrl } from './config/url-options.ts';
 import { DEFAULT_CONFIG, MEMORY_MAX_BYTES, MEMORY_MIN_BYTES } from './config/vm-config.ts';
 import { fileFromUrl } from './machine/boot-file.ts';
 import type { BootFile } from './machine/boot-file.ts';
+import { isolatePage } from './hosting/isolation.ts';
+import { watchForUpdates } from './hosting/updates.ts';
 import { findDefaultGuest } from './machine/default-guest.ts';
+import { isolationProblem } from './ui/isolation-problem.ts';
 import { Page, showProblemPage } from './ui/page.ts';
 import { checkRequirements } from './ui/requirements.ts';
+import { UpdateBar } from './ui/update-bar.ts';
+import { showWaitPage } from './ui/wait-page.ts';
 
 export interface VirtabWindow extends Window {
   /** For the suite and for the curious: `virtab.machine.pause()`. */
@@ -27,6 +32,11 @@ async function openPage(root: HTMLElement): Promise<void> {
     showProblemPage(root, problem);
     return;
   }
+  const failure = await isolatePage({ onWait: () => showWaitPage(root) });
+  if (failure !== undefined) {
+    showProblemPage(root, isolationProblem(failure));
+    return;
+  }
   const parsed = parseUrl(new URLSearchParams(location.search));
   const config = parsed.ok ? parsed.value : DEFAULT_CONFIG;
   const kernel = namedFile(config.kernel);
@@ -41,6 +51,8 @@ async function openPage(root: HTMLElement): Promise<void> {
     ...(parsed.ok ? {} : { configProblem: { kind: 'bad-address' as const, ...parsed.error } }),
   });
   (window as VirtabWindow).virtab = page;
+  // The development server's files change all the time.
+  if (import.meta.env.PROD) void watchForUpdates(new UpdateBar(document.body));
   await page.begin();
 }
 

@@ -1,7 +1,9 @@
 /** The page of the command-line runner: a machine, and a bridge to the process that opened the page. */
+import type { Result } from './base/result.ts';
 import type { VmConfig } from './config/vm-config.ts';
 import { browserHost } from './machine/browser-host.ts';
 import { fileFromUrl } from './machine/boot-file.ts';
+import { openDiskStore } from './machine/disk-store.ts';
 import { Session } from './machine/session.ts';
 import type { SessionResult } from './machine/session.ts';
 
@@ -9,6 +11,8 @@ export interface RunnerRequest {
   readonly config: VmConfig;
   readonly kernel: RunnerFile;
   readonly initrd?: RunnerFile;
+  /** Images that are fetched into storage before the run, and sent back to where they came from after it. */
+  readonly disks: readonly (RunnerFile & { readonly readOnly: boolean })[];
   readonly modules?: readonly RunnerFile[];
   readonly until?: string;
 }
@@ -43,10 +47,16 @@ function toText(bytes: Uint8Array): string {
   return text;
 }
 
+function done(result: Result<undefined>): void {
+  if (!result.ok) throw new Error(result.error);
+}
+
 let session: Session | undefined;
 
 window.virtabRunner = {
-  run: async ({ config, kernel, initrd, modules, until }) => {
+  run: async ({ config, kernel, initrd, modules, disks, until }) => {
+    const store = openDiskStore();
+    for (const { name, url } of disks) done(await store.importUrl(name, url));
     let delivered: Promise<unknown> = Promise.resolve();
     session = new Session({
       parts: {
@@ -57,11 +67,14 @@ window.virtabRunner = {
         host: browserHost,
       },
       ...(until === undefined ? {} : { until }),
+      onWarning: (message) => console.warn(message),
       onOutput: (bytes) => {
         delivered = Promise.all([delivered, window.virtabOutput?.(toText(bytes))]);
       },
     });
     const result = await session.run();
+    for (const { name, url, readOnly } of disks) if (!readOnly) done(await store.exportTo(name, url));
+    store.close();
     await delivered;
     return result;
   },

@@ -9,6 +9,8 @@
 import { writeFileSync } from 'node:fs';
 import type { SessionResult } from '../src/machine/session.ts';
 import { helpText, parseQemuOptions } from '../src/config/qemu-options.ts';
+import { describeAioDrivers } from '../src/block/aio.ts';
+import { findHostDisks } from './runner/host-disks.ts';
 import { findGuestFiles } from './runner/guest-files.ts';
 import { whenOrphaned } from './runner/orphan.ts';
 import type { Runner, RunnerOptions } from './runner/runner.ts';
@@ -116,6 +118,12 @@ async function main(): Promise<number> {
     process.stdout.write(helpText());
     return 0;
   }
+  if (config.drives.some(({ aio }) => aio === '?')) {
+    process.stdout.write(`${describeAioDrivers()}\n`);
+    return 0;
+  }
+  const disks = findHostDisks(config);
+  if (!disks.ok) fail(EXIT_USAGE, disks.error);
   const files = await findGuestFiles(config);
   if (!files.ok) fail(EXIT_USAGE, files.error);
   const { kernel, initrd, modules, commandLine } = files.value;
@@ -135,9 +143,11 @@ async function main(): Promise<number> {
   const runner = await startRunner(run.node, {
     config: { ...config, commandLine },
     kernel,
+    disks: disks.value,
     ...(initrd === undefined ? {} : { initrd }),
     ...(modules === undefined ? {} : { modules }),
     ...(run.until === undefined ? {} : { until: run.until }),
+    onWarning: (message) => process.stderr.write(`vm: ${message}\n`),
     onOutput: (bytes) => {
       if (!writeOut(bytes)) tell('pipe');
     },

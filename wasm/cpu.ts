@@ -1,5 +1,6 @@
 /** Small accessors on the vCPU block. `cpu` is its host address everywhere in this folder. */
 import {
+  BUDGET_USED_UP,
   REG_RSP,
   STATUS_FAULT,
   VCPU_a20Mask,
@@ -212,7 +213,7 @@ export function raisePageFault(cpu: usize, linear: u64, error: u32): void {
 /** Uses the budget up, so that the interpreter returns to the run loop; docs/core.md, Interrupts. */
 export function yieldToRunLoop(cpu: usize): void {
   const left = load<i32>(cpu, VCPU_budget);
-  if (left > 0) charge(cpu, left);
+  if (left > 0) store<i32>(cpu, left - BUDGET_USED_UP, VCPU_budget);
 }
 
 /**

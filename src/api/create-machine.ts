@@ -5,7 +5,6 @@
 import type { Result } from '../base/result.ts';
 import { DEFAULT_CONFIG } from '../config/vm-config.ts';
 import type { VmConfig } from '../config/vm-config.ts';
-import type { Command } from '../control/commands.ts';
 import type { MachineEvent } from '../control/events.ts';
 import type { MachineStats } from '../control/stats.ts';
 import type { MachineStatus, Problem } from '../control/status.ts';
@@ -149,7 +148,7 @@ class EmbeddedMachine implements VirtualMachine {
     });
   }
 
-  #execute(kind: Exclude<Command['kind'], 'serialInput'>): Promise<Result<void>> {
+  #execute(kind: 'pause' | 'resume' | 'reset' | 'powerOff' | 'stop'): Promise<Result<void>> {
     return this.#machine.execute({ kind });
   }
 

@@ -64,6 +64,10 @@ describe('QEMU options', () => {
           debugExit: { port: 0xf4, bytes: 4 },
           noReboot: true,
           jit: 'off',
+          drives: [],
+          netdevs: [],
+          devices: [],
+          iothreads: [],
         },
         run: { timeoutSeconds: 60, statsFile: 'stats.json', until: 'login:', node: false, help: false },
       },
@@ -121,7 +125,12 @@ describe('QEMU options', () => {
       'Unknown option -frobnicate.',
       'Run with --help for the list of options.',
     ],
-    [['-drive', 'file=x'], '-drive', '-drive: Disks are not there yet.', 'Leave it out.'],
+    [
+      ['-hda', 'x'],
+      '-hda',
+      '-hda: IDE disks are not there yet; -drive gives a virtio disk.',
+      'Leave it out.',
+    ],
     [
       ['-smp', '2'],
       '-smp',
@@ -148,8 +157,8 @@ describe('QEMU options', () => {
     [
       ['-device', 'virtio-net-pci'],
       '-device',
-      '-device virtio-net-pci: there is no device "virtio-net-pci" yet.',
-      'Leave it out; the one device that can be added is isa-debug-exit.',
+      '-device virtio-net-pci: virtio-net-pci needs netdev=.',
+      'Write it as -device virtio-net-pci,netdev=ID, with the id of a -netdev.',
     ],
     [
       ['-device', 'isa-debug-exit,iosize=3'],
@@ -287,8 +296,8 @@ describe('URL', () => {
     [
       'netdev=user',
       'netdev',
-      'The address of the page asks for "netdev": Networking is not there yet.',
-      'Remove it from the address.',
+      'netdev user: there is no network "user" yet.',
+      'Use netdev hubport,id=NAME,hubid=NUMBER: cards on the same hub reach each other, in all tabs of this browser.',
     ],
   ])('refuses ?%s and says why', (query, option, message, advice) => {
     expect(parseUrl(new URLSearchParams(query))).toEqual({ ok: false, error: { option, message, advice } });

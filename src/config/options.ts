@@ -8,6 +8,17 @@ import type { Result } from '../base/result.ts';
 import { MIB } from '../base/units.ts';
 import { configError } from './config-error.ts';
 import type { ConfigError } from './config-error.ts';
+import {
+  parseDrive,
+  parseNetdev,
+  parseObject,
+  parseVirtioDevice,
+  printDevice,
+  printDrive,
+  printNetdev,
+  VIRTIO_MODELS,
+} from './device-options.ts';
+import { wholeNumber } from './properties.ts';
 import { formatSize, parseSize } from './size.ts';
 import { closest } from './suggest.ts';
 import {
@@ -92,14 +103,37 @@ export const OPTIONS: readonly Option[] = [
     print: ({ serial }) => (serial.length === 0 ? ['none'] : serial),
   },
   {
+    name: 'drive',
+    value: 'file=NAME[,size=SIZE,format=raw,if=virtio|none,id=ID,aio=NAME,cache=MODE,readonly=on]',
+    help: 'a disk: an image in the browser (for the runner a file), made with size= if there is none; aio=? lists the drivers',
+    apply: addDrive,
+    print: ({ drives }) => drives.map(printDrive),
+  },
+  {
+    name: 'object',
+    value: 'iothread,id=ID',
+    help: 'a thread for devices',
+    apply: addObject,
+    print: ({ iothreads }) => iothreads.map((id) => `iothread,id=${id}`),
+  },
+  {
+    name: 'netdev',
+    value: 'hubport,id=ID,hubid=NUMBER',
+    help: 'a network: cards on the same hub reach each other',
+    apply: addNetdev,
+    print: ({ netdevs }) => netdevs.map(printNetdev),
+  },
+  {
     name: 'device',
-    value: 'isa-debug-exit[,iobase=PORT,iosize=BYTES]',
-    help: 'a port through which the guest ends the machine with an exit code',
+    value: 'MODEL[,PROPERTY=VALUE...]',
+    help: `${VIRTIO_MODELS.join(', ')}, or isa-debug-exit: a port through which the guest ends the machine with an exit code`,
     apply: addDevice,
-    print: ({ debugExit }) =>
-      debugExit === undefined
+    print: ({ debugExit, devices }) => [
+      ...devices.map(printDevice),
+      ...(debugExit === undefined
         ? []
-        : [`isa-debug-exit,iobase=${hex(debugExit.port)},iosize=${hex(debugExit.bytes)}`],
+        : [`isa-debug-exit,iobase=${hex(debugExit.port)},iosize=${hex(debugExit.bytes)}`]),
+    ],
   },
   {
     name: 'jit',
@@ -128,15 +162,13 @@ export const OPTIONS: readonly Option[] = [
 
 /** QEMU options that people will look for, so that the answer is not just "unknown". */
 export const NOT_YET: Readonly<Record<string, string>> = {
-  drive: 'Disks are not there yet',
-  hda: 'Disks are not there yet',
-  blockdev: 'Disks are not there yet',
+  hda: 'IDE disks are not there yet; -drive gives a virtio disk',
+  blockdev: 'Disks are described with -drive here',
   cdrom: 'CD drives are not there yet',
   boot: 'There is no firmware yet that could boot from a disk',
   bios: 'Firmware images cannot be loaded yet',
-  netdev: 'Networking is not there yet',
-  nic: 'Networking is not there yet',
-  net: 'Networking is not there yet',
+  nic: 'Network cards are described with -netdev and -device here',
+  net: 'Network cards are described with -netdev and -device here',
   accel: 'There is one way to run guest code, so there is nothing to choose',
   'enable-kvm': 'A browser has no access to KVM',
   s: 'There is no GDB server yet',
@@ -265,13 +297,40 @@ function addSerial(draft: Draft, value: string, shown: string): Result<Draft, Co
 const DEBUG_EXIT_PORT = 0x501;
 const DEBUG_EXIT_BYTES = 2;
 
+function addDrive(draft: Draft, value: string, shown: string): Result<Draft, ConfigError> {
+  const drives = draft.drives ?? [];
+  const drive = parseDrive(value, shown, drives);
+  return drive.ok ? success({ ...draft, drives: [...drives, drive.value] }) : drive;
+}
+
+function addNetdev(draft: Draft, value: string, shown: string): Result<Draft, ConfigError> {
+  const netdevs = draft.netdevs ?? [];
+  const netdev = parseNetdev(value, shown, netdevs);
+  return netdev.ok ? success({ ...draft, netdevs: [...netdevs, netdev.value] }) : netdev;
+}
+
+function addObject(draft: Draft, value: string, shown: string): Result<Draft, ConfigError> {
+  const iothreads = draft.iothreads ?? [];
+  const id = parseObject(value, shown, iothreads);
+  return id.ok ? success({ ...draft, iothreads: [...iothreads, id.value] }) : id;
+}
+
 function addDevice(draft: Draft, value: string, shown: string): Result<Draft, ConfigError> {
   const [model, ...properties] = value.split(',');
+  const devices = draft.devices ?? [];
+  // The port of virtio-serial; there is one, and it is there anyway.
+  if (model === 'virtconsole' && devices.some(({ kind }) => kind === 'virtio-console')) return success(draft);
+  const virtio = parseVirtioDevice(value, shown);
+  if (virtio !== undefined) {
+    return virtio.ok ? success({ ...draft, devices: [...devices, virtio.value] }) : virtio;
+  }
   if (model !== 'isa-debug-exit') {
     return configError(
       shown,
       `${shown} ${value}: there is no device "${model}" yet.`,
-      `Leave it out; the one device that can be added is isa-debug-exit.`,
+      model === 'virtconsole'
+        ? `Put ${shown} virtio-serial-pci in front of it.`
+        : `Leave it out; the devices that can be added are ${VIRTIO_MODELS.join(', ')} and isa-debug-exit.`,
     );
   }
   let port = DEBUG_EXIT_PORT;
@@ -299,11 +358,6 @@ function noValue(shown: string, what: string): Result<never, ConfigError> {
 export function splitOnce(text: string, separator: string): [before: string, after: string] {
   const at = text.indexOf(separator);
   return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at + separator.length)];
-}
-
-/** Decimal, or hexadecimal with 0x. */
-function wholeNumber(text: string): number | undefined {
-  return /^(\d+|0x[\da-f]+)$/i.test(text) ? Number(text) : undefined;
 }
 
 function hex(value: number): string {

@@ -3,6 +3,7 @@ import { success } from '../base/result.ts';
 import type { Result } from '../base/result.ts';
 import { configError } from './config-error.ts';
 import type { ConfigError } from './config-error.ts';
+import { checkHardware } from './device-options.ts';
 import { NOT_YET, OPTIONS, splitOnce } from './options.ts';
 import type { Draft, Option } from './options.ts';
 import { closest } from './suggest.ts';
@@ -110,7 +111,9 @@ export function parseQemuOptions(argv: readonly string[]): Result<CommandLine, C
       run = applied.value;
     }
   }
-  return success({ config: complete(draft), run });
+  const config = complete(draft);
+  const checked = checkHardware(config, '-');
+  return checked.ok ? success({ config, run }) : checked;
 }
 
 export function isNamed(option: Option, name: string): boolean {

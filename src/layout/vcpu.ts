@@ -72,7 +72,7 @@ export const VCPU = struct({
 
   /** (E/R)IP; current only at block boundaries, exits and calls that say so. */
   rip: 'u64',
-  /** Instructions left before the interpreter returns; `budgetStart - budget` have run since entry. */
+  /** Instructions left before the interpreter returns; `budgetStart - budget` modulo BUDGET_USED_UP have run since entry. */
   budget: 'i32',
   budgetStart: 'i32',
   /** Host address of the TLB of the current context (user; kernel; kernel with EFLAGS.AC under SMAP). */
@@ -158,6 +158,9 @@ export const VCPU = struct({
   scratchKind: 'u32',
   /** 1 from the delivery of an NMI to the next IRET: no other NMI may be delivered meanwhile. */
   nmiBlocked: 'u32',
+  /** What the region that is being left by a fault or after a write gives back to its budget (layout/access.ts). */
+  refund: 'i32',
+  pad0: 'u32',
 
   /** Enabled breakpoints on instructions, data and ports: bit n is DRn. Kept by `updateBreakpoints`. */
   breakpointsCode: 'u32',
@@ -228,6 +231,9 @@ export const VCPU = struct({
 
 /** Width of a physical address (CPUID 8000_0008h EAX bits 0-7): page-table bits above it are reserved. */
 export const PHYSICAL_ADDRESS_BITS = 40;
+
+/** Subtracted from the budget to use it up without miscounting what has run: no stay is as long. */
+export const BUDGET_USED_UP = 1 << 30;
 
 /** `VCPU.mode` bits; part of the key of a block. */
 export const MODE_CODE16 = 0;

@@ -12,6 +12,8 @@ export interface SessionOptions {
   /** Output that ends the run. */
   readonly until?: string;
   readonly onOutput: (bytes: Uint8Array) => void;
+  /** What the user must know; the machine goes on. */
+  readonly onWarning?: (message: string) => void;
 }
 
 /** Can be sent from the runner's page to the runner. */
@@ -65,7 +67,12 @@ export class Session {
           break;
         case 'status':
           if (event.status.state === 'running') this.#sendEarly();
+          if (event.status.state === 'paused' && event.status.problem !== undefined)
+            this.#options.onWarning?.(event.status.problem.message);
           if (['off', 'shutdown', 'crashed'].includes(event.status.state)) this.#finish?.('by-itself');
+          break;
+        case 'warning':
+          this.#options.onWarning?.(`${event.subject}: ${event.message}`);
           break;
         case 'reset':
         case 'stats':

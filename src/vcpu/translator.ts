@@ -133,7 +133,7 @@ export class Translator {
       const region = formRegion(this.#decoder, this.#views.u8, RAM_BASE + page, mode, [...blocks.keys()]);
       if (region.blocks.length === 0) continue;
       regions.push(region);
-      members.push(region.blocks.map(({ offset }) => blocks.get(offset)!));
+      members.push(region.plan.entries.map((offset) => blocks.get(offset)!));
     }
     this.#queue.clear();
     if (regions.length === 0) return;

@@ -18,7 +18,9 @@ import { ARENA_BASE, ARENA_BYTES, vcpuAddress } from '../layout/map.ts';
 import { DR6_BS, FLAG_IF, FLAG_RF, FLAG_TF } from '../layout/registers.ts';
 import {
   ATTENTION_INTERRUPT,
+  ATTENTION_MAIL,
   ATTENTION_NMI,
+  BUDGET_USED_UP,
   REG_PAGE_RIP,
   SEG_CS,
   SHADOW_STACK,
@@ -40,6 +42,8 @@ export interface VcpuEnvironment {
   /** When the next timer of any device on this thread is due; Infinity if none is. */
   nextDeadline(): number;
   expire(now: number): void;
+  /** ATTENTION_MAIL: other threads have overwritten decoded code (sync/code-mail.ts). */
+  takeMail(): void;
 }
 
 /** Why `run` came back. `Asked` is whatever a device passed to `leave`. */
@@ -152,8 +156,8 @@ export class Vcpu<Asked> {
 
   /** Makes the interpreter return at the next block (docs/core.md, Interrupts). */
   useUpBudget(): void {
-    this.#set(VCPU.at.budgetStart, this.#get(VCPU.at.budgetStart) - this.#get(VCPU.at.budget));
-    this.#set(VCPU.at.budget, 0);
+    const left = this.#get(VCPU.at.budget) | 0;
+    if (left > 0) this.#set(VCPU.at.budget, left - BUDGET_USED_UP);
   }
 
   /** Runs the guest until something stops it. */
@@ -222,7 +226,7 @@ export class Vcpu<Asked> {
     if (reason === EXIT_BUDGET) this.#translator.tick();
     const elapsed = this.#hostNow() - started;
     this.#interpretMs += elapsed - (this.#decodeMs - decodedBefore);
-    const ran = (this.#get(VCPU.at.budgetStart) - this.#get(VCPU.at.budget)) | 0;
+    const ran = this.#ran();
     this.#countInstructions(ran);
     // Only a full stay says how long a budget lasts.
     if (reason === EXIT_BUDGET && ran > this.#budget >> 1 && elapsed > 0) {
@@ -235,7 +239,7 @@ export class Vcpu<Asked> {
   #handle(reason: number, counted: boolean): RunEnd<Asked> | undefined {
     this.#exits[reason]!++;
     if (counted) {
-      this.#countInstructions((this.#get(VCPU.at.budgetStart) - this.#get(VCPU.at.budget)) | 0);
+      this.#countInstructions(this.#ran());
     }
     switch (reason) {
       case EXIT_SHUTDOWN:
@@ -309,6 +313,7 @@ export class Vcpu<Asked> {
 
   /** Delivers what can be delivered; false on a triple fault. */
   #interrupts(): boolean {
+    if (this.#attention() & ATTENTION_MAIL) this.#environment.takeMail();
     if (this.#get(VCPU.at.shadow) !== 0) {
       const held = this.#get(VCPU.at.halted) === 0;
       const end = held ? (this.#isAlone() ? this.#stepAlone() : this.step()) : undefined;
@@ -372,6 +377,11 @@ export class Vcpu<Asked> {
       BigInt.asUintN(64, rip - BigInt(host & 0xfff)),
       true,
     );
+  }
+
+  /** Instructions executed in this stay: 30 bits with a sign, as BUDGET_USED_UP may be in the budget. */
+  #ran(): number {
+    return ((this.#get(VCPU.at.budgetStart) - this.#get(VCPU.at.budget)) << 2) >> 2;
   }
 
   #countInstructions(by: number): void {

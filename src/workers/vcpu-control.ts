@@ -2,9 +2,10 @@
 import { viewsOf } from '../base/views.ts';
 import type { Views } from '../base/views.ts';
 import type { StartState } from '../boot/start-state.ts';
+import type { ExitInfo } from '../control/info.ts';
 import type { VcpuControl, VcpuFigures, VcpuSetup, VcpuStop } from '../control/vcpu-control.ts';
 import { cpuModel } from '../isa/cpuid.ts';
-import { STOP_PAUSE, STOP_QUIT, THREAD_VCPU0 } from '../layout/machine.ts';
+import { STOP_PAUSE, STOP_QUIT, STOP_RUN, THREAD_VCPU0 } from '../layout/machine.ts';
 import { VCPU } from '../layout/vcpu.ts';
 import { GuestMemory } from '../memory/guest-memory.ts';
 import { acknowledgeStop } from '../sync/stop.ts';
@@ -38,6 +39,11 @@ class VcpuThread {
       timeOrigin: setup.timeOrigin,
       serialPorts: setup.serialPorts,
       ...(setup.debugExit === undefined ? {} : { debugExit: setup.debugExit }),
+      functions: setup.hardware.functions,
+      onCodeWrite: (gpa, bytes) => {
+        const { cpu, core } = this.#vcpu;
+        core.invalidateCode(cpu, gpa, bytes);
+      },
       ask: (request) => this.#vcpu.leave(request),
       onAttention: () => this.#vcpu.useUpBudget(),
       onA20: (enabled) => {
@@ -77,6 +83,7 @@ class VcpuThread {
           irqchip.expire(index, now);
           timers.expire(now);
         },
+        takeMail: () => this.#parts.takeMail(),
       },
       jit: setup.jit,
       features: model.features,
@@ -97,19 +104,19 @@ class VcpuThread {
 
   run(): VcpuStop {
     const { clock } = this.#parts;
+    const thread = THREAD_VCPU0 + this.#setup.index;
+    // Before the look at the attention bits: who posts code mail either sees that we run, or we see the mail.
+    acknowledgeStop(this.#views, thread, STOP_RUN);
     const wasPaused = clock.paused;
     clock.resume();
     if (wasPaused) this.#msrs.guestWasStopped();
     const end = this.#vcpu.run();
     clock.pause();
+    // Registers and devices are in memory: whoever waits for the answer may read them.
+    const isOver = end.kind === 'stop' && end.request === STOP_QUIT;
+    acknowledgeStop(this.#views, thread, isOver ? STOP_QUIT : STOP_PAUSE);
     switch (end.kind) {
       case 'stop':
-        // Registers and devices are in memory: whoever waits for the answer may read them.
-        acknowledgeStop(
-          this.#views,
-          THREAD_VCPU0 + this.#setup.index,
-          end.request === STOP_QUIT ? STOP_QUIT : STOP_PAUSE,
-        );
         return { kind: 'stopped' };
       case 'asked':
         return end.what;
@@ -122,6 +129,10 @@ class VcpuThread {
 
   get figures(): VcpuFigures {
     return this.#vcpu.figures;
+  }
+
+  get exits(): readonly ExitInfo[] {
+    return this.#parts.exits();
   }
 }
 
@@ -138,5 +149,6 @@ export function createVcpuControl(): VcpuControl<StartState> {
     reset: (entry) => prepared().reset(entry),
     run: () => Promise.resolve(prepared().run()),
     figures: () => prepared().figures,
+    exits: () => prepared().exits,
   };
 }

@@ -33,6 +33,13 @@ function kernel(bits: 32 | 64, name: string): TestKernel {
 export const KERNELS: readonly TestKernel[] = [
   kernel(32, 'multiboot'),
   kernel(32, 'faults'),
+  kernel(32, 'gates'),
+  kernel(32, 'real'),
+  { ...kernel(32, 'real-limits'), notInQemu: 'TCG has no limits.' },
+  kernel(32, 'vm86'),
+  { ...kernel(32, 'vm86-extensions'), notInQemu: 'TCG has neither VME nor limits.' },
+  kernel(32, 'privilege'),
+  kernel(32, 'tasks'),
   { ...kernel(32, 'strict'), notInQemu: 'It checks what TCG does not check.' },
   { name: 'multiboot-flat', source: 'multiboot', bits: 32, isFlat: true },
 ];
@@ -49,6 +56,7 @@ const CFLAGS = [
   '-Wextra',
   '-Werror',
   '-ffreestanding',
+  '-fno-delete-null-pointer-checks',
   '-fno-pic',
   '-fno-pie',
   '-fno-stack-protector',

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { BootFile } from '../../src/machine/boot-file.ts';
 import { Session } from '../../src/machine/session.ts';
+import { renameFiles } from './host-disks.ts';
 import { nodeHost } from './node-host.ts';
 import type { Runner, RunnerOptions } from './runner.ts';
 
@@ -20,7 +21,7 @@ function fileFromDisk(path: string, name = basename(path)): BootFile {
 export function runInNode(options: RunnerOptions): Promise<Runner> {
   const session = new Session({
     parts: {
-      config: options.config,
+      config: renameFiles(options.config, options.disks ?? [], ({ path }) => path),
       kernel: fileFromDisk(options.kernel),
       ...(options.initrd === undefined ? {} : { initrd: fileFromDisk(options.initrd) }),
       ...(options.modules === undefined
@@ -30,6 +31,7 @@ export function runInNode(options: RunnerOptions): Promise<Runner> {
     },
     ...(options.until === undefined ? {} : { until: options.until }),
     onOutput: options.onOutput,
+    ...(options.onWarning === undefined ? {} : { onWarning: options.onWarning }),
   });
   return Promise.resolve({
     finished: session.run(),

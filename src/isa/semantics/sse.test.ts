@@ -69,6 +69,7 @@ class Machine {
       jit: false,
       environment: {
         pendingVector: () => -1,
+        takeMail: () => {},
         acknowledge: () => -1,
         now: () => 0,
         nextDeadline: () => Infinity,

@@ -72,6 +72,7 @@ export function bareMachine(core: BufferSource, interpreter: BufferSource, jit: 
         views.u32[(vcpu.cpu + VCPU.at.attention) >>> 2]! &= ~ATTENTION_INTERRUPT;
         return vector;
       },
+      takeMail: () => {},
       now: () => 0,
       nextDeadline: () => {
         if (views.u32[(vcpu.cpu + VCPU.at.halted) >>> 2] === 0) return Infinity;

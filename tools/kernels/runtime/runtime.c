@@ -130,10 +130,13 @@ void recover(void) __attribute__((noreturn));
 
 /* Called by the stubs. Returning resumes what was interrupted. */
 void on_trap(struct frame *frame) {
-  if (handlers[frame->vector]) {
+  if (handlers[frame->vector])
     handlers[frame->vector](frame);
-    return;
-  }
+  else
+    catch(frame);
+}
+
+void catch(struct frame *frame) {
   trap.error = frame->error;
   trap.ip = frame->ip;
   trap.cs = frame->cs;

@@ -111,6 +111,8 @@ struct frame {
   word vector, error, ip, cs, flags, sp, ss;
 };
 extern void (*handlers[256])(struct frame *);
+/* Notes the frame in `trap` and goes back to where RUN was entered: what a trap does that has no handler of its own. */
+void catch(struct frame *frame);
 
 extern word recover_ip, recover_sp, recover_bp, tried_ip;
 extern u8 trap_stack_top[], user_stack_top[];
@@ -118,7 +120,7 @@ extern u8 trap_stack_top[], user_stack_top[];
 #ifdef __x86_64__
 #define SAVE_PLACE \
   "movq $1f, recover_ip\n\tmovq $2f, tried_ip\n\tmovq %%rsp, recover_sp\n\tmovq %%rbp, recover_bp\n\t"
-#define RESTORE_STACK "movq recover_sp, %%rsp\n\tcld\n\t"
+#define RESTORE_STACK "movq recover_sp, %%rsp\n\tpushq $2\n\tpopfq\n\t"
 #define ALL_REGISTERS \
   "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory", "cc"
 #define ENTER_USER \
@@ -126,7 +128,7 @@ extern u8 trap_stack_top[], user_stack_top[];
 #else
 #define SAVE_PLACE \
   "movl $1f, recover_ip\n\tmovl $2f, tried_ip\n\tmovl %%esp, recover_sp\n\tmovl %%ebp, recover_bp\n\t"
-#define RESTORE_STACK "movl recover_sp, %%esp\n\tcld\n\t"
+#define RESTORE_STACK "movl recover_sp, %%esp\n\tpushl $2\n\tpopfl\n\t"
 #define ALL_REGISTERS "eax", "ebx", "ecx", "edx", "esi", "edi", "memory", "cc"
 #define ENTER_USER \
   "movl $0x33, %%eax\n\tmov %%ax, %%ds\n\tmov %%ax, %%es\n\t" \

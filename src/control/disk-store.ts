@@ -1,0 +1,34 @@
+/** The images of disks in the browser's storage, whether a machine uses them or not; served by a worker of its own. */
+import type { Result } from '../base/result.ts';
+
+export interface ImageInfo {
+  readonly name: string;
+  readonly bytes: number;
+  /** A machine has it open, here or in another tab. */
+  readonly inUse: boolean;
+}
+
+export interface StorageUsage {
+  readonly usedBytes: number;
+  readonly quotaBytes: number;
+  /** The browser does not clear it by itself when space is short. */
+  readonly persistent: boolean;
+}
+
+export type StoreProgress = (doneBytes: number, totalBytes: number) => void;
+
+/** An image that is in use is refused by everything that would change it. */
+export interface DiskStore {
+  list(): Promise<Result<readonly ImageInfo[]>>;
+  create(name: string, bytes: number): Promise<Result<undefined>>;
+  grow(name: string, bytes: number): Promise<Result<undefined>>;
+  remove(name: string): Promise<Result<undefined>>;
+  rename(from: string, to: string): Promise<Result<undefined>>;
+  importBlob(name: string, blob: Blob, progress?: StoreProgress): Promise<Result<undefined>>;
+  importUrl(name: string, url: string, progress?: StoreProgress): Promise<Result<undefined>>;
+  /** As it is now; unreadable once somebody writes the image. */
+  exportFile(name: string): Promise<Result<File>>;
+  /** Sends it in pieces, as `PUT url?offset=n`, and `PUT url?size=n` at the end. */
+  exportTo(name: string, url: string, progress?: StoreProgress): Promise<Result<undefined>>;
+  usage(): Promise<StorageUsage>;
+}

@@ -4,6 +4,7 @@ import { join, normalize, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Connect, Plugin } from 'vite';
 import { defineConfig } from 'vitest/config';
+import { appIcons } from './tools/site/app-icons.ts';
 
 /** Shared memory exists only on a cross-origin isolated page. */
 const ISOLATION = {
@@ -72,7 +73,7 @@ function guest(): Plugin {
 export default defineConfig({
   // A build works under any path.
   base: './',
-  plugins: [guest()],
+  plugins: [guest(), appIcons()],
   server: {
     host: '127.0.0.1',
     headers: ISOLATION,
@@ -86,7 +87,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     // xterm with its WebGL renderer is most of the page's script.
     chunkSizeWarningLimit: 700,
-    rolldownOptions: { input: { index: 'index.html', runner: 'runner.html' } },
+    rolldownOptions: { input: { index: 'index.html', runner: 'runner.html', embed: 'examples/embed.html' } },
   },
   test: {
     include: ['src/**/*.test.ts', 'tools/**/*.test.ts', 'wasm/**/*.test.ts'],

@@ -16,5 +16,7 @@ export default defineConfig({
     launchOptions: launchOptions(),
     viewport: { width: 1280, height: 800 },
     screenshot: 'only-on-failure',
+    // Every test would keep the whole site in its browser; those of the service worker allow it.
+    serviceWorkers: 'block',
   },
 });

@@ -117,7 +117,7 @@ for (const { name, mode } of MODES) {
       writeFileSync(kernel, Buffer.alloc(4096, 0x5a));
       const run = await vm([...mode, '-kernel', kernel]);
       expect(run).toMatchObject({ code: 1, stdout: '' });
-      expect(run.stderr).toContain('neither a Linux boot header nor an ELF header');
+      expect(run.stderr).toContain('neither a Linux nor a multiboot header');
     });
   });
 }

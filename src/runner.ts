@@ -1,7 +1,9 @@
 /** The page of the command-line runner: a machine, and a bridge to the process that opened the page. */
+import type { Result } from './base/result.ts';
 import type { VmConfig } from './config/vm-config.ts';
 import { browserHost } from './machine/browser-host.ts';
 import { fileFromUrl } from './machine/boot-file.ts';
+import { openDiskStore } from './machine/disk-store.ts';
 import { Session } from './machine/session.ts';
 import type { SessionResult } from './machine/session.ts';
 
@@ -9,6 +11,9 @@ export interface RunnerRequest {
   readonly config: VmConfig;
   readonly kernel: RunnerFile;
   readonly initrd?: RunnerFile;
+  /** Images that are fetched into storage before the run, and sent back to where they came from after it. */
+  readonly disks: readonly (RunnerFile & { readonly readOnly: boolean })[];
+  readonly modules?: readonly RunnerFile[];
   readonly until?: string;
   readonly marker?: string;
 }
@@ -43,25 +48,35 @@ function toText(bytes: Uint8Array): string {
   return text;
 }
 
+function done(result: Result<undefined>): void {
+  if (!result.ok) throw new Error(result.error);
+}
+
 let session: Session | undefined;
 
 window.virtabRunner = {
-  run: async ({ config, kernel, initrd, until, marker }) => {
+  run: async ({ config, kernel, initrd, modules, disks, until, marker }) => {
+    const store = openDiskStore();
+    for (const { name, url } of disks) done(await store.importUrl(name, url));
     let delivered: Promise<unknown> = Promise.resolve();
     session = new Session({
       parts: {
         config,
         kernel: fileFromUrl(kernel.name, kernel.url),
         ...(initrd === undefined ? {} : { initrd: fileFromUrl(initrd.name, initrd.url) }),
+        ...(modules === undefined ? {} : { modules: modules.map(({ name, url }) => fileFromUrl(name, url)) }),
         host: browserHost,
       },
       ...(until === undefined ? {} : { until }),
       ...(marker === undefined ? {} : { marker }),
+      onWarning: (message) => console.warn(message),
       onOutput: (bytes) => {
         delivered = Promise.all([delivered, window.virtabOutput?.(toText(bytes))]);
       },
     });
     const result = await session.run();
+    for (const { name, url, readOnly } of disks) if (!readOnly) done(await store.exportTo(name, url));
+    store.close();
     await delivered;
     return result;
   },

@@ -79,3 +79,24 @@ export function divideSigned64(cpu: usize, divisor: i64): i32 {
   setReg(cpu, REG_RDX, negative ? 0 - remainder : remainder);
   return STATUS_NEXT;
 }
+
+/** PDEP: the low bits of `a`, one for each set bit of `mask`, at those places. */
+export function depositBits(cpu: usize, a: u64, mask: u64): u64 {
+  let result: u64 = 0;
+  for (let rest = mask; rest != 0; rest &= rest - 1) {
+    if ((a & 1) != 0) result |= rest & (0 - rest);
+    a >>= 1;
+  }
+  return result;
+}
+
+/** PEXT: the bits of `a` at the set bits of `mask`, packed. */
+export function extractBits(cpu: usize, a: u64, mask: u64): u64 {
+  let result: u64 = 0;
+  let at: u64 = 1;
+  for (let rest = mask; rest != 0; rest &= rest - 1) {
+    if ((a & (rest & (0 - rest))) != 0) result |= at;
+    at <<= 1;
+  }
+  return result;
+}

@@ -6,7 +6,7 @@ import {
   STATUS_FAULT,
   STATUS_NEXT,
 } from '../src/layout/exits.ts';
-import { REG_RAX, REG_RCX, REG_RDX, SEG_CS, SEG_FS } from '../src/layout/vcpu.ts';
+import { MODE_REAL, REG_RAX, REG_RCX, REG_RDX, SEG_CS, SEG_FS } from '../src/layout/vcpu.ts';
 import {
   ATTR_CODE32,
   CR0_PE,
@@ -44,10 +44,10 @@ describe('power-on state', () => {
       2n,
     ]);
     expect([core.get('mode'), core.get('cpl'), core.get('stackMask'), core.get('ripMask')]).toEqual([
-      0n,
+      BigInt(MODE_REAL),
       0n,
       0xffffn,
-      0xffffn,
+      0xffffffffn,
     ]);
   });
 });
@@ -105,6 +105,14 @@ describe('CR3, CR4 and CR8', () => {
     expect(core.fault()).toEqual({ vector: 13, error: 0 });
   });
 
+  it('have the bits of the CPU model and no others', () => {
+    const smap = CR4_PAE | (1n << 21n);
+    expect(core.call('writeControl', 4, smap)).toBe(STATUS_BRANCH);
+    core.set('cr4Allowed', 0x1507bf);
+    core.call('reset');
+    expect(core.call('writeControl', 4, smap)).toBe(STATUS_FAULT);
+  });
+
   it('need CPL 0', () => {
     core.userMode();
     expect(core.call('writeControl', 3, 0n)).toBe(STATUS_FAULT);
@@ -116,7 +124,7 @@ describe('CR3, CR4 and CR8', () => {
     core.set('eflags', 0x202);
     core.set('attention', 1);
     expect(core.call('writeControl', 8, 9n)).toBe(STATUS_BRANCH);
-    expect([core.taskPriority, core.get('budget'), core.call64('readControl', 8)]).toEqual([9, 0n, 9n]);
+    expect([core.taskPriority, core.budgetUsedUp, core.call64('readControl', 8)]).toEqual([9, true, 9n]);
   });
 
   it('CR1 does not exist', () => {
@@ -188,6 +196,12 @@ describe('model-specific registers', () => {
     expect(core.fault()).toEqual({ vector: 13, error: 0 });
   });
 
+  it('EFER takes AutoIBRS, which CPUID offers', () => {
+    msr(0xc0000080, 0x200d01n);
+    expect(core.call('wrmsr')).toBe(STATUS_BRANCH);
+    expect(core.get('efer')).toBe(0x200d01n);
+  });
+
   it('EFER.LMA cannot be written', () => {
     msr(0xc0000080, 0x901n);
     core.call('wrmsr');
@@ -214,7 +228,7 @@ describe('interrupt flag', () => {
   it('STI opens the window after one more instruction, and returns to the run loop if somebody waits', () => {
     core.set('attention', 1);
     expect(core.call('sti')).toBe(STATUS_BRANCH);
-    expect([core.get('eflags'), core.get('shadow'), core.get('budget')]).toEqual([0x202n, 1n, 0n]);
+    expect([core.get('eflags'), core.get('shadow'), core.budgetUsedUp]).toEqual([0x202n, 1n, true]);
   });
 
   it('STI costs nothing if nobody waits', () => {
@@ -252,7 +266,7 @@ describe('interrupt flag', () => {
 
   it('POPF leaves the block when it sets TF', () => {
     expect(core.call('writeFlags', 0x100n, 8)).toBe(STATUS_BRANCH);
-    expect(core.get('budget')).toBe(0n);
+    expect(core.budgetUsedUp).toBe(true);
   });
 
   it('PUSHF shows all flags', () => {

@@ -12,26 +12,20 @@ import {
   CR0_TS,
   CR0_WP,
   CR4_DE,
-  CR4_FSGSBASE,
-  CR4_MCE,
   CR4_OSFXSR,
-  CR4_OSXMMEXCPT,
   CR4_OSXSAVE,
   CR4_PAE,
   CR4_PCE,
-  CR4_PCIDE,
   CR4_PGE,
   CR4_PSE,
-  CR4_PVI,
   CR4_SMAP,
   CR4_SMEP,
   CR4_TSD,
-  CR4_UMIP,
-  CR4_VME,
+  DR6_BD,
+  DR7_GD,
   EFER_LMA,
   EFER_LME,
   EFER_NXE,
-  EFER_SCE,
   EXCEPTION_DB,
   EXCEPTION_GP,
   EXCEPTION_MF,
@@ -53,15 +47,18 @@ import {
   VCPU_cr2,
   VCPU_cr3,
   VCPU_cr4,
+  VCPU_cr4Allowed,
   VCPU_cstar,
   VCPU_dr,
   VCPU_efer,
+  VCPU_eferAllowed,
   VCPU_exitReason,
   VCPU_fpuStatus,
   VCPU_halted,
   VCPU_kernelGsBase,
   VCPU_lstar,
   VCPU_pat,
+  VCPU_scratch,
   VCPU_segEffective,
   VCPU_sfmask,
   VCPU_star,
@@ -71,6 +68,7 @@ import {
   VCPU_tscAux,
   VCPU_xcr0,
 } from './generated/layout';
+import { sortBreakpoints } from './breakpoints';
 import {
   cpl,
   cr0,
@@ -88,7 +86,7 @@ import {
   yieldIfAttention,
 } from './cpu';
 import { ATTR_L, TYPE_TSS16 } from './descriptor';
-import { hostCpuid, hostTsc, readMsr, setTaskPriority, taskPriority, writeMsr } from './host';
+import { hostCpuid, hostRandom, hostTsc, readMsr, setTaskPriority, taskPriority, writeMsr } from './host';
 import { updateMode } from './mode';
 import { pdpteReservedBits, PHYSICAL_RESERVED } from './paging';
 import { flushPage, flushTlb } from './tlb';
@@ -96,30 +94,9 @@ import { flushPage, flushTlb } from './tlb';
 // @ts-ignore: decorator
 @inline const CR0_IMPLEMENTED: u32 =
   CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG;
-// @ts-ignore: decorator
-@inline const CR4_IMPLEMENTED: u32 =
-  CR4_VME |
-  CR4_PVI |
-  CR4_TSD |
-  CR4_DE |
-  CR4_PSE |
-  CR4_PAE |
-  CR4_MCE |
-  CR4_PGE |
-  CR4_PCE |
-  CR4_OSFXSR |
-  CR4_OSXMMEXCPT |
-  CR4_UMIP |
-  CR4_FSGSBASE |
-  CR4_PCIDE |
-  CR4_OSXSAVE |
-  CR4_SMEP |
-  CR4_SMAP;
 /** Bits of CR4 on which the meaning of a TLB entry depends. */
 // @ts-ignore: decorator
-@inline const CR4_TRANSLATION: u32 = CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_SMEP | CR4_SMAP;
-// @ts-ignore: decorator
-@inline const EFER_IMPLEMENTED: u32 = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE;
+@inline const CR4_TRANSLATION: u32 = CR4_PSE | CR4_PAE | CR4_PGE | CR4_SMEP | CR4_SMAP;
 
 // Model-specific registers that live in the vCPU block: APM vol. 2, appendix A.
 // @ts-ignore: decorator
@@ -177,7 +154,7 @@ function writeCr0(cpu: usize, value: u64): i32 {
     }
   } else if ((old & ~next & CR0_PG) != 0) {
     const code64 = (mode & EFER_LMA) != 0 && (segAttr(cpu, SEG_CS) & ATTR_L) != 0;
-    if (code64 || (cr4(cpu) & CR4_PCIDE) != 0) return raise(cpu, EXCEPTION_GP, 0);
+    if (code64) return raise(cpu, EXCEPTION_GP, 0);
     mode &= ~EFER_LMA;
   }
   store<u32>(cpu, next, VCPU_cr0);
@@ -187,13 +164,9 @@ function writeCr0(cpu: usize, value: u64): i32 {
   return STATUS_BRANCH;
 }
 
-/**
- * CR3: APM vol. 2, 5.5.2. With PCIDE the translations of other PCIDs are not kept, so bit 63 ("do not
- * flush") is ignored, which a processor may always do.
- */
+/** CR3: APM vol. 2, 5.5.2. */
 function writeCr3(cpu: usize, value: u64): i32 {
   if (inLongMode(cpu)) {
-    if ((cr4(cpu) & CR4_PCIDE) != 0) value &= ~(<u64>1 << 63);
     if ((value & (PHYSICAL_RESERVED | 0xfff0000000000000)) != 0) return raise(cpu, EXCEPTION_GP, 0);
   } else {
     value &= 0xffffffff;
@@ -207,21 +180,18 @@ function writeCr3(cpu: usize, value: u64): i32 {
 
 /** CR4: APM vol. 2, 3.1.3. */
 function writeCr4(cpu: usize, value: u64): i32 {
-  if ((value & ~(<u64>CR4_IMPLEMENTED)) != 0) return raise(cpu, EXCEPTION_GP, 0);
+  if ((value & ~(<u64>load<u32>(cpu, VCPU_cr4Allowed))) != 0) return raise(cpu, EXCEPTION_GP, 0);
   const old = cr4(cpu);
   const next = <u32>value;
   if (inLongMode(cpu)) {
     if ((next & CR4_PAE) == 0) return raise(cpu, EXCEPTION_GP, 0);
-    if ((next & ~old & CR4_PCIDE) != 0 && (load<u64>(cpu, VCPU_cr3) & 0xfff) != 0) {
-      return raise(cpu, EXCEPTION_GP, 0);
-    }
   } else {
-    if ((next & CR4_PCIDE) != 0) return raise(cpu, EXCEPTION_GP, 0);
     const pae = (cr0(cpu) & CR0_PG) != 0 && (next & ~old & CR4_PAE) != 0;
     if (pae && pdpteReservedBits(cpu, load<u64>(cpu, VCPU_cr3))) return raise(cpu, EXCEPTION_GP, 0);
   }
   store<u32>(cpu, next, VCPU_cr4);
   if (((old ^ next) & CR4_TRANSLATION) != 0) flushTlb(cpu, 0);
+  if (((old ^ next) & CR4_DE) != 0) sortBreakpoints(cpu);
   updateMode(cpu);
   return STATUS_BRANCH;
 }
@@ -288,13 +258,21 @@ function debugRegister(cpu: usize, number: i32): i32 {
     return -1;
   }
   const control = load<u64>(cpu, VCPU_dr + 7 * 8);
-  if ((control & 0x2000) != 0) {
-    store<u64>(cpu, control & ~0x2000, VCPU_dr + 7 * 8);
-    store<u64>(cpu, load<u64>(cpu, VCPU_dr + 6 * 8) | 0x2000, VCPU_dr + 6 * 8);
+  if ((control & DR7_GD) != 0) {
+    store<u64>(cpu, control & ~(<u64>DR7_GD), VCPU_dr + 7 * 8);
+    store<u64>(cpu, load<u64>(cpu, VCPU_dr + 6 * 8) | DR6_BD, VCPU_dr + 6 * 8);
     raise(cpu, EXCEPTION_DB, 0);
     return -1;
   }
   return number == 4 || number == 5 ? number + 2 : number;
+}
+
+/** After a change of DR0-DR3, DR7 or CR4.DE. True if blocks and translations of before must not be used any more. */
+export function updateBreakpoints(cpu: usize): bool {
+  if (!sortBreakpoints(cpu)) return false;
+  flushTlb(cpu, 0);
+  updateMode(cpu);
+  return true;
 }
 
 export function writeDebug(cpu: usize, number: i32, value: u64): i32 {
@@ -304,7 +282,7 @@ export function writeDebug(cpu: usize, number: i32, value: u64): i32 {
   if (register == 6) value = (value & 0xe00f) | 0xffff0ff0;
   else if (register == 7) value = (value & 0xffff2bff) | 0x400;
   store<u64>(cpu + (<usize>register << 3), value, VCPU_dr);
-  return STATUS_NEXT;
+  return register != 6 && updateBreakpoints(cpu) ? STATUS_BRANCH : STATUS_NEXT;
 }
 
 export function readDebug(cpu: usize, number: i32): u64 {
@@ -315,22 +293,6 @@ export function readDebug(cpu: usize, number: i32): u64 {
 export function invlpg(cpu: usize, linear: u64): i32 {
   if (cpl(cpu) != 0) return raise(cpu, EXCEPTION_GP, 0);
   flushPage(cpu, linear);
-  return STATUS_NEXT;
-}
-
-/** INVPCID: APM vol. 3. As no PCID but the current one has translations here, types 0 to 3 differ little. */
-export function invpcid(cpu: usize, type: u64, pcid: u64, linear: u64): i32 {
-  if (!inProtectedMode(cpu) && (cr0(cpu) & CR0_PE) != 0) return raise(cpu, EXCEPTION_GP, 0);
-  if (cpl(cpu) != 0) return raise(cpu, EXCEPTION_GP, 0);
-  if (type > 3) return raise(cpu, EXCEPTION_GP, 0);
-  if ((pcid & ~0xfff) != 0) return raise(cpu, EXCEPTION_GP, 0);
-  if (type < 2 && pcid != 0 && (cr4(cpu) & CR4_PCIDE) == 0) return raise(cpu, EXCEPTION_GP, 0);
-  if (type == 0) {
-    if (!isCanonical(linear)) return raise(cpu, EXCEPTION_GP, 0);
-    flushPage(cpu, linear);
-  } else {
-    flushTlb(cpu, type == 2 ? 0 : 1);
-  }
   return STATUS_NEXT;
 }
 
@@ -393,7 +355,7 @@ export function rdmsr(cpu: usize): i32 {
 
 /** EFER: APM vol. 2, 3.1.7; LMA follows CR0.PG and ignores writes. */
 function writeEfer(cpu: usize, value: u64): i32 {
-  if ((value & ~(<u64>EFER_IMPLEMENTED)) != 0) return raise(cpu, EXCEPTION_GP, 0);
+  if ((value & ~(<u64>load<u32>(cpu, VCPU_eferAllowed))) != 0) return raise(cpu, EXCEPTION_GP, 0);
   const old = efer(cpu);
   const next = (<u32>value & ~EFER_LMA) | (old & EFER_LMA);
   if (((old ^ next) & EFER_LME) != 0 && (cr0(cpu) & CR0_PG) != 0) return raise(cpu, EXCEPTION_GP, 0);
@@ -483,6 +445,12 @@ export function rdtscp(cpu: usize): i32 {
   if (!tscAllowed(cpu)) return raise(cpu, EXCEPTION_GP, 0);
   setReg(cpu, REG_RCX, load<u64>(cpu, VCPU_tscAux) & 0xffffffff);
   return setEdxEax(cpu, <u64>hostTsc(cpu));
+}
+
+/** RDRAND, RDSEED. */
+export function random(cpu: usize): u64 {
+  hostRandom(cpu);
+  return load<u64>(cpu, VCPU_scratch);
 }
 
 /** Four counters, none of which can be made to count: APM vol. 3, RDPMC. */

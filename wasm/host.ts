@@ -16,6 +16,8 @@ export declare function readMsr(cpu: usize): i32;
 export declare function writeMsr(cpu: usize): i32;
 @external("host", "tsc")
 export declare function hostTsc(cpu: usize): f64;
+@external("host", "random")
+export declare function hostRandom(cpu: usize): void;
 @external("host", "taskPriority")
 export declare function taskPriority(cpu: usize): i32;
 @external("host", "setTaskPriority")

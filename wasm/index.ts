@@ -1,5 +1,5 @@
 /** The exports of core.wasm: CORE_FUNCTIONS and CORE_CONTROL of src/layout/core-abi.ts. */
-export { divide64, divideSigned64, mulHighSigned, mulHighUnsigned } from './arith';
+export { depositBits, divide64, divideSigned64, extractBits, mulHighSigned, mulHighUnsigned } from './arith';
 export { flushBlocks, insertBlock, invalidateCode, markCode } from './blocks';
 export {
   checkCpl0,
@@ -7,7 +7,7 @@ export {
   cpuid,
   hlt,
   invlpg,
-  invpcid,
+  random,
   rdmsr,
   rdpmc,
   rdtsc,
@@ -24,7 +24,17 @@ export { enter } from './enter';
 export { deliverException, interruptVector, nonMaskableInterrupt, softwareInterrupt } from './events';
 export { materializeFlags } from './flags';
 export { fxrstor, fxsave, loadMxcsr, xrstor, xsave } from './fxstate';
-export { commitWrite, fetchSlow, readSlow, rmwSlow, translateDebug, writeSlow } from './mmu';
+export {
+  commitWrite,
+  faultAt,
+  fetchSlow,
+  leaveAt,
+  readSlow,
+  rmwSlow,
+  storeSlow,
+  translateDebug,
+  writeSlow,
+} from './mmu';
 export { reset, updateMode } from './mode';
 export { cli, portIn, portOut, readFlags, sti, writeAc, writeFlags } from './privilege';
 export { checkCodeOffset, lar, loadLdt, loadSegment, loadTask, lsl, segmentLinear, verify } from './segments';

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { STATUS_BRANCH, STATUS_FAULT, STATUS_FAULT_AT_RIP, STATUS_NEXT } from '../src/layout/exits.ts';
 import {
+  MODE_REAL,
   REG_RAX,
   REG_RBP,
   REG_RSP,
@@ -12,6 +13,7 @@ import {
   SEG_LDTR,
   SEG_SS,
   SEG_TR,
+  SHADOW_STACK,
 } from '../src/layout/vcpu.ts';
 import {
   GDT,
@@ -203,7 +205,7 @@ describe('protected mode', () => {
 
   it('holds interrupts off after a load of SS', () => {
     expect(core.call('loadSegment', SEG_SS, KERNEL_DATA)).toBe(STATUS_BRANCH);
-    expect(core.get('shadow')).toBe(1n);
+    expect(core.get('shadow')).toBe(BigInt(SHADOW_STACK));
   });
 
   it('reads descriptors from the LDT', () => {
@@ -302,7 +304,7 @@ describe('virtual-8086 mode', () => {
     expect(allSelectors()).toEqual([0x3000, 0x1000, 0x2000, 0x4000, 0x5000, 0x6000]);
     expect([core.get('cpl'), core.get('mode'), core.get('rip'), core.get('segBase', SEG_FS)]).toEqual([
       3n,
-      0n,
+      BigInt(MODE_REAL),
       0x1234n,
       0x50000n,
     ]);

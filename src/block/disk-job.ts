@@ -161,7 +161,7 @@ class Job implements DiskJob, RequestSource {
   }
 }
 
-function isZero(bytes: Uint8Array): boolean {
+export function isZero(bytes: Uint8Array): boolean {
   // Several at a time: most data show at their beginning that they are none.
   const whole = bytes.length - (bytes.length % 8);
   const words = new Float64Array(bytes.buffer, bytes.byteOffset, whole / 8);

@@ -239,7 +239,7 @@ describe('what cannot be started', () => {
       Uint8Array.from('#!/bin/sh', (character) => character.charCodeAt(0)),
       {},
       'bad-kernel',
-      'The file is not a kernel: it has neither a Linux boot header nor an ELF header.',
+      'The file is not a kernel: it has neither a Linux nor a multiboot header, and is no ELF file.',
     ],
     [
       'a gzip file',
@@ -351,7 +351,7 @@ describe('what cannot be started', () => {
       vmlinux((file) => file.u32(0x208, 1)),
       {},
       'unsupported',
-      'The kernel is an ELF file without a PVH entry point (the note XEN_ELFNOTE_PHYS32_ENTRY).',
+      'The kernel is an ELF file without a multiboot header and without a PVH entry point (the note XEN_ELFNOTE_PHYS32_ENTRY).',
     ],
     [
       'ELF for another processor',

@@ -14,10 +14,11 @@ import { isElf, parseElf } from './elf.ts';
 import { applyLoads, checkLoads, load } from './load.ts';
 import type { BootMemory, Load } from './load.ts';
 import { ACPI_RSDP, ACPI_TABLES } from './low-memory.ts';
+import { findMultibootHeader, planMultiboot } from './multiboot.ts';
 import { planPvh, pvhEntry } from './pvh.ts';
 import type { StartState } from './start-state.ts';
 
-export type BootProtocol = 'linux-64' | 'linux-32' | 'pvh';
+export type BootProtocol = 'linux-64' | 'linux-32' | 'multiboot' | 'pvh';
 
 export interface BootPlan {
   readonly protocol: BootProtocol;
@@ -48,6 +49,11 @@ export function planBoot(request: BootRequest): Result<BootPlan, BootError> {
     const protocol = image.value.has64BitEntry ? 'linux-64' : 'linux-32';
     return withPlatform(protocol, planLinux(image.value, request), request);
   }
+  // Before PVH, as QEMU does: a kernel that has both entries was most often tried by this one.
+  const multiboot = findMultibootHeader(request.kernel);
+  if (multiboot !== undefined) {
+    return withPlatform('multiboot', planMultiboot(multiboot, request), request);
+  }
   if (isElf(request.kernel)) {
     const elf = parseElf(request.kernel);
     if (!elf.ok) {
@@ -61,13 +67,18 @@ export function planBoot(request: BootRequest): Result<BootPlan, BootError> {
     if (entry === undefined) {
       return bootError(
         'unsupported',
-        'The kernel is an ELF file without a PVH entry point (the note XEN_ELFNOTE_PHYS32_ENTRY).',
-        'Build it with CONFIG_PVH=y, or use the bzImage (vmlinuz) of the same kernel.',
+        'The kernel is an ELF file without a multiboot header and without a PVH entry point (the note XEN_ELFNOTE_PHYS32_ENTRY).',
+        'For Linux, build it with CONFIG_PVH=y, or use the bzImage (vmlinuz) of the same kernel.',
       );
     }
     return withPlatform('pvh', planPvh(elf.value, entry, request), request);
   }
   return unknownKernel(request.kernel);
+}
+
+/** True if what -initrd names are this kernel's modules: several files, each with a command line. */
+export function takesModules(kernel: Uint8Array): boolean {
+  return !isBzImage(kernel) && findMultibootHeader(kernel) !== undefined;
 }
 
 /** Adds what is there under every protocol: ACPI and the BIOS data area. */
@@ -151,7 +162,8 @@ function unknownKernel(file: Uint8Array): Result<never, BootError> {
   const mistake = MISTAKES.find(({ at, magic }) => magic.every((byte, index) => file[at + index] === byte));
   return bootError(
     'bad-kernel',
-    mistake?.message ?? 'The file is not a kernel: it has neither a Linux boot header nor an ELF header.',
+    mistake?.message ??
+      'The file is not a kernel: it has neither a Linux nor a multiboot header, and is no ELF file.',
     mistake?.advice ??
       'Choose a bzImage for x86-64 (often named vmlinuz or bzImage), or an uncompressed vmlinux.',
   );

@@ -4,6 +4,7 @@ import { failure, success } from '../base/result.ts';
 import { TWO_32 } from '../base/bits.ts';
 
 export interface ElfSegment {
+  readonly virtualAddress: number;
   readonly physicalAddress: number;
   readonly bytes: Uint8Array;
   readonly memoryBytes: number;
@@ -71,6 +72,7 @@ export function parseElf(file: Uint8Array): Result<ElfFile> {
     const kind = view.getUint32(at, true);
     if (kind !== PT_LOAD && kind !== PT_NOTE) continue;
     const offset = word(at + (is64Bit ? 8 : 4));
+    const virtualAddress = word(at + (is64Bit ? 16 : 8));
     const physicalAddress = word(at + (is64Bit ? 24 : 12));
     const fileBytes = word(at + (is64Bit ? 32 : 16));
     const memoryBytes = word(at + (is64Bit ? 40 : 20));
@@ -85,11 +87,19 @@ export function parseElf(file: Uint8Array): Result<ElfFile> {
     } else {
       if (memoryBytes < fileBytes)
         return failure(`has an ELF segment ${index} that is larger in the file than in memory`);
-      if (memoryBytes > 0) segments.push({ physicalAddress, bytes, memoryBytes });
+      if (memoryBytes > 0) segments.push({ virtualAddress, physicalAddress, bytes, memoryBytes });
     }
   }
   if (segments.length === 0) return failure('is an ELF file with nothing to load');
   return success({ is64Bit, entry: word(24), segments, notes });
+}
+
+/** e_entry is a virtual address: where that byte is loaded. A kernel whose e_entry is in no segment means a physical one. */
+export function physicalEntry({ entry, segments }: ElfFile): number {
+  const segment = segments.find(
+    ({ virtualAddress, memoryBytes }) => entry >= virtualAddress && entry < virtualAddress + memoryBytes,
+  );
+  return segment === undefined ? entry : entry - segment.virtualAddress + segment.physicalAddress;
 }
 
 /** Notes are 4-byte aligned in Linux's and Xen's files of either class. A damaged tail is ignored. */

@@ -40,7 +40,7 @@ describe('QEMU options', () => {
   it('gives the defaults for no options', () => {
     expect(parseQemuOptions([])).toEqual({
       ok: true,
-      value: { config: DEFAULT_CONFIG, run: { node: false, help: false } },
+      value: { config: DEFAULT_CONFIG, run: { info: [], node: false, help: false } },
     });
   });
 
@@ -60,11 +60,23 @@ describe('QEMU options', () => {
           initrd: 'rootfs.cpio',
           commandLine: 'console=ttyS0 quiet',
           serial: ['stdio'],
+          cpuFeatures: [],
           debugExit: { port: 0xf4, bytes: 4 },
           noReboot: true,
           jit: 'off',
+          drives: [],
+          netdevs: [],
+          devices: [],
+          iothreads: [],
         },
-        run: { timeoutSeconds: 60, statsFile: 'stats.json', until: 'login:', node: false, help: false },
+        run: {
+          timeoutSeconds: 60,
+          statsFile: 'stats.json',
+          until: 'login:',
+          info: [],
+          node: false,
+          help: false,
+        },
       },
     });
   });
@@ -73,6 +85,16 @@ describe('QEMU options', () => {
     ['two dashes', ['--m', '64'], { memoryBytes: 64 * MIB }],
     ['an equals sign', ['-kernel=vmlinux'], { kernel: 'vmlinux' }],
     ['the long form of -m', ['-m', 'size=64M'], { memoryBytes: 64 * MIB }],
+    [
+      'features of the CPU',
+      ['-cpu', 'qemu64,+smap,bmi2=off'],
+      {
+        cpuFeatures: [
+          { feature: 'smap', on: true },
+          { feature: 'bmi2', on: false },
+        ],
+      },
+    ],
     ['the last of a repeated option', ['-m', '64', '-m', '96'], { memoryBytes: 96 * MIB }],
     ['a value that starts with a dash', ['-append', '-v'], { commandLine: '-v' }],
     ['an empty command line', ['-append', ''], { commandLine: '' }],
@@ -110,7 +132,12 @@ describe('QEMU options', () => {
       'Unknown option -frobnicate.',
       'Run with --help for the list of options.',
     ],
-    [['-drive', 'file=x'], '-drive', '-drive: Disks are not there yet.', 'Leave it out.'],
+    [
+      ['-hda', 'x'],
+      '-hda',
+      '-hda: IDE disks are not there yet; -drive gives a virtio disk.',
+      'Leave it out.',
+    ],
     [
       ['-smp', '2'],
       '-smp',
@@ -137,8 +164,8 @@ describe('QEMU options', () => {
     [
       ['-device', 'virtio-net-pci'],
       '-device',
-      '-device virtio-net-pci: there is no device "virtio-net-pci" yet.',
-      'Leave it out; the one device that can be added is isa-debug-exit.',
+      '-device virtio-net-pci: virtio-net-pci needs netdev=.',
+      'Write it as -device virtio-net-pci,netdev=ID, with the id of a -netdev.',
     ],
     [
       ['-device', 'isa-debug-exit,iosize=3'],
@@ -183,6 +210,7 @@ describe('QEMU options', () => {
       initrd: 'i',
       debugExit: { port: 0x501, bytes: 2 },
       serial: ['none'] as const,
+      cpuFeatures: [{ feature: 'umip', on: true }] as const,
     };
     expect(parseQemuOptions(toQemuArguments(config))).toMatchObject({ ok: true, value: { config } });
   });
@@ -251,14 +279,32 @@ describe('URL', () => {
       'The address of the page has a parameter "kernl" that does not exist.',
       'Did you mean "kernel"? Change it in the address.',
     ],
+    [
+      'cpu=host',
+      'cpu',
+      'cpu host: there is one CPU model, qemu64.',
+      'Use cpu qemu64, with features added or removed: qemu64,+smap,-bmi2.',
+    ],
+    [
+      'cpu=qemu64,%2Bsmep2',
+      'cpu',
+      'cpu qemu64,+smep2: "+smep2" does not switch a feature that this CPU can have.',
+      'Write it as +smep or -smep.',
+    ],
+    [
+      'cpu=qemu64,%2Bpcid',
+      'cpu',
+      'cpu qemu64,+pcid: "+pcid" does not switch a feature that this CPU can have.',
+      'Write it as +smap or -smap.',
+    ],
     ['jit=maybe', 'jit', 'jit maybe: the JIT is on or off.', 'Use jit on or jit off.'],
     ['m=lots', 'm', 'm lots: this is not a size.', 'Write it as m 512M, m 1G or, in MiB, m 512.'],
     ['m=4G', 'm', 'm 4G: a machine can have 2M to 3008M of memory.', 'Use m 3008M or less.'],
     [
       'netdev=user',
       'netdev',
-      'The address of the page asks for "netdev": Networking is not there yet.',
-      'Remove it from the address.',
+      'netdev user: there is no network "user" yet.',
+      'Use netdev hubport,id=NAME,hubid=NUMBER: cards on the same hub reach each other, in all tabs of this browser.',
     ],
   ])('refuses ?%s and says why', (query, option, message, advice) => {
     expect(parseUrl(new URLSearchParams(query))).toEqual({ ok: false, error: { option, message, advice } });

@@ -2,12 +2,25 @@
  * The options of a machine: one row each, from which command line, URL, help and printing are made. The names are QEMU's;
  * those whose only value here is the one that we have anyway are taken so that QEMU command lines work as they are.
  */
+import { CPU_FEATURES } from '../base/cpu-features.ts';
 import { success } from '../base/result.ts';
 import type { Result } from '../base/result.ts';
 import { MIB } from '../base/units.ts';
 import { configError } from './config-error.ts';
 import type { ConfigError } from './config-error.ts';
+import {
+  parseDrive,
+  parseNetdev,
+  parseObject,
+  parseVirtioDevice,
+  printDevice,
+  printDrive,
+  printNetdev,
+  VIRTIO_MODELS,
+} from './device-options.ts';
+import { wholeNumber } from './properties.ts';
 import { formatSize, parseSize } from './size.ts';
+import { closest } from './suggest.ts';
 import {
   CPUS_MAX,
   DEFAULT_CONFIG,
@@ -16,7 +29,7 @@ import {
   MEMORY_MIN_BYTES,
   SERIAL_PORTS_MAX,
 } from './vm-config.ts';
-import type { SerialBackend, VmConfig } from './vm-config.ts';
+import type { FeatureChange, SerialBackend, VmConfig } from './vm-config.ts';
 
 /** A configuration under construction: what has been asked for so far. */
 export type Draft = { -readonly [K in keyof VmConfig]?: VmConfig[K] };
@@ -50,9 +63,19 @@ export const OPTIONS: readonly Option[] = [
     print: ({ cpus }) => [String(cpus)],
   },
   {
+    name: 'cpu',
+    value: 'qemu64[,+FEATURE][,-FEATURE]',
+    help: 'the CPU model, with features of CPUID switched on or off: qemu64,+smap,-bmi2',
+    apply: setCpuModel,
+    print: ({ cpuFeatures }) =>
+      cpuFeatures.length === 0
+        ? []
+        : [[CPU_MODEL, ...cpuFeatures.map(({ feature, on }) => `${on ? '+' : '-'}${feature}`)].join(',')],
+  },
+  {
     name: 'kernel',
     value: 'FILE',
-    help: 'bzImage, or vmlinux with a PVH entry (default: the Debian kernel that npm start fetches)',
+    help: 'bzImage, multiboot kernel, or vmlinux with a PVH entry (default: the Debian kernel that npm start fetches)',
     apply: (draft, value, shown) =>
       value === '' ? noValue(shown, 'a file') : success({ ...draft, kernel: value }),
     print: ({ kernel }) => (kernel === undefined ? [] : [kernel]),
@@ -60,7 +83,7 @@ export const OPTIONS: readonly Option[] = [
   {
     name: 'initrd',
     value: 'FILE',
-    help: 'initial RAM disk',
+    help: 'initial RAM disk; for a multiboot kernel its modules: "FILE ARGUMENTS,FILE ARGUMENTS"',
     apply: (draft, value, shown) =>
       value === '' ? noValue(shown, 'a file') : success({ ...draft, initrd: value }),
     print: ({ initrd }) => (initrd === undefined ? [] : [initrd]),
@@ -80,14 +103,37 @@ export const OPTIONS: readonly Option[] = [
     print: ({ serial }) => (serial.length === 0 ? ['none'] : serial),
   },
   {
+    name: 'drive',
+    value: 'file=NAME[,size=SIZE,format=raw,if=virtio|none,id=ID,aio=NAME,cache=MODE,readonly=on]',
+    help: 'a disk: an image in the browser (for the runner a file), made with size= if there is none; aio=? lists the drivers',
+    apply: addDrive,
+    print: ({ drives }) => drives.map(printDrive),
+  },
+  {
+    name: 'object',
+    value: 'iothread,id=ID',
+    help: 'a thread for devices',
+    apply: addObject,
+    print: ({ iothreads }) => iothreads.map((id) => `iothread,id=${id}`),
+  },
+  {
+    name: 'netdev',
+    value: 'hubport,id=ID,hubid=NUMBER',
+    help: 'a network: cards on the same hub reach each other',
+    apply: addNetdev,
+    print: ({ netdevs }) => netdevs.map(printNetdev),
+  },
+  {
     name: 'device',
-    value: 'isa-debug-exit[,iobase=PORT,iosize=BYTES]',
-    help: 'a port through which the guest ends the machine with an exit code',
+    value: 'MODEL[,PROPERTY=VALUE...]',
+    help: `${VIRTIO_MODELS.join(', ')}, or isa-debug-exit: a port through which the guest ends the machine with an exit code`,
     apply: addDevice,
-    print: ({ debugExit }) =>
-      debugExit === undefined
+    print: ({ debugExit, devices }) => [
+      ...devices.map(printDevice),
+      ...(debugExit === undefined
         ? []
-        : [`isa-debug-exit,iobase=${hex(debugExit.port)},iosize=${hex(debugExit.bytes)}`],
+        : [`isa-debug-exit,iobase=${hex(debugExit.port)},iosize=${hex(debugExit.bytes)}`]),
+    ],
   },
   {
     name: 'jit',
@@ -116,16 +162,13 @@ export const OPTIONS: readonly Option[] = [
 
 /** QEMU options that people will look for, so that the answer is not just "unknown". */
 export const NOT_YET: Readonly<Record<string, string>> = {
-  drive: 'Disks are not there yet',
-  hda: 'Disks are not there yet',
-  blockdev: 'Disks are not there yet',
+  hda: 'IDE disks are not there yet; -drive gives a virtio disk',
+  blockdev: 'Disks are described with -drive here',
   cdrom: 'CD drives are not there yet',
   boot: 'There is no firmware yet that could boot from a disk',
   bios: 'Firmware images cannot be loaded yet',
-  netdev: 'Networking is not there yet',
-  nic: 'Networking is not there yet',
-  net: 'Networking is not there yet',
-  cpu: 'The CPU model cannot be chosen yet',
+  nic: 'Network cards are described with -netdev and -device here',
+  net: 'Network cards are described with -netdev and -device here',
   accel: 'There is one way to run guest code, so there is nothing to choose',
   'enable-kvm': 'A browser has no access to KVM',
   s: 'There is no GDB server yet',
@@ -191,6 +234,40 @@ function setCpus(draft: Draft, value: string, shown: string): Result<Draft, Conf
   return success({ ...draft, cpus });
 }
 
+/** QEMU's name for its default model, which this one resembles. */
+const CPU_MODEL = 'qemu64';
+const SWITCHABLE = CPU_FEATURES.filter(({ state }) => state !== 'absent');
+
+function setCpuModel(draft: Draft, value: string, shown: string): Result<Draft, ConfigError> {
+  const [model, ...properties] = value.split(',');
+  if (model !== CPU_MODEL) {
+    return configError(
+      shown,
+      `${shown} ${value}: there is one CPU model, ${CPU_MODEL}.`,
+      `Use ${shown} ${CPU_MODEL}, with features added or removed: ${CPU_MODEL},+smap,-bmi2.`,
+    );
+  }
+  const cpuFeatures: FeatureChange[] = [];
+  for (const property of properties) {
+    const name = property.replace(/^[+-]|=(on|off)$/g, '');
+    const row = SWITCHABLE.find((candidate) => candidate.name === name);
+    const switched = /^[+-]/.test(property) !== /=(on|off)$/.test(property);
+    if (row === undefined || !switched) {
+      const guess = closest(
+        name,
+        SWITCHABLE.map((candidate) => candidate.name),
+      );
+      return configError(
+        shown,
+        `${shown} ${value}: "${property}" does not switch a feature that this CPU can have.`,
+        `Write it as +${guess ?? 'smap'} or -${guess ?? 'smap'}.`,
+      );
+    }
+    cpuFeatures.push({ feature: row.name, on: property.startsWith('+') || property.endsWith('=on') });
+  }
+  return success({ ...draft, cpuFeatures });
+}
+
 function setJit(draft: Draft, value: string, shown: string): Result<Draft, ConfigError> {
   const jit = JIT_MODES.find((mode) => mode === value);
   if (jit === undefined) {
@@ -220,13 +297,40 @@ function addSerial(draft: Draft, value: string, shown: string): Result<Draft, Co
 const DEBUG_EXIT_PORT = 0x501;
 const DEBUG_EXIT_BYTES = 2;
 
+function addDrive(draft: Draft, value: string, shown: string): Result<Draft, ConfigError> {
+  const drives = draft.drives ?? [];
+  const drive = parseDrive(value, shown, drives);
+  return drive.ok ? success({ ...draft, drives: [...drives, drive.value] }) : drive;
+}
+
+function addNetdev(draft: Draft, value: string, shown: string): Result<Draft, ConfigError> {
+  const netdevs = draft.netdevs ?? [];
+  const netdev = parseNetdev(value, shown, netdevs);
+  return netdev.ok ? success({ ...draft, netdevs: [...netdevs, netdev.value] }) : netdev;
+}
+
+function addObject(draft: Draft, value: string, shown: string): Result<Draft, ConfigError> {
+  const iothreads = draft.iothreads ?? [];
+  const id = parseObject(value, shown, iothreads);
+  return id.ok ? success({ ...draft, iothreads: [...iothreads, id.value] }) : id;
+}
+
 function addDevice(draft: Draft, value: string, shown: string): Result<Draft, ConfigError> {
   const [model, ...properties] = value.split(',');
+  const devices = draft.devices ?? [];
+  // The port of virtio-serial; there is one, and it is there anyway.
+  if (model === 'virtconsole' && devices.some(({ kind }) => kind === 'virtio-console')) return success(draft);
+  const virtio = parseVirtioDevice(value, shown);
+  if (virtio !== undefined) {
+    return virtio.ok ? success({ ...draft, devices: [...devices, virtio.value] }) : virtio;
+  }
   if (model !== 'isa-debug-exit') {
     return configError(
       shown,
       `${shown} ${value}: there is no device "${model}" yet.`,
-      `Leave it out; the one device that can be added is isa-debug-exit.`,
+      model === 'virtconsole'
+        ? `Put ${shown} virtio-serial-pci in front of it.`
+        : `Leave it out; the devices that can be added are ${VIRTIO_MODELS.join(', ')} and isa-debug-exit.`,
     );
   }
   let port = DEBUG_EXIT_PORT;
@@ -254,11 +358,6 @@ function noValue(shown: string, what: string): Result<never, ConfigError> {
 export function splitOnce(text: string, separator: string): [before: string, after: string] {
   const at = text.indexOf(separator);
   return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at + separator.length)];
-}
-
-/** Decimal, or hexadecimal with 0x. */
-function wholeNumber(text: string): number | undefined {
-  return /^(\d+|0x[\da-f]+)$/i.test(text) ? Number(text) : undefined;
 }
 
 function hex(value: number): string {

@@ -3,6 +3,7 @@ import { success } from '../base/result.ts';
 import type { Result } from '../base/result.ts';
 import { configError } from './config-error.ts';
 import type { ConfigError } from './config-error.ts';
+import { checkHardware } from './device-options.ts';
 import { NOT_YET, OPTIONS, splitOnce } from './options.ts';
 import type { Draft, Option } from './options.ts';
 import { closest } from './suggest.ts';
@@ -17,6 +18,8 @@ export interface RunOptions {
   readonly statsFile?: string;
   /** End the machine when its serial output contains this. */
   readonly until?: string;
+  /** What to print of disks and devices at the end: topics of `info`. */
+  readonly info: readonly string[];
   /** Run under Node instead of Chromium. */
   readonly node: boolean;
   readonly help: boolean;
@@ -63,6 +66,12 @@ const RUN_OPTIONS: readonly RunOption[] = [
     apply: (run, value) => success({ ...run, until: value }),
   },
   {
+    name: 'info',
+    value: 'TOPIC,...',
+    help: 'print this at the end: block, aio, ioeventfd, exits, network, stats',
+    apply: (run, value) => success({ ...run, info: [...run.info, ...value.split(',')] }),
+  },
+  {
     name: 'node',
     help: 'run under Node instead of Chromium',
     apply: (run) => success({ ...run, node: true }),
@@ -73,7 +82,7 @@ const RUN_OPTIONS: readonly RunOption[] = [
 /** Takes one dash or two, as QEMU does, and `--name=value` too. When an option is repeated, the last one counts. */
 export function parseQemuOptions(argv: readonly string[]): Result<CommandLine, ConfigError> {
   let draft: Draft = {};
-  let run: RunOptions = { node: false, help: false };
+  let run: RunOptions = { info: [], node: false, help: false };
   for (let index = 0; index < argv.length; index++) {
     const argument = argv[index]!;
     if (!/^--?[^-]/.test(argument)) {
@@ -110,7 +119,9 @@ export function parseQemuOptions(argv: readonly string[]): Result<CommandLine, C
       run = applied.value;
     }
   }
-  return success({ config: complete(draft), run });
+  const config = complete(draft);
+  const checked = checkHardware(config, '-');
+  return checked.ok ? success({ config, run }) : checked;
 }
 
 export function isNamed(option: Option, name: string): boolean {
@@ -152,7 +163,7 @@ export function formatQemuCommand(config: VmConfig, program = 'qemu-system-x86_6
   return [program, ...toQemuArguments(config).map(shellQuote)].join(' ');
 }
 
-function shellQuote(text: string): string {
+export function shellQuote(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 

@@ -6,6 +6,7 @@ import { success } from '../base/result.ts';
 import type { Result } from '../base/result.ts';
 import { configError } from './config-error.ts';
 import type { ConfigError } from './config-error.ts';
+import { checkHardware } from './device-options.ts';
 import { NOT_YET, OPTIONS } from './options.ts';
 import type { Draft } from './options.ts';
 import { complete, isNamed } from './qemu-options.ts';
@@ -30,7 +31,9 @@ export function parseUrl(
     if (!applied.ok) return applied;
     draft = applied.value;
   }
-  return success(complete(draft));
+  const config = complete(draft);
+  const checked = checkHardware(config, '');
+  return checked.ok ? success(config) : checked;
 }
 
 /** The query string, without the question mark, that gives `config` again; empty for the default. */

@@ -1,5 +1,7 @@
 /** What a machine is made of, as its user asks for it. Names and units follow QEMU's options. */
+import type { CpuFeature } from '../base/cpu-features.ts';
 import { MIB } from '../base/units.ts';
+import type { DeviceConfig, DriveConfig, NetdevConfig } from './devices.ts';
 
 /** Where a serial port's other end is: the terminal (page or standard streams), or nowhere: no port. */
 export type SerialBackend = 'stdio' | 'none';
@@ -13,9 +15,16 @@ export interface DebugExitConfig {
 export const JIT_MODES = ['off', 'on'] as const;
 export type JitMode = (typeof JIT_MODES)[number];
 
+export interface FeatureChange {
+  readonly feature: CpuFeature;
+  readonly on: boolean;
+}
+
 export interface VmConfig {
   readonly memoryBytes: number;
   readonly cpus: number;
+  /** What differs from the default CPU model. */
+  readonly cpuFeatures: readonly FeatureChange[];
   /** File name or URL; the default guest's kernel if absent. */
   readonly kernel?: string;
   readonly initrd?: string;
@@ -28,14 +37,25 @@ export interface VmConfig {
   readonly noReboot: boolean;
   /** Whether hot guest code is translated; everything else is interpreted. */
   readonly jit: JitMode;
+  readonly drives: readonly DriveConfig[];
+  readonly netdevs: readonly NetdevConfig[];
+  /** In the order in which they were given; drives with `if=virtio` have theirs behind these. */
+  readonly devices: readonly DeviceConfig[];
+  /** Threads for devices, by name, beside those that are there anyway. */
+  readonly iothreads: readonly string[];
 }
 
 export const DEFAULT_CONFIG: VmConfig = {
   memoryBytes: 512 * MIB,
   cpus: 1,
+  cpuFeatures: [],
   serial: ['stdio'],
   noReboot: false,
   jit: 'off',
+  drives: [],
+  netdevs: [],
+  devices: [],
+  iothreads: [],
 };
 
 /** Enough for a small kernel by PVH; Debian's needs 64 MiB to start at all. */

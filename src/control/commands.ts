@@ -1,4 +1,6 @@
 /** The closed list of what may be asked of a machine. */
+import type { Switch } from '../config/devices.ts';
+import type { Medium } from './io-control.ts';
 import type { MachineState } from './status.ts';
 
 export type Command =
@@ -13,7 +15,22 @@ export type Command =
   /** Ends the machine for good and frees its memory and threads. */
   | { readonly kind: 'stop' }
   /** Bytes for COM1, as if typed at the terminal. */
-  | { readonly kind: 'serialInput'; readonly bytes: Uint8Array };
+  | { readonly kind: 'serialInput'; readonly bytes: Uint8Array }
+  /** Puts a medium into a drive that has none: the guest sees a disk of that size. */
+  | {
+      readonly kind: 'attachDisk';
+      readonly drive: string;
+      readonly medium: Medium;
+      readonly readOnly: boolean;
+    }
+  /** Takes the medium out; what the guest has under way on it fails. */
+  | { readonly kind: 'ejectDisk'; readonly drive: string }
+  /** Makes the disk larger; the guest is told. */
+  | { readonly kind: 'resizeDisk'; readonly drive: string; readonly bytes: number }
+  /** False: a write completes when it is on the medium. */
+  | { readonly kind: 'setWriteCache'; readonly drive: string; readonly enabled: boolean }
+  /** Of one device by its name, or of all. */
+  | { readonly kind: 'setIoeventfd'; readonly device?: string; readonly setting: Switch };
 
 export type CommandKind = Command['kind'];
 
@@ -26,6 +43,11 @@ export const LEGAL_IN: { readonly [K in CommandKind]: readonly MachineState[] } 
   powerOff: ['loading', 'running', 'paused'],
   stop: ['off', 'loading', 'running', 'paused', 'shutdown', 'crashed'],
   serialInput: ['running', 'paused'],
+  attachDisk: ['running', 'paused'],
+  ejectDisk: ['running', 'paused'],
+  resizeDisk: ['running', 'paused'],
+  setWriteCache: ['running', 'paused'],
+  setIoeventfd: ['running', 'paused'],
 };
 
 export function isLegal(kind: CommandKind, state: MachineState): boolean {

@@ -8,6 +8,8 @@ export type MachineEvent =
   | { readonly kind: 'serialOutput'; readonly bytes: Uint8Array }
   /** The machine went through reset by itself (guest request) or by command. */
   | { readonly kind: 'reset' }
+  /** Something that the user must know about a disk or device; the machine goes on. */
+  | { readonly kind: 'warning'; readonly subject: string; readonly message: string }
   | { readonly kind: 'stats'; readonly stats: MachineStats };
 
 export type MachineListener = (event: MachineEvent) => void;

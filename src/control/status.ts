@@ -46,6 +46,10 @@ export type ProblemKind =
   | 'memory-refused'
   | 'core-missing'
   | 'unsupported'
+  /** A disk cannot be opened. */
+  | 'bad-disk'
+  /** A disk has no room, or failed: the machine waits. */
+  | 'disk-paused'
   | 'worker-lost';
 
 export type MachineStatus =
@@ -53,7 +57,8 @@ export type MachineStatus =
   | { readonly state: 'off'; readonly problem?: Problem }
   | { readonly state: 'loading'; readonly progress: LoadProgress }
   | { readonly state: 'running' }
-  | { readonly state: 'paused' }
+  /** `problem`: why it was not the user who paused it; to be mended before `resume`. */
+  | { readonly state: 'paused'; readonly problem?: Problem }
   | { readonly state: 'shutdown'; readonly reason: ShutdownReason; readonly report?: string }
   /** A defect of ours, or a worker that the browser took away. */
   | { readonly state: 'crashed'; readonly problem: Problem; readonly report: string };

@@ -1,5 +1,8 @@
 /** What a vCPU's thread offers to the page, carried by comlink. While the guest runs, only the shared words reach it. */
+import type { CpuFeature } from '../base/cpu-features.ts';
 import type { DebugExitConfig } from '../config/vm-config.ts';
+import type { Hardware } from './hardware.ts';
+import type { ExitInfo } from './info.ts';
 
 /** How a stay of the vCPU ended. */
 export type VcpuStop =
@@ -44,6 +47,8 @@ export interface VcpuSetup {
   readonly interpreterModule: WebAssembly.Module;
   readonly serialPorts: number;
   readonly jit: boolean;
+  readonly hardware: Hardware;
+  readonly cpuFeatures: ReadonlySet<CpuFeature>;
   readonly debugExit?: DebugExitConfig;
 }
 
@@ -56,4 +61,6 @@ export interface VcpuControl<Entry> {
   /** Runs the guest until it stops. */
   run(): Promise<VcpuStop>;
   figures(): VcpuFigures;
+  /** Between stays, as `figures`. */
+  exits(): readonly ExitInfo[];
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { IoBus } from './io-bus.ts';
+import { IoBus, ioRange } from './io-bus.ts';
 import type { AccessBytes, IoHandler } from './io-bus.ts';
 
 /** Remembers accesses; reads give the offset in every byte. */
@@ -70,10 +70,11 @@ describe('ports', () => {
   it('ask movable ranges for what is not fixed', () => {
     const bus = new IoBus();
     const { log, handler } = recorder();
-    const range = { name: 'bar', start: 0xc000, size: 16, handler, reads: 0, writes: 0 };
+    const range = ioRange('bar', 0xc000, 16, handler);
     bus.addMovable({
       findPort: (port) => (port >= 0xc000 && port < 0xc010 ? range : undefined),
       findMmio: () => undefined,
+      ranges: { ports: [range], mmio: [] },
     });
     bus.writePort(0xc004, 7, 1);
     expect(log).toEqual(['w4/1=7']);

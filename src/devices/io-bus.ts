@@ -23,12 +23,17 @@ export interface IoRange {
   readonly handler: IoHandler;
   reads: number;
   writes: number;
+  /** Of `timed` of these accesses, how long they took together, in ms. */
+  timedMs: number;
+  timed: number;
 }
 
 /** Ranges that move while the machine runs (PCI BARs): asked when no fixed range claims an address. */
 export interface MovableRanges {
   findPort(port: number, bytes: number): IoRange | undefined;
   findMmio(gpa: number, bytes: number): IoRange | undefined;
+  /** All that are mapped now. */
+  readonly ranges: { readonly ports: readonly IoRange[]; readonly mmio: readonly IoRange[] };
 }
 
 export type WriteSpace = 'port' | 'memory';
@@ -40,11 +45,13 @@ export interface WriteMatch {
 }
 
 export function ioRange(name: string, start: number, size: number, handler: IoHandler): IoRange {
-  return { name, start, size, handler, reads: 0, writes: 0 };
+  return { name, start, size, handler, reads: 0, writes: 0, timedMs: 0, timed: 0 };
 }
 
 const PORTS = 0x10000;
 const ALL_WIDTHS: readonly AccessBytes[] = [1, 2, 4];
+/** A look at the clock takes as long as a fast device, so one access in so many is timed. */
+const TIMED_EACH = 16;
 
 export class IoBus {
   /** By width: 1 + index in #ranges, 0 = unclaimed. */
@@ -61,6 +68,34 @@ export class IoBus {
   #matched = 0;
   #unclaimedReads = 0;
   #unclaimedWrites = 0;
+  readonly #now: (() => number) | undefined;
+  #untilTimed = 1;
+
+  /** `now` in milliseconds, for the times of `info exits`; without it nothing is timed. */
+  constructor(now?: () => number) {
+    this.#now = now;
+  }
+
+  #read(range: IoRange, offset: number, bytes: AccessBytes): number {
+    range.reads++;
+    if (--this.#untilTimed > 0 || this.#now === undefined) return range.handler.read(offset, bytes);
+    this.#untilTimed = TIMED_EACH;
+    const begun = this.#now();
+    const value = range.handler.read(offset, bytes);
+    range.timedMs += this.#now() - begun;
+    range.timed++;
+    return value;
+  }
+
+  #write(range: IoRange, offset: number, value: number, bytes: AccessBytes): void {
+    range.writes++;
+    if (--this.#untilTimed > 0 || this.#now === undefined) return range.handler.write(offset, value, bytes);
+    this.#untilTimed = TIMED_EACH;
+    const begun = this.#now();
+    range.handler.write(offset, value, bytes);
+    range.timedMs += this.#now() - begun;
+    range.timed++;
+  }
 
   /** Claims ports for accesses of the given widths, naturally aligned. Claiming what is taken is our own mistake. */
   addPorts(
@@ -117,7 +152,10 @@ export class IoBus {
 
   /** Everything registered, for `info exits` and `info mtree`. */
   get ranges(): { readonly ports: readonly IoRange[]; readonly mmio: readonly IoRange[] } {
-    return { ports: this.#portRanges, mmio: this.#mmioRanges };
+    return {
+      ports: [...this.#portRanges, ...this.#movable.flatMap(({ ranges }) => ranges.ports)],
+      mmio: [...this.#mmioRanges, ...this.#movable.flatMap(({ ranges }) => ranges.mmio)],
+    };
   }
 
   /** Accesses that nobody answered. */
@@ -127,10 +165,7 @@ export class IoBus {
 
   readPort(port: number, bytes: AccessBytes): number {
     const range = this.#findPort(port, bytes);
-    if (range !== undefined) {
-      range.reads++;
-      return range.handler.read(port - range.start, bytes);
-    }
+    if (range !== undefined) return this.#read(range, port - range.start, bytes);
     if (bytes === 1) {
       this.#unclaimedReads++;
       return 0xff;
@@ -145,8 +180,7 @@ export class IoBus {
     if (this.#ports[bytes][port] === 0 && this.#isMatched('port', port, value, bytes)) return;
     const range = this.#findPort(port, bytes);
     if (range !== undefined) {
-      range.writes++;
-      range.handler.write(port - range.start, value, bytes);
+      this.#write(range, port - range.start, value, bytes);
       return;
     }
     if (bytes === 1) {
@@ -201,8 +235,7 @@ export class IoBus {
       this.#unclaimedReads++;
       return bytes === 4 ? 0xffffffff : (1 << (bytes * 8)) - 1;
     }
-    range.reads++;
-    return range.handler.read(gpa - range.start, bytes);
+    return this.#read(range, gpa - range.start, bytes);
   }
 
   writeMmio(gpa: number, value: number, bytes: AccessBytes): void {
@@ -213,8 +246,7 @@ export class IoBus {
       this.#unclaimedWrites++;
       return;
     }
-    range.writes++;
-    range.handler.write(gpa - range.start, value, bytes);
+    this.#write(range, gpa - range.start, value, bytes);
   }
 
   #findMmio(gpa: number, bytes: AccessBytes): IoRange | undefined {

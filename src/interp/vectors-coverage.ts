@@ -6,6 +6,7 @@ import {
   MAP_0F38,
   MAP_0F3A,
   MAP_ONE_BYTE,
+  MAP_VEX,
   PREFIX_66,
   PREFIX_F2,
   PREFIX_F3,
@@ -39,7 +40,8 @@ export function opcodeText(row: Row): string {
       : row.modrmReg !== undefined
         ? `/${row.modrmReg}`
         : '';
-  return `${PREFIX_TEXT[row.prefix] ?? ''}${MAP_TEXT[row.map] ?? ''}${hex(row.opcode)}${modrm}`;
+  const vex = row.map & MAP_VEX ? 'VEX.' : '';
+  return `${vex}${PREFIX_TEXT[row.prefix] ?? ''}${MAP_TEXT[row.map & ~MAP_VEX] ?? ''}${hex(row.opcode)}${modrm}`;
 }
 
 /** What a group's id says after the name of its profile: unique among forms. */

@@ -10,12 +10,24 @@ import { acknowledgeStop, stopRequest } from '../sync/stop.ts';
 import { WakeWord } from '../sync/wake.ts';
 import type { DeviceHost } from '../virtio/device-host.ts';
 import { serveOwnerCall } from '../virtio/remote-owner.ts';
+import { AdaptivePoll } from './adaptive-poll.ts';
 
 export interface EventLoopOptions {
   readonly views: Views;
   /** THREAD_IO0 + n. */
   readonly thread: number;
   readonly vcpus: number;
+  /** Milliseconds, as performance.now(). */
+  readonly now?: () => number;
+  /** How long to poll at most before a sleep, in ms; 0 where no core is idle (docs/ioeventfd.md). */
+  readonly maxPollMs?: number;
+  /**
+   * The machine pauses: `then` is to be called when the devices rest. Until then completions and deferred work go on, but nothing
+   * new is taken from the guest.
+   */
+  readonly quiesce?: (then: () => void) => void;
+  /** After a pause: devices look at their queues again. */
+  readonly resumed?: () => void;
 }
 
 /** Why `run` came back: the control plane has mail, or the machine ends. */
@@ -26,24 +38,41 @@ export interface LoopCounters {
   wakeups: number;
   doorbells: number;
   exits: number;
+  /** Waits that ended while the thread still polled. */
+  pollHits: number;
+  waitedMs: number;
 }
+
+/** The thread looks around at least this often, although every event wakes it. */
+const MAX_SLEEP_MS = 1000;
 
 export class EventLoop {
   /** Doorbells of the devices that this thread owns. */
   readonly doorbells: DoorbellListener;
-  readonly counters: LoopCounters = { wakeups: 0, doorbells: 0, exits: 0 };
+  readonly counters: LoopCounters = { wakeups: 0, doorbells: 0, exits: 0, pollHits: 0, waitedMs: 0 };
   readonly #views: Views;
   readonly #thread: number;
+  readonly #now: () => number;
+  readonly #quiesce: (then: () => void) => void;
+  readonly #resumed: () => void;
+  readonly #poll: AdaptivePoll;
   readonly #wake: WakeWord;
   readonly #exits: ExitServer;
   readonly #hosts = new Map<number, DeviceHost>();
   readonly #onCause: { readonly cause: number; readonly handler: () => void }[] = [];
   #deferred: (() => void)[] = [];
   #answered: number = STOP_RUN;
+  /** A pause was begun whose devices do not rest yet. */
+  #isQuiescing = false;
 
-  constructor({ views, thread, vcpus }: EventLoopOptions) {
+  constructor(options: EventLoopOptions) {
+    const { views, thread, vcpus } = options;
     this.#views = views;
     this.#thread = thread;
+    this.#now = options.now ?? (() => performance.now());
+    this.#quiesce = options.quiesce ?? ((then) => then());
+    this.#resumed = options.resumed ?? (() => {});
+    this.#poll = new AdaptivePoll(options.maxPollMs ?? 0);
     this.#wake = new WakeWord(views, thread);
     this.#exits = new ExitServer(views, thread, vcpus);
     this.doorbells = new DoorbellListener(views, thread);
@@ -70,35 +99,83 @@ export class EventLoop {
    */
   run(): LoopEnd {
     for (;;) {
-      const request = stopRequest(this.#views, this.#thread);
-      if (request !== this.#answered) {
-        // What was done before is in memory when the answer is seen.
-        acknowledgeStop(this.#views, this.#thread, request);
-        this.#answered = request;
-      }
-      if (request === STOP_QUIT) return 'quit';
-      const causes = this.#wait(request === STOP_PAUSE);
-      for (const { cause, handler } of this.#onCause) if ((causes & cause) !== 0) handler();
-      this.#poll(request === STOP_PAUSE);
-      if ((causes & CAUSE_MAIL) !== 0) return 'mail';
+      if (this.#obey() === STOP_QUIT) return 'quit';
+      if ((this.#serve(this.#wait()) & CAUSE_MAIL) !== 0) return 'mail';
     }
   }
 
-  #wait(isPaused: boolean): number {
-    const hasWork = (): boolean => !isPaused && (this.doorbells.isRinging || this.#deferred.length > 0);
-    if (hasWork()) return this.#wake.take();
-    this.counters.wakeups++;
-    return this.#wake.wait(Infinity, hasWork);
+  /** One round for a thread that has promises pending: waits `timeout` ms at most, without blocking. */
+  async turn(timeout: number): Promise<LoopEnd | undefined> {
+    if (this.#obey() === STOP_QUIT) return 'quit';
+    const causes = this.#hasWork()
+      ? this.#wake.take()
+      : await this.#wake.waitAsync(timeout, () => this.#hasWork());
+    this.#serve(causes);
+    return this.#obey() === STOP_QUIT ? 'quit' : undefined;
   }
 
-  #poll(isPaused: boolean): void {
+  /** Answers a STOP once it is obeyed. Gives what is asked for now. */
+  #obey(): number {
+    const request = stopRequest(this.#views, this.#thread);
+    if (request === this.#answered) return request;
+    if (request === STOP_PAUSE) {
+      this.#pause();
+      return request;
+    }
+    // What was done before is in memory when the answer is seen.
+    acknowledgeStop(this.#views, this.#thread, request);
+    this.#answered = request;
+    if (request === STOP_RUN) this.#resumed();
+    return request;
+  }
+
+  #pause(): void {
+    if (this.#isQuiescing) return;
+    this.#isQuiescing = true;
+    this.#quiesce(() => {
+      this.#isQuiescing = false;
+      // Nobody may be asking any more.
+      if (stopRequest(this.#views, this.#thread) !== STOP_PAUSE) return;
+      acknowledgeStop(this.#views, this.#thread, STOP_PAUSE);
+      this.#answered = STOP_PAUSE;
+    });
+  }
+
+  get #isPaused(): boolean {
+    return stopRequest(this.#views, this.#thread) === STOP_PAUSE;
+  }
+
+  #hasWork(): boolean {
+    return this.#deferred.length > 0 || (!this.#isPaused && this.doorbells.isRinging);
+  }
+
+  #wait(): number {
+    const hasWork = (): boolean => this.#hasWork();
+    if (hasWork()) return this.#wake.take();
+    const begun = this.#now();
+    const polled = this.#poll.run(this.#now, () => hasWork() || this.#wake.hasCause);
+    if (polled) {
+      this.counters.pollHits++;
+      return this.#wake.take();
+    }
+    this.counters.wakeups++;
+    const causes = this.#wake.wait(MAX_SLEEP_MS, hasWork);
+    const waited = this.#now() - begun;
+    this.#poll.slept(waited);
+    this.counters.waitedMs += waited;
+    return causes;
+  }
+
+  /** Returns `causes`. */
+  #serve(causes: number): number {
+    for (const { cause, handler } of this.#onCause) if ((causes & cause) !== 0) handler();
     this.counters.exits += this.#exits.serve((call, answer) =>
       serveOwnerCall(this.#hosts.get(call.device), call, answer),
     );
-    if (isPaused) return;
-    this.counters.doorbells += this.doorbells.dispatch();
+    if (!this.#isPaused) this.counters.doorbells += this.doorbells.dispatch();
     const tasks = this.#deferred;
     this.#deferred = [];
     for (const task of tasks) task();
+    return causes;
   }
 }

@@ -1,9 +1,10 @@
 /** Names refer to AMD APM volume 3, appendix E, and to what Linux 6.1 reads. */
 import { describe, expect, it } from 'vitest';
-import { CPU_FEATURES, cpuid, defaultModel } from './cpuid.ts';
-import type { CpuFeature, CpuidResult } from './cpuid.ts';
+import { CPU_FEATURES, type CpuFeature } from '../base/cpu-features.ts';
+import { controlBits, cpuid, cpuModel } from './cpuid.ts';
+import type { CpuidResult } from './cpuid.ts';
 
-const model = defaultModel(1);
+const model = cpuModel(1);
 const state = { apicId: 0, apicEnabled: true, osxsave: false };
 
 function characters(...words: number[]): string {
@@ -52,7 +53,7 @@ describe('features', () => {
     expect(required.filter((feature) => !model.features.has(feature))).toEqual([]);
   });
 
-  it.each<CpuFeature>(['pcid', 'invpcid', 'monitor', 'mce', 'tsc-adjust', 'bmi1', 'kvm-steal-time'])(
+  it.each<CpuFeature>(['pcid', 'invpcid', 'monitor', 'mce', 'tsc-adjust', 'kvm-steal-time'])(
     'do not include %s',
     (feature) => {
       expect(model.features.has(feature)).toBe(false);
@@ -65,8 +66,8 @@ describe('features', () => {
   });
 
   it('appear at the bits of the manual', () => {
-    expect(ask(1).edx).toBe(0x078bbb7d);
-    expect(ask(1).ecx).toBe(0x85f82201);
+    expect(ask(1).edx).toBe(0x078bbb7f);
+    expect(ask(1).ecx).toBe(0xc5f82201);
     expect(ask(0x8000_0001).edx & 0x0183f3ff).toBe(ask(1).edx & 0x0183f3ff);
     expect(ask(0x8000_0007).edx).toBe(0x100);
   });
@@ -78,6 +79,15 @@ describe('features', () => {
     const other = { ...model, features };
     expect(cpuid(other, 1, 0, state).ecx & (1 << 21)).toBe(0);
     expect(cpuid(other, 0x4000_0000, 0, state)).toEqual({ eax: 0, ebx: 0, ecx: 0, edx: 0 });
+  });
+});
+
+describe('reserved bits', () => {
+  it('of CR4 and EFER follow the features', () => {
+    expect(controlBits(model.features)).toEqual({ cr4: 0x1507bf, efer: 0x200d01 });
+    const features = new Set(model.features).add('smap').add('mce').add('umip');
+    features.delete('auto-ibrs');
+    expect(controlBits(features)).toEqual({ cr4: 0x350fff, efer: 0xd01 });
   });
 });
 
@@ -93,9 +103,9 @@ describe('what reflects the state of the CPU', () => {
   });
 
   it('is the APIC ID', () => {
-    const two = cpuid(defaultModel(4), 1, 0, { ...state, apicId: 2 });
+    const two = cpuid(cpuModel(4), 1, 0, { ...state, apicId: 2 });
     expect(two.ebx).toBe(0x02040800);
-    expect(cpuid(defaultModel(4), 0x0b, 1, { ...state, apicId: 2 }).edx).toBe(2);
+    expect(cpuid(cpuModel(4), 0x0b, 1, { ...state, apicId: 2 }).edx).toBe(2);
   });
 });
 
@@ -107,11 +117,11 @@ describe('other leaves', () => {
 
   it('give address widths and the number of cores', () => {
     expect(ask(0x8000_0008).eax).toBe(0x3028);
-    expect(cpuid(defaultModel(4), 0x8000_0008, 0, state).ecx).toBe(3);
+    expect(cpuid(cpuModel(4), 0x8000_0008, 0, state).ecx).toBe(3);
   });
 
   it('describe four cores of one thread each', () => {
-    const of = (subleaf: number) => cpuid(defaultModel(4), 0x0b, subleaf, state);
+    const of = (subleaf: number) => cpuid(cpuModel(4), 0x0b, subleaf, state);
     expect([of(0), of(1), of(2)]).toEqual([
       { eax: 0, ebx: 1, ecx: 0x100, edx: 0 },
       { eax: 2, ebx: 4, ecx: 0x201, edx: 0 },

@@ -6,117 +6,33 @@
  * keeps retpolines away. No guest code runs speculatively here, so none of that is owed to the guest. Features are
  * those of x86-64-v2 and what else the tables implement.
  */
+import { CPU_FEATURES, DEFAULT_FEATURES, EXT1, EXT21, EXT8 } from '../base/cpu-features.ts';
+import type { CpuFeature, CpuidRegister } from '../base/cpu-features.ts';
 import { TSC_KHZ } from '../base/platform.ts';
+import {
+  CR4_DE,
+  CR4_FSGSBASE,
+  CR4_MCE,
+  CR4_OSFXSR,
+  CR4_OSXMMEXCPT,
+  CR4_OSXSAVE,
+  CR4_PAE,
+  CR4_PCE,
+  CR4_PGE,
+  CR4_PSE,
+  CR4_PVI,
+  CR4_SMAP,
+  CR4_SMEP,
+  CR4_TSD,
+  CR4_UMIP,
+  CR4_VME,
+  EFER_AIBRSE,
+  EFER_LMA,
+  EFER_LME,
+  EFER_NXE,
+  EFER_SCE,
+} from '../layout/registers.ts';
 import { PHYSICAL_ADDRESS_BITS } from '../layout/vcpu.ts';
-
-export type CpuidRegister = 'eax' | 'ebx' | 'ecx' | 'edx';
-
-interface FeatureRow {
-  readonly name: string;
-  readonly leaf: number;
-  readonly register: CpuidRegister;
-  readonly bit: number;
-  /** Part of the default model. */
-  readonly on: boolean;
-}
-
-function row<const N extends string>(
-  name: N,
-  leaf: number,
-  register: CpuidRegister,
-  bit: number,
-  on: boolean,
-) {
-  return { name, leaf, register, bit, on } as const satisfies FeatureRow;
-}
-
-const EXT1 = 0x8000_0001;
-const EXT7 = 0x8000_0007;
-const EXT8 = 0x8000_0008;
-const EXT21 = 0x8000_0021;
-const KVM1 = 0x4000_0001;
-
-/** One row per feature bit, by the names of QEMU's -cpu. Leaf 7 and others are of sub-leaf 0. */
-// oxfmt-ignore
-export const CPU_FEATURES = [
-  row('fpu',            1,     'edx', 0,  true),
-  row('vme',            1,     'edx', 1,  false),
-  row('de',             1,     'edx', 2,  true),
-  row('pse',            1,     'edx', 3,  true),
-  row('tsc',            1,     'edx', 4,  true),
-  row('msr',            1,     'edx', 5,  true),
-  row('pae',            1,     'edx', 6,  true),
-  row('mce',            1,     'edx', 7,  false),
-  row('cx8',            1,     'edx', 8,  true),
-  row('apic',           1,     'edx', 9,  true),
-  row('sep',            1,     'edx', 11, true),
-  row('mtrr',           1,     'edx', 12, true),
-  row('pge',            1,     'edx', 13, true),
-  row('mca',            1,     'edx', 14, false),
-  row('cmov',           1,     'edx', 15, true),
-  row('pat',            1,     'edx', 16, true),
-  row('pse36',          1,     'edx', 17, true),
-  row('clflush',        1,     'edx', 19, true),
-  row('mmx',            1,     'edx', 23, true),
-  row('fxsr',           1,     'edx', 24, true),
-  row('sse',            1,     'edx', 25, true),
-  row('sse2',           1,     'edx', 26, true),
-  row('sse3',           1,     'ecx', 0,  true),
-  row('pclmulqdq',      1,     'ecx', 1,  false),
-  row('monitor',        1,     'ecx', 3,  false),
-  row('ssse3',          1,     'ecx', 9,  true),
-  row('cx16',           1,     'ecx', 13, true),
-  row('pcid',           1,     'ecx', 17, false),
-  row('sse4.1',         1,     'ecx', 19, true),
-  row('sse4.2',         1,     'ecx', 20, true),
-  row('x2apic',         1,     'ecx', 21, true),
-  row('movbe',          1,     'ecx', 22, true),
-  row('popcnt',         1,     'ecx', 23, true),
-  row('tsc-deadline',   1,     'ecx', 24, true),
-  row('aes',            1,     'ecx', 25, false),
-  row('xsave',          1,     'ecx', 26, true),
-  row('rdrand',         1,     'ecx', 30, false),
-  row('hypervisor',     1,     'ecx', 31, true),
-  row('arat',           6,     'eax', 2,  true),
-  row('fsgsbase',       7,     'ebx', 0,  true),
-  row('tsc-adjust',     7,     'ebx', 1,  false),
-  row('bmi1',           7,     'ebx', 3,  false),
-  row('smep',           7,     'ebx', 7,  true),
-  row('bmi2',           7,     'ebx', 8,  false),
-  row('erms',           7,     'ebx', 9,  true),
-  row('invpcid',        7,     'ebx', 10, false),
-  row('rdseed',         7,     'ebx', 18, false),
-  row('adx',            7,     'ebx', 19, false),
-  // Every user copy of the kernel would toggle EFLAGS.AC: QEMU's old models do without, and so does this one.
-  row('smap',           7,     'ebx', 20, false),
-  row('umip',           7,     'ecx', 2,  false),
-  row('fsrm',           7,     'edx', 4,  true),
-  row('kvm-nopiodelay', KVM1,  'eax', 1,  true),
-  row('kvmclock2',      KVM1,  'eax', 3,  true),
-  row('kvm-steal-time', KVM1,  'eax', 5,  false),
-  row('kvmclock-stable-bit', KVM1, 'eax', 24, true),
-  row('lahf-lm',        EXT1,  'ecx', 0,  true),
-  row('abm',            EXT1,  'ecx', 5,  true),
-  row('misalignsse',    EXT1,  'ecx', 7,  false),
-  row('3dnowprefetch',  EXT1,  'ecx', 8,  true),
-  row('syscall',        EXT1,  'edx', 11, true),
-  row('nx',             EXT1,  'edx', 20, true),
-  row('mmxext',         EXT1,  'edx', 22, true),
-  row('fxsr-opt',       EXT1,  'edx', 25, false),
-  row('pdpe1gb',        EXT1,  'edx', 26, true),
-  row('rdtscp',         EXT1,  'edx', 27, true),
-  row('lm',             EXT1,  'edx', 29, true),
-  row('invtsc',         EXT7,  'edx', 8,  true),
-  row('xsaveerptr',     EXT8,  'ebx', 2,  true),
-  row('lfence-always-serializing', EXT21, 'eax', 2, true),
-  row('auto-ibrs',      EXT21, 'eax', 8,  true),
-] as const;
-
-export type CpuFeature = (typeof CPU_FEATURES)[number]['name'];
-
-export const DEFAULT_FEATURES: ReadonlySet<CpuFeature> = new Set(
-  CPU_FEATURES.filter((feature) => feature.on).map((feature) => feature.name),
-);
 
 export interface CpuModel {
   readonly features: ReadonlySet<CpuFeature>;
@@ -125,8 +41,40 @@ export interface CpuModel {
   readonly vcpus: number;
 }
 
-export function defaultModel(vcpus: number): CpuModel {
-  return { features: DEFAULT_FEATURES, brand: 'Virtab', vcpus };
+export function cpuModel(vcpus: number, features = DEFAULT_FEATURES): CpuModel {
+  return { features, brand: 'Virtab', vcpus };
+}
+
+/** Bits of CR4 and EFER that exist with a feature; RDPMC always does. */
+const CR4_BITS: readonly (readonly [bits: number, feature: CpuFeature])[] = [
+  [CR4_VME | CR4_PVI, 'vme'],
+  [CR4_TSD, 'tsc'],
+  [CR4_DE, 'de'],
+  [CR4_PSE, 'pse'],
+  [CR4_PAE, 'pae'],
+  [CR4_MCE, 'mce'],
+  [CR4_PGE, 'pge'],
+  [CR4_OSFXSR, 'fxsr'],
+  [CR4_OSXMMEXCPT, 'sse'],
+  [CR4_UMIP, 'umip'],
+  [CR4_FSGSBASE, 'fsgsbase'],
+  [CR4_OSXSAVE, 'xsave'],
+  [CR4_SMEP, 'smep'],
+  [CR4_SMAP, 'smap'],
+];
+/** LMA can be written with any value; the CPU keeps its own. */
+const EFER_BITS: readonly (readonly [bits: number, feature: CpuFeature])[] = [
+  [EFER_SCE, 'syscall'],
+  [EFER_LME | EFER_LMA, 'lm'],
+  [EFER_NXE, 'nx'],
+  [EFER_AIBRSE, 'auto-ibrs'],
+];
+
+/** Which bits of CR4 and EFER may be set: all others are reserved. */
+export function controlBits(features: ReadonlySet<CpuFeature>): { cr4: number; efer: number } {
+  const sum = (rows: typeof CR4_BITS): number =>
+    rows.reduce((bits, [add, feature]) => (features.has(feature) ? bits | add : bits), 0);
+  return { cr4: sum(CR4_BITS) | CR4_PCE, efer: sum(EFER_BITS) };
 }
 
 /** What some leaves reflect of the CPU's state. */

@@ -1,10 +1,13 @@
 /** From guest bytes to the fields of a record (layout/vcpu.ts, RECORD). */
+import { DEFAULT_FEATURES, type CpuFeature } from '../base/cpu-features.ts';
 import { EXCEPTION_GP, EXCEPTION_UD } from '../layout/exceptions.ts';
 import {
   MODE_CODE16,
   MODE_CODE64,
   MODE_CODE_MASK,
+  MODE_DEBUG,
   MODE_FLAT,
+  MODE_REAL,
   RECORD_ADDRESS_SIZE_SHIFT,
   RECORD_CHECKED,
   RECORD_SEGMENT_SHIFT,
@@ -25,6 +28,7 @@ import {
   MAP_0F,
   MAP_0F38,
   MAP_0F3A,
+  MAP_VEX,
   PREFIX_66,
   PREFIX_ANY,
   PREFIX_F2,
@@ -42,6 +46,7 @@ const REX_W = 8;
 const REX_R = 4;
 const REX_X = 2;
 const REX_B = 1;
+const VEX_L = 4;
 
 /** What the decoder needs to know of a row, settled once. */
 interface Prepared {
@@ -55,8 +60,10 @@ interface Prepared {
   readonly rep: boolean;
   readonly opcodeInImmediate: boolean;
   readonly ends: boolean;
+  readonly usesVvvv: boolean;
   readonly sized: boolean;
-  readonly noF3: boolean;
+  readonly noRepeat: boolean;
+  readonly protectedOnly: boolean;
   /** Bit n: ModRM.reg = n does not belong to the row. */
   readonly without: number;
 }
@@ -75,8 +82,10 @@ function prepare(row: Row, index: number): Prepared {
     rep: has('rep'),
     opcodeInImmediate: has('opcode'),
     ends: has('end'),
+    usesVvvv: row.operands.some((operand) => operand.letter === 'B'),
     sized: operandSizes(row).length > 1,
-    noF3: has('nof3'),
+    noRepeat: has('norep'),
+    protectedOnly: has('pm'),
     without: withoutRegisters(row),
   };
 }
@@ -91,23 +100,30 @@ function isMove(row: Row): boolean {
   return row.operands.some(({ letter }) => letter === 'C' || letter === 'D');
 }
 
-const byOpcode: (readonly Prepared[] | undefined)[] = [];
-{
+/** Rows by map and opcode, those first that win over others. */
+type OpcodeTable = readonly (readonly Prepared[] | undefined)[];
+
+function opcodeTable(features: ReadonlySet<CpuFeature>): OpcodeTable {
   const lists: Prepared[][] = [];
   ROWS.forEach((row, index) => {
+    if (!isOffered(row, features)) return;
     const prepared = prepare(row, index);
     for (let i = 0; i < (row.registerInOpcode ? 8 : 1); i++) {
       (lists[(row.map << 8) | (row.opcode + i)] ??= []).push(prepared);
     }
   });
   // A row with a mandatory prefix wins over one that takes any.
-  for (const [key, list] of lists.entries()) {
-    if (!list) continue;
-    byOpcode[key] = list.toSorted(
-      (a, b) => Number(a.row.prefix === PREFIX_ANY) - Number(b.row.prefix === PREFIX_ANY),
-    );
-  }
+  return lists.map((list) =>
+    list.toSorted((a, b) => Number(a.row.prefix === PREFIX_ANY) - Number(b.row.prefix === PREFIX_ANY)),
+  );
 }
+
+function isOffered({ attributes }: Row, features: ReadonlySet<CpuFeature>): boolean {
+  const needed = [...attributes].find((text) => text.startsWith('if='))?.slice(3);
+  return needed === undefined || features.has(needed as CpuFeature);
+}
+
+const DEFAULT_TABLE = opcodeTable(DEFAULT_FEATURES);
 
 /** The result of the last `decode`; reused, as decoding is on the way to every new block. */
 export class Decoded {
@@ -129,11 +145,17 @@ const INDEX16 = [6, 7, 6, 7, REG_ZERO, REG_ZERO, REG_ZERO, REG_ZERO];
 
 export class Decoder {
   readonly out = new Decoded();
+  readonly #rows: OpcodeTable;
   private bytes: Uint8Array = new Uint8Array(0);
   private at = 0;
   private end = 0;
   private short = false;
   private ripRelative = false;
+
+  /** Encodings that belong to other features are what they are on a CPU without those. */
+  constructor(features = DEFAULT_FEATURES) {
+    this.#rows = features === DEFAULT_FEATURES ? DEFAULT_TABLE : opcodeTable(features);
+  }
 
   /**
    * Decodes the instruction at `start` of `bytes`, looking at no byte at or behind `end`.
@@ -251,7 +273,21 @@ export class Decoder {
     }
 
     let map = 0;
-    if (opcode === 0x0f) {
+    let vvvv = 0;
+    if ((opcode === 0xc4 || opcode === 0xc5) && this.isVex(is64)) {
+      // What VEX says itself must not be said before it, and there is none in real mode (APM vol. 3, 1.2.7 and 1.2.8).
+      if (operandOverride || rep || lock || rex || mode & MODE_REAL) return;
+      const first = this.u8();
+      const last = opcode === 0xc4 ? this.u8() : first & 0x7f;
+      map = MAP_VEX | (opcode === 0xc4 ? first & 31 : MAP_0F);
+      if (map > (MAP_VEX | MAP_0F3A) || last & VEX_L) return;
+      // R, X, B and vvvv are stored inverted; outside 64-bit mode there are eight registers.
+      rex = is64 ? ((last >> 4) & REX_W) | ((~first >> 5) & (opcode === 0xc4 ? 7 : REX_R)) : 0;
+      vvvv = (~last >> 3) & (is64 ? 15 : 7);
+      operandOverride = (last & 3) === 1;
+      rep = (last & 3) > 1 ? (last & 3) - 1 : 0;
+      opcode = this.u8();
+    } else if (opcode === 0x0f) {
       opcode = this.u8();
       map = MAP_0F;
       if (opcode === 0x38 || opcode === 0x3a) {
@@ -260,10 +296,10 @@ export class Decoder {
       }
     }
     if (this.short) return;
-    const rows = byOpcode[(map << 8) | opcode];
+    const rows = this.#rows[(map << 8) | opcode];
     if (!rows) return;
     const modrm = this.at < this.end ? this.bytes[this.at]! : -1;
-    const prepared = this.select(rows, modrm, operandOverride, rep, is64, rex);
+    const prepared = this.select(rows, modrm, operandOverride, rep, mode, rex);
     if (!prepared) {
       if (modrm < 0) this.short = true;
       return;
@@ -298,6 +334,9 @@ export class Decoder {
         switch (letter) {
           case 'G':
             out.reg = size === 'b' ? byteRegister(reg, rex) : reg * 8;
+            break;
+          case 'B':
+            out.imm = vvvv * 8;
             break;
           case 'V':
             out.reg = reg * 16;
@@ -345,6 +384,7 @@ export class Decoder {
       (checked ? RECORD_CHECKED : 0);
 
     if (lock && !(prepared.lockable && memory)) return;
+    if (vvvv !== 0 && !prepared.usesVvvv) return;
     if ((prepared.without >> ((modrm >> 3) & 7)) & 1) return;
     let offsetOperand = false;
     let immediateShift = 0;
@@ -380,9 +420,10 @@ export class Decoder {
     modrm: number,
     has66: boolean,
     rep: number,
-    is64: boolean,
+    mode: number,
     rex: number,
   ): Prepared | undefined {
+    const is64 = (mode & MODE_CODE_MASK) === MODE_CODE64;
     for (const prepared of rows) {
       const { row } = prepared;
       switch (row.prefix) {
@@ -401,7 +442,8 @@ export class Decoder {
       }
       if (is64 ? row.attributes.has('i64') : row.attributes.has('o64')) continue;
       if (rex & REX_B && row.attributes.has('norexb')) continue;
-      if (rep === 1 && prepared.noF3) continue;
+      if (rep !== 0 && prepared.noRepeat) continue;
+      if (prepared.protectedOnly && mode & MODE_REAL) continue;
       if (prepared.modrm) {
         if (modrm < 0) return undefined;
         if (row.modrmByte !== undefined && row.modrmByte !== modrm) continue;
@@ -412,6 +454,13 @@ export class Decoder {
       return prepared;
     }
     return undefined;
+  }
+
+  /** C4h and C5h are LES and LDS outside 64-bit mode, unless what follows would be their register form. */
+  private isVex(is64: boolean): boolean {
+    if (this.at < this.end) return is64 || this.bytes[this.at]! >= 0xc0;
+    this.short = true;
+    return true;
   }
 
   private immediate(size: string, operandBits: number, shift: number): void {
@@ -482,10 +531,10 @@ export class Decoder {
 
 /**
  * Whether branches may go straight to the block of their target: not where each target has to be checked against the
- * limit of CS.
+ * limit of CS, nor where each instruction may have a breakpoint.
  */
 export function isLinkable(mode: number): boolean {
-  return (mode & MODE_FLAT) !== 0 && (mode & MODE_CODE_MASK) !== MODE_CODE16;
+  return (mode & (MODE_FLAT | MODE_DEBUG)) === MODE_FLAT && (mode & MODE_CODE_MASK) !== MODE_CODE16;
 }
 
 /** Byte offset of a byte register: without REX, 4-7 are AH, CH, DH and BH. */

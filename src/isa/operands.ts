@@ -176,7 +176,7 @@ export class MemoryOperand implements Operand {
     const { segment, locked } = this;
     s.push({ kind: 'updateBegin', host, old, linear, segment, bytes, signed: true, locked });
     const now = s.let(change(old));
-    s.push({ kind: 'updateEnd', host, old, bytes, value: now, locked });
+    s.push({ kind: 'updateEnd', host, old, segment, bytes, value: now, locked });
     return { old, now };
   }
 }
@@ -270,6 +270,8 @@ function operandOf(s: Builder, site: Site, { letter, size }: OperandSpec): Opera
       return new RegisterOperand(s, site.register('rm', registerFile(letter)), bits);
     case 'Z':
       return new RegisterOperand(s, site.register('rm', 'general'), bits);
+    case 'B':
+      return new RegisterOperand(s, site.register('vvvv', 'general'), bits);
     case 'G':
     case 'V':
     case 'P':

@@ -38,15 +38,25 @@ function fn(result: CoreResult, ...params: CoreType[]): CoreFunction {
 }
 
 export const CORE_FUNCTIONS = {
-  // --- memory. `size` 1-64 bytes, `segment` SEG_* (non-canonical: SS gives #SS, others #GP).
-  /** (linear, size, segment): where `size` bytes can be read: RAM, or `VCPU.scratch` filled with them. */
-  readSlow: fn('host', 'i64', 'i32', 'i32'),
-  /** (linear, size, segment): where to put the bytes; followed by commitWrite if that is the scratch. */
-  writeSlow: fn('host', 'i64', 'i32', 'i32'),
-  /** (linear, size, segment): as writeSlow, with the present contents there; faults as a write (W = 1). */
-  rmwSlow: fn('host', 'i64', 'i32', 'i32'),
-  /** Carries out the write prepared by writeSlow or rmwSlow, from the scratch. */
-  commitWrite: fn('void'),
+  // --- memory. `access` is described in access.ts; its segment matters for non-canonical addresses (#SS or #GP).
+  /** (linear, access): where the bytes (1-64) can be read: RAM, or `VCPU.scratch` filled with them. */
+  readSlow: fn('host', 'i64', 'i32'),
+  /** (linear, access): where to put the bytes; followed by commitWrite if that is the scratch. */
+  writeSlow: fn('host', 'i64', 'i32'),
+  /** (linear, access): as writeSlow, with the present contents there; faults as a write (W = 1). */
+  rmwSlow: fn('host', 'i64', 'i32'),
+  /**
+   * (access): carries out the write prepared by writeSlow or rmwSlow, from the scratch. Result: STATUS_BRANCH, rip and
+   * refund set, if translated code has to be left behind this instruction: it changed code, or a device wants the
+   * run loop's attention. Otherwise 0.
+   */
+  commitWrite: fn('host', 'i32'),
+  /** (linear, access, value): the whole store of up to 8 bytes. 0, STATUS_FAULT_AT_RIP, or as commitWrite. */
+  storeSlow: fn('host', 'i64', 'i32', 'i64'),
+  /** (access): the instruction has raised its exception: sets rip and refund for STATUS_FAULT_AT_RIP. */
+  faultAt: fn('void', 'i32'),
+  /** (access, STATUS_*): translated code is left with a status that an instruction's function gave. The status to return. */
+  leaveAt: fn('host', 'i32', 'i32'),
   /** (segment, offset, size, SEGMENT_* of vcpu.ts): checks limit and type outside the flat case. */
   segmentLinear: fn('linear', 'i32', 'i64', 'i32', 'i32'),
   /** (offset): outside the flat case, 0 and #GP(0) raised if it is beyond the limit of CS, else 1. */
@@ -91,8 +101,6 @@ export const CORE_FUNCTIONS = {
   /** (1 or 0): STAC and CLAC. */
   writeAc: fn('status', 'i32'),
   invlpg: fn('status', 'i64'),
-  /** (type, linear address of the descriptor's contents already read: pcid, address) */
-  invpcid: fn('status', 'i64', 'i64', 'i64'),
   /** WBINVD, INVD: checks CPL. */
   checkCpl0: fn('status'),
   hlt: fn('status'),
@@ -135,6 +143,11 @@ export const CORE_FUNCTIONS = {
   // --- arithmetic. (a, b): high 64 bits of the product.
   mulHighUnsigned: fn('value', 'i64', 'i64'),
   mulHighSigned: fn('value', 'i64', 'i64'),
+  /** (a, mask): PDEP and PEXT. */
+  depositBits: fn('value', 'i64', 'i64'),
+  extractBits: fn('value', 'i64', 'i64'),
+  /** 64 random bits. */
+  random: fn('value'),
   /** (divisor): RDX:RAX / divisor into RAX and RDX, or #DE. */
   divide64: fn('status', 'i64'),
   divideSigned64: fn('status', 'i64'),
@@ -174,6 +187,7 @@ export type CoreName = keyof typeof CORE_FUNCTIONS;
  * - cpuid(cpu): reads and writes the registers in memory
  * - readMsr(cpu), writeMsr(cpu) -> i32: ECX and EDX:EAX in memory; 0 = done, 1 = #GP
  * - tsc(cpu) -> f64: guest TSC, an integer
+ * - random(cpu): 8 random bytes
  * - taskPriority(cpu) -> i32, setTaskPriority(cpu, value): CR8
  */
 export const HOST_IMPORTS = [
@@ -185,6 +199,7 @@ export const HOST_IMPORTS = [
   'readMsr',
   'writeMsr',
   'tsc',
+  'random',
   'taskPriority',
   'setTaskPriority',
 ] as const;

@@ -72,14 +72,14 @@ export const VCPU = struct({
 
   /** (E/R)IP; current only at block boundaries, exits and calls that say so. */
   rip: 'u64',
-  /** Instructions left before the interpreter returns; `budgetStart - budget` have run since entry. */
+  /** Instructions left before the interpreter returns; `budgetStart - budget` modulo BUDGET_USED_UP have run since entry. */
   budget: 'i32',
   budgetStart: 'i32',
   /** Host address of the TLB of the current context (user; kernel; kernel with EFLAGS.AC under SMAP). */
   tlb: 'u32',
   /** ATTENTION_* bits, set atomically by any thread, tested by the run loop and by STI-like instructions. */
   attention: 'u32',
-  /** Interrupt shadow: nonzero while interrupts are held off for one more instruction (STI, MOV SS). */
+  /** SHADOW_*: interrupts are held off for one more instruction. */
   shadow: 'u32',
   /** Blocks are decoded for this mode: MODE_* bits. */
   mode: 'u32',
@@ -88,7 +88,7 @@ export const VCPU = struct({
   stackBytes: 'u32',
   /** ANDed into stack pointers: FFFFh, FFFFFFFFh or all ones. */
   stackMask: 'u64',
-  /** ANDed into (E/R)IP. */
+  /** ANDed into (E/R)IP: 32 bits outside 64-bit mode. */
   ripMask: 'u64',
   /** ANDed into linear addresses of code: 32 bits outside 64-bit mode. */
   linearMask: 'u64',
@@ -158,6 +158,20 @@ export const VCPU = struct({
   scratchKind: 'u32',
   /** 1 from the delivery of an NMI to the next IRET: no other NMI may be delivered meanwhile. */
   nmiBlocked: 'u32',
+  /** What the region that is being left by a fault or after a write gives back to its budget (layout/access.ts). */
+  refund: 'i32',
+  pad0: 'u32',
+
+  /** Enabled breakpoints on instructions, data and ports: bit n is DRn. Kept by `updateBreakpoints`. */
+  breakpointsCode: 'u32',
+  breakpointsData: 'u32',
+  breakpointsIo: 'u32',
+  /** Bits of DR6 that the current instruction has earned: a #DB follows it. */
+  debugPending: 'u32',
+  /** Counts events delivered, software interrupts included: an instruction that caused one is not single-stepped. */
+  delivered: 'u32',
+  /** 1: the next fetch passes its breakpoint, as RF asked for. */
+  debugResume: 'u32',
 
   /** Next free byte and end of this vCPU's part of the arena of decoded blocks. */
   arenaNext: 'u32',
@@ -210,10 +224,16 @@ export const VCPU = struct({
    * the upper half of the address space. Behind the counters, which outlive a reset.
    */
   tlbLarge: ['u32', 2],
+  /** Bits of CR4 and EFER that the CPU model has; they outlive a reset. */
+  cr4Allowed: 'u32',
+  eferAllowed: 'u32',
 });
 
 /** Width of a physical address (CPUID 8000_0008h EAX bits 0-7): page-table bits above it are reserved. */
 export const PHYSICAL_ADDRESS_BITS = 40;
+
+/** Subtracted from the budget to use it up without miscounting what has run: no stay is as long. */
+export const BUDGET_USED_UP = 1 << 30;
 
 /** `VCPU.mode` bits; part of the key of a block. */
 export const MODE_CODE16 = 0;
@@ -222,6 +242,15 @@ export const MODE_CODE64 = 2;
 export const MODE_CODE_MASK = 3;
 /** CS, DS, ES and SS have base 0 and cover 4 GiB (or 64-bit mode): their accesses need no checks. */
 export const MODE_FLAT = 4;
+/** Real or virtual-8086 mode, where some encodings are no instructions. */
+export const MODE_REAL = 8;
+
+/** Breakpoints on code or data are enabled: blocks are single instructions, and nothing is translated. */
+export const MODE_DEBUG = 16;
+
+/** `VCPU.shadow`: after STI; after a load of SS, which holds debug traps off too. */
+export const SHADOW_STI = 1;
+export const SHADOW_STACK = 2;
 
 export const FPU_BLOCKED_X87 = 1;
 export const FPU_BLOCKED_MMX = 2;

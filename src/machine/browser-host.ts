@@ -3,8 +3,9 @@ import { wrap } from 'comlink';
 import coreUrl from '../../build/core.wasm?url';
 import interpreterUrl from '../../build/interpreter.wasm?url';
 import type { StartState } from '../boot/start-state.ts';
+import type { IoControl, IoEvent } from '../control/io-control.ts';
 import type { VcpuControl } from '../control/vcpu-control.ts';
-import type { MachineHost, ModuleName, VcpuThread } from './host.ts';
+import type { IoThreadHandle, MachineHost, ModuleName, VcpuThread } from './host.ts';
 
 const MODULE_URLS: { readonly [K in ModuleName]: string } = { core: coreUrl, interpreter: interpreterUrl };
 
@@ -13,7 +14,23 @@ function startVcpu(): VcpuThread {
     type: 'module',
     name: 'vcpu 0',
   });
-  const lost = new Promise<string>((resolve) => {
+  return {
+    control: wrap<VcpuControl<StartState>>(worker),
+    lost: lostOf(worker),
+    terminate: () => worker.terminate(),
+  };
+}
+
+function startIo(name: string, onEvent: (event: IoEvent) => void): IoThreadHandle {
+  const worker = new Worker(new URL('../workers/io.ts', import.meta.url), { type: 'module', name });
+  worker.addEventListener('message', ({ data }: MessageEvent<unknown>) => {
+    if (typeof data === 'object' && data !== null && 'ioEvent' in data) onEvent(data.ioEvent as IoEvent);
+  });
+  return { control: wrap<IoControl>(worker), lost: lostOf(worker), terminate: () => worker.terminate() };
+}
+
+function lostOf(worker: Worker): Promise<string> {
+  return new Promise<string>((resolve) => {
     worker.addEventListener('error', (event) => {
       event.preventDefault();
       resolve(
@@ -24,7 +41,6 @@ function startVcpu(): VcpuThread {
     });
     worker.addEventListener('messageerror', () => resolve('a message to it could not be read'));
   });
-  return { control: wrap<VcpuControl<StartState>>(worker), lost, terminate: () => worker.terminate() };
 }
 
 async function loadModule(name: ModuleName): Promise<WebAssembly.Module> {
@@ -37,4 +53,4 @@ async function loadModule(name: ModuleName): Promise<WebAssembly.Module> {
   return await WebAssembly.compileStreaming(response);
 }
 
-export const browserHost: MachineHost = { loadModule, startVcpu };
+export const browserHost: MachineHost = { loadModule, startVcpu, startIo };

@@ -36,6 +36,7 @@ export class FakeHost implements MachineHost {
       },
       run: () => this.#run(),
       figures: () => ({ decodeMs: 1, interpretMs: 2, haltedMs: 3, jit: NO_JIT, exits: { hlt: 4 } }),
+      exits: () => [],
     };
     // comlink makes every call a promise; awaiting a plain value does the same.
     const asynchronous = {
@@ -43,6 +44,7 @@ export class FakeHost implements MachineHost {
       reset: async (entry: StartState) => control.reset(entry),
       run: () => control.run(),
       figures: async () => control.figures(),
+      exits: async () => control.exits(),
     };
     return {
       control: asynchronous as unknown as Remote<VcpuControl<StartState>>,
@@ -53,6 +55,11 @@ export class FakeHost implements MachineHost {
         this.terminated++;
       },
     };
+  }
+
+  /** No test of the page's side has devices. */
+  startIo(): never {
+    throw new Error('no thread for devices here');
   }
 
   /** The guest stops by itself. */

@@ -1,5 +1,6 @@
 /** What a machine needs from the place where it runs: the browser, or Node for the runner's --node. */
 import type { Remote } from 'comlink';
+import type { IoControl, IoEvent } from '../control/io-control.ts';
 import type { VcpuControl } from '../control/vcpu-control.ts';
 import type { StartState } from '../boot/start-state.ts';
 
@@ -14,8 +15,17 @@ export interface VcpuThread {
   terminate(): void;
 }
 
+/** A started thread that will own devices. */
+export interface IoThreadHandle {
+  readonly control: Remote<IoControl>;
+  readonly lost: Promise<string>;
+  terminate(): void;
+}
+
 export interface MachineHost {
   /** Compiles a wasm module of ours; rejects if it cannot be had. */
   loadModule(name: ModuleName): Promise<WebAssembly.Module>;
   startVcpu(): VcpuThread;
+  /** `name` is for debuggers. */
+  startIo(name: string, onEvent: (event: IoEvent) => void): IoThreadHandle;
 }

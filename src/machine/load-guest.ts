@@ -15,6 +15,8 @@ export interface GuestImage {
 export interface GuestImages {
   readonly kernel: GuestImage;
   readonly initrd?: GuestImage;
+  /** Of a multiboot kernel; their names are their command lines. */
+  readonly modules?: readonly GuestImage[];
 }
 
 /** The result is what the boot CPU starts with. */
@@ -23,7 +25,11 @@ export function loadGuest(views: Views, config: VmConfig, images: GuestImages): 
   const memory = new GuestMemory(views, config.memoryBytes, () => undefined);
   const plan = bootGuest(memory, {
     kernel: images.kernel.bytes,
+    kernelName: images.kernel.name,
     ...(images.initrd === undefined ? {} : { initrd: images.initrd.bytes }),
+    ...(images.modules === undefined
+      ? {}
+      : { modules: images.modules.map(({ name, bytes }) => ({ commandLine: name, bytes })) }),
     commandLine: config.commandLine ?? '',
     cpus: config.cpus,
     serialPorts: config.serial.filter((backend) => backend !== 'none').length,

@@ -7,20 +7,26 @@
  *                          v          v
  *                 shutdown, crashed  (start begins anew)
  */
+import { featuresOf } from '../base/cpu-features.ts';
 import type { Result } from '../base/result.ts';
+import { takesModules } from '../boot/boot.ts';
 import type { VmConfig } from '../config/vm-config.ts';
 import { isLegal } from '../control/commands.ts';
 import type { Command } from '../control/commands.ts';
 import type { MachineEvent, MachineListener } from '../control/events.ts';
+import type { DeviceInfo, ExitInfo, MachineInfo } from '../control/info.ts';
+import type { IoCommand, IoEvent } from '../control/io-control.ts';
 import type { MachineStats } from '../control/stats.ts';
 import type { LoadStep, MachineStatus, Problem, ShutdownReason } from '../control/status.ts';
 import type { VcpuFigures } from '../control/vcpu-control.ts';
 import type { Views } from '../base/views.ts';
 import type { BootFile } from './boot-file.ts';
 import { CounterReader } from './counters.ts';
+import { planHardware } from './hardware-plan.ts';
 import type { MachineHost } from './host.ts';
+import { IoSupervisor } from './io-supervisor.ts';
 import { loadGuest } from './load-guest.ts';
-import type { GuestImages } from './load-guest.ts';
+import type { GuestImage, GuestImages } from './load-guest.ts';
 import { describeVcpu, readRip } from './report.ts';
 import { SerialConsole } from './console.ts';
 import { allocateSharedMemory } from './shared-memory.ts';
@@ -31,7 +37,11 @@ export interface MachineParts {
   readonly config: VmConfig;
   readonly kernel: BootFile;
   readonly initrd?: BootFile;
+  /** What a multiboot kernel gets in place of the initrd; their names are their command lines. */
+  readonly modules?: readonly BootFile[];
   readonly host: MachineHost;
+  /** Files of the user that are disks, by the name that a drive's `file` gives them; read in place. */
+  readonly files?: Readonly<Record<string, File>>;
   /** What a triple fault does: a reset, as on a PC, or an end with a report. `-no-reboot` ends in any case. */
   readonly tripleFault?: 'reset' | 'stop';
 }
@@ -49,11 +59,16 @@ export interface MachineTimes {
 interface Powered {
   readonly views: Views;
   readonly vcpu: VcpuSupervisor;
+  readonly io: IoSupervisor;
   readonly serial: SerialConsole;
   readonly counters: CounterReader;
 }
 
-type Request = 'pause' | 'reset' | 'powerOff' | 'stop';
+/** `look`: nothing changes, but what the vCPU's thread has counted can be read. */
+type Request = 'pause' | 'reset' | 'powerOff' | 'stop' | 'look';
+
+/** What disks in memory and caches may take: a tab is not given much more than this beside a guest. */
+const DISK_MEMORY_BYTES = 512 * 1024 * 1024;
 
 class Aborted extends Error {}
 
@@ -66,6 +81,10 @@ export class Machine {
   #powered: Powered | undefined;
   #lastStats: MachineStats | undefined;
   #lastFigures: VcpuFigures | undefined;
+  #lastExits: readonly ExitInfo[] = [];
+  #lastInfo: MachineInfo | undefined;
+  /** Why the machine is paused, if it was not the user. */
+  #pauseProblem: Problem | undefined;
   #times: MachineTimes = { start: 0 };
   #abort = new AbortController();
   /** Why the vCPU was asked to stop. */
@@ -135,7 +154,7 @@ export class Machine {
         await this.#ask('pause');
         break;
       case 'resume':
-        this.#enter();
+        await this.#resume();
         break;
       case 'reset':
         if (state === 'paused') await this.#resetAndEnter();
@@ -151,8 +170,60 @@ export class Machine {
       case 'serialInput':
         this.#powered?.serial.send(command.bytes);
         break;
+      case 'attachDisk':
+        return await this.#io({ ...command, kind: 'attach' });
+      case 'ejectDisk':
+        return await this.#io({ ...command, kind: 'eject' });
+      case 'resizeDisk':
+        return await this.#io({ ...command, kind: 'resize' });
+      case 'setWriteCache':
+        return await this.#io({ ...command, kind: 'write-cache' });
+      case 'setIoeventfd':
+        return await this.#io({ ...command, kind: 'ioeventfd' });
     }
     return { ok: true, value: undefined };
+  }
+
+  async #io(command: IoCommand): Promise<Result<void>> {
+    const powered = this.#powered;
+    if (powered === undefined) return { ok: false, error: 'The machine is off.' };
+    try {
+      const done = await powered.io.command(command);
+      return done.ok ? { ok: true, value: undefined } : done;
+    } catch (error) {
+      return { ok: false, error: error instanceof Error ? error.message : String(error) };
+    }
+  }
+
+  /**
+   * What `info block`, `info aio`, `info ioeventfd`, `info exits`, `info network` and `info stats` tell; after the end, the last. A running
+   * guest stands still for a moment, as its thread answers no message otherwise.
+   */
+  async info(): Promise<MachineInfo | undefined> {
+    const powered = this.#powered;
+    if (powered === undefined || !['running', 'paused'].includes(this.#status.state)) return this.#lastInfo;
+    if (this.#status.state === 'running' && this.#request === undefined) await this.#ask('look');
+    return await this.#readInfo(powered);
+  }
+
+  /** The part of it for which the guest need not stand still: what the threads that own devices tell. */
+  async deviceInfo(): Promise<DeviceInfo | undefined> {
+    const powered = this.#powered;
+    if (powered === undefined || !['running', 'paused'].includes(this.#status.state)) return undefined;
+    return await readDevices(powered);
+  }
+
+  async #readInfo(powered: Powered): Promise<MachineInfo> {
+    this.#lastInfo = { ...(await readDevices(powered)), exits: this.#lastExits };
+    return this.#lastInfo;
+  }
+
+  /** The page is left: the threads are told to end, as one that waits holds the next page back for seconds. */
+  release(): void {
+    const powered = this.#powered;
+    if (powered === undefined) return;
+    powered.vcpu.release();
+    powered.io.release();
   }
 
   /** Figures since power-on; after the end, the last ones. */
@@ -200,6 +271,9 @@ export class Machine {
       this.#setStatus({ state: 'loading', progress });
     };
 
+    const hardware = planHardware(config, randomMac);
+    if (!hardware.ok) return hardware;
+
     step('core')(0);
     // The modules and the files load side by side; progress is told in the order of LoadStep.
     const modules = Promise.all([host.loadModule('core'), host.loadModule('interpreter')]).then(
@@ -222,25 +296,43 @@ export class Machine {
     step('processor')(0);
     const thread = host.startVcpu();
     const vcpu = new VcpuSupervisor(thread, views);
+    const io = new IoSupervisor(host, views, hardware.value, (event) => this.#onIoEvent(event));
     const serial = new SerialConsole(views, (bytes) => this.#emit({ kind: 'serialOutput', bytes }));
     const counters = new CounterReader(views, () => performance.now());
-    this.#powered = { views, vcpu, serial, counters };
+    const powered: Powered = { views, vcpu, io, serial, counters };
+    this.#powered = powered;
+    void io.lost.then((reason) => this.#crash(powered, reason));
     const [coreModule, interpreterModule] = compiled.value;
-    const prepared =
-      (await vcpu.prepare({
-        index: 0,
-        memory,
-        ramBytes: config.memoryBytes,
-        vcpus: config.cpus,
-        timeOrigin: performance.timeOrigin,
-        jit: config.jit === 'on',
-        coreModule,
-        interpreterModule,
-        serialPorts: config.serial.filter((backend) => backend !== 'none').length,
-        ...(config.debugExit === undefined ? {} : { debugExit: config.debugExit }),
-      })) ?? (await vcpu.reset(entry.value));
+    const prepared = await vcpu.prepare({
+      index: 0,
+      memory,
+      ramBytes: config.memoryBytes,
+      vcpus: config.cpus,
+      timeOrigin: performance.timeOrigin,
+      jit: config.jit === 'on',
+      cpuFeatures: featuresOf(config.cpuFeatures),
+      coreModule,
+      interpreterModule,
+      serialPorts: config.serial.filter((backend) => backend !== 'none').length,
+      hardware: hardware.value,
+      ...(config.debugExit === undefined ? {} : { debugExit: config.debugExit }),
+    });
     if (signal.aborted) throw new Aborted();
     if (prepared !== undefined) return { ok: false, error: threadFailed(prepared) };
+    // The vCPU's reset asks the devices, so their threads come first.
+    const devices = await io.prepare({
+      memory,
+      ramBytes: config.memoryBytes,
+      vcpus: config.cpus,
+      timeOrigin: performance.timeOrigin,
+      files: this.#parts.files ?? {},
+      memoryLimitBytes: DISK_MEMORY_BYTES,
+    });
+    if (signal.aborted) throw new Aborted();
+    if (!devices.ok) return { ok: false, error: diskFailed(devices.error) };
+    const reset = await vcpu.reset(entry.value);
+    if (signal.aborted) throw new Aborted();
+    if (reset !== undefined) return { ok: false, error: threadFailed(reset) };
     void serial.pump();
     return { ok: true, value: undefined };
   }
@@ -253,21 +345,48 @@ export class Machine {
     if (this.#images !== undefined) return { ok: true, value: this.#images };
     const kernel = await this.#parts.kernel.read(kernelProgress, signal);
     if (!kernel.ok) return kernel;
-    const { initrd } = this.#parts;
-    const initrdBytes = initrd === undefined ? undefined : await initrd.read(initrdProgress, signal);
-    if (initrdBytes !== undefined && !initrdBytes.ok) return initrdBytes;
+    const { initrd, modules } = this.#parts;
+    const hasModules = takesModules(kernel.value);
+    const more: GuestImage[] = [];
+    for (const file of (hasModules ? modules : undefined) ?? (initrd === undefined ? [] : [initrd])) {
+      const bytes = await file.read(initrdProgress, signal);
+      if (!bytes.ok) return bytes;
+      more.push({ name: file.name, bytes: bytes.value });
+    }
     if (signal.aborted) throw new Aborted();
     this.#images = {
       kernel: { name: this.#parts.kernel.name, bytes: kernel.value },
-      ...(initrd === undefined || initrdBytes === undefined
-        ? {}
-        : { initrd: { name: initrd.name, bytes: initrdBytes.value } }),
+      ...(hasModules ? { modules: more } : more[0] === undefined ? {} : { initrd: more[0] }),
     };
     return { ok: true, value: this.#images };
   }
 
+  /** What stopped the disks may be mended: they try again, and the guest goes on. */
+  async #resume(): Promise<void> {
+    this.#pauseProblem = undefined;
+    this.#powered?.io.resume();
+    await this.#io({ kind: 'resume-disks' });
+    this.#enter();
+  }
+
+  #onIoEvent(event: IoEvent): void {
+    switch (event.kind) {
+      case 'disk-warning':
+        this.#emit({ kind: 'warning', subject: event.drive, message: event.message });
+        break;
+      case 'device-problem':
+        this.#emit({ kind: 'warning', subject: 'device', message: event.message });
+        break;
+      case 'disk-paused':
+        this.#pauseProblem = diskPaused(event.message);
+        if (this.#status.state === 'running') void this.execute({ kind: 'pause' });
+        break;
+    }
+  }
+
   #enter(): void {
     this.#request = undefined;
+    this.#powered?.io.resume();
     this.#setStatus({ state: 'running' });
     this.#stay = this.#runUntilStopped();
   }
@@ -286,8 +405,8 @@ export class Machine {
     });
     const end = await powered.vcpu.stop(request === 'powerOff' || request === 'stop');
     if (end?.kind === 'lost') this.#crash(powered, end.message);
-    // After a reset the stay goes on, unless the machine could not come back.
-    else await (request === 'reset' ? Promise.race([reset, stay]) : stay);
+    // After a reset or a look the stay goes on, unless the machine could not come back.
+    else await (request === 'reset' || request === 'look' ? Promise.race([reset, stay]) : stay);
   }
 
   async #powerOff(request: 'powerOff' | 'stop'): Promise<void> {
@@ -317,9 +436,17 @@ export class Machine {
         case 'stopped':
           if (this.#request === 'pause') {
             powered.serial.drain();
-            this.#lastFigures = await powered.vcpu.figures();
-            this.#setStatus({ state: 'paused' });
+            await powered.io.pause();
+            await this.#readFigures(powered);
+            const problem = this.#pauseProblem;
+            this.#setStatus({ state: 'paused', ...(problem === undefined ? {} : { problem }) });
             return;
+          }
+          if (this.#request === 'look') {
+            await this.#readFigures(powered);
+            this.#request = undefined;
+            this.#resetDone?.();
+            continue;
           }
           if (this.#request !== 'reset') return await this.#finish({ kind: 'unplugged' });
           break;
@@ -353,6 +480,9 @@ export class Machine {
     const powered = this.#powered;
     if (powered === undefined || this.#images === undefined) return false;
     powered.serial.drain();
+    // What disks have under way must not land in the memory that is loaded now.
+    powered.io.resume();
+    await this.#io({ kind: 'reset-devices' });
     const entry = loadGuest(powered.views, this.config, this.#images);
     if (!entry.ok) {
       this.#tearDown();
@@ -369,11 +499,20 @@ export class Machine {
     return true;
   }
 
+  async #readFigures(powered: Powered): Promise<void> {
+    this.#lastFigures = await powered.vcpu.figures();
+    this.#lastExits = (await powered.vcpu.exits()) ?? [];
+  }
+
   async #finish(reason: ShutdownReason, report?: string): Promise<void> {
     const powered = this.#powered;
     if (powered === undefined) return;
-    this.#lastFigures = await powered.vcpu.figures();
+    await this.#readFigures(powered);
     this.readStats();
+    await this.#readInfo(powered).catch(() => undefined);
+    // Before the power is gone for whoever watches: the disks are flushed and closed.
+    await powered.io.quit();
+    if (this.#powered !== powered) return;
     this.#tearDown();
     this.#setStatus({ state: 'shutdown', reason, ...(report === undefined ? {} : { report }) });
   }
@@ -401,7 +540,10 @@ export class Machine {
     this.#powered = undefined;
     if (powered === undefined) return;
     powered.serial.close();
+    // A vCPU that waits for a device's thread sees this.
+    powered.vcpu.release();
     powered.vcpu.terminate();
+    void powered.io.quit();
   }
 
   #setStatus(status: MachineStatus): void {
@@ -412,6 +554,34 @@ export class Machine {
   #emit(event: MachineEvent): void {
     for (const listener of this.#listeners) listener(event);
   }
+}
+
+/** Locally administered, in the range that QEMU's cards have. */
+function randomMac(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(3));
+  return ['52', '54', '00', ...Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0'))].join(':');
+}
+
+function diskFailed(message: string): Problem {
+  return {
+    kind: 'bad-disk',
+    message,
+    advice: 'Mend that, or start the machine without the disk.',
+  };
+}
+
+function diskPaused(message: string): Problem {
+  return { kind: 'disk-paused', message, advice: 'Delete disks or other data of this site, then continue.' };
+}
+
+async function readDevices({ io }: Powered): Promise<DeviceInfo> {
+  const threads = await io.info();
+  return {
+    disks: threads.flatMap(({ disks }) => disks),
+    net: threads.flatMap(({ net }) => net),
+    ioeventfd: threads.flatMap(({ ioeventfd }) => ioeventfd),
+    iothreads: threads.map(({ thread }) => thread),
+  };
 }
 
 function coreMissing(error: unknown): Problem {

@@ -1,5 +1,6 @@
 /** One run of a machine from start to its end, with the figures that the runner writes down. */
 import { isLegal } from '../control/commands.ts';
+import type { MachineInfo } from '../control/info.ts';
 import type { MachineStats } from '../control/stats.ts';
 import type { MachineStatus } from '../control/status.ts';
 import type { VcpuFigures } from '../control/vcpu-control.ts';
@@ -15,6 +16,8 @@ export interface SessionOptions {
   /** Lines of output with this text are noted in the result. */
   readonly marker?: string;
   readonly onOutput: (bytes: Uint8Array) => void;
+  /** What the user must know; the machine goes on. */
+  readonly onWarning?: (message: string) => void;
 }
 
 export interface Mark {
@@ -32,6 +35,8 @@ export interface SessionResult {
   readonly status: MachineStatus;
   readonly stats?: MachineStats;
   readonly figures?: VcpuFigures;
+  /** Disks, devices, exits: what `info` tells. */
+  readonly info?: MachineInfo;
   /** Registers at the end of a run that did not end by itself. */
   readonly registers?: string;
   /** In ms. */
@@ -81,7 +86,12 @@ export class Session {
           break;
         case 'status':
           if (event.status.state === 'running') this.#sendEarly();
+          if (event.status.state === 'paused' && event.status.problem !== undefined)
+            this.#options.onWarning?.(event.status.problem.message);
           if (['off', 'shutdown', 'crashed'].includes(event.status.state)) this.#finish?.('by-itself');
+          break;
+        case 'warning':
+          this.#options.onWarning?.(`${event.subject}: ${event.message}`);
           break;
         case 'reset':
         case 'stats':
@@ -93,7 +103,7 @@ export class Session {
     const endTime = performance.now();
     // A pause brings registers and figures into memory; then the machine may go.
     await this.#machine.execute({ kind: 'pause' });
-    const result = this.#result(ended, endTime);
+    const result = this.#result(ended, endTime, await this.#machine.info());
     await this.#machine.execute({ kind: 'stop' });
     return result;
   }
@@ -125,7 +135,7 @@ export class Session {
     });
   }
 
-  #result(ended: SessionResult['ended'], endTime: number): SessionResult {
+  #result(ended: SessionResult['ended'], endTime: number, info: MachineInfo | undefined): SessionResult {
     const { times, status, figures } = this.#machine;
     const stats = this.#machine.readStats();
     const registers = ended === 'by-itself' ? undefined : this.#machine.describe();
@@ -138,6 +148,7 @@ export class Session {
       status,
       stats,
       figures,
+      info,
       registers,
       startToResetMs: reset === undefined ? undefined : reset - times.start,
       resetToFirstOutputMs: since(this.#firstOutput),

@@ -1,5 +1,6 @@
 /** Keeps watch over a vCPU's thread: run, stop with acknowledgement, and the case that it is lost. */
 import type { Views } from '../base/views.ts';
+import type { ExitInfo } from '../control/info.ts';
 import type { VcpuFigures, VcpuSetup, VcpuStop } from '../control/vcpu-control.ts';
 import type { StartState } from '../boot/start-state.ts';
 import { STOP_PAUSE, STOP_QUIT, STOP_RUN, THREAD_VCPU0 } from '../layout/machine.ts';
@@ -65,6 +66,15 @@ export class VcpuSupervisor {
   /** Only between stays: a thread that runs the guest answers no message. */
   async figures(): Promise<VcpuFigures | undefined> {
     return await Promise.race([this.#thread.control.figures(), this.#lost.then(() => undefined)]);
+  }
+
+  async exits(): Promise<readonly ExitInfo[] | undefined> {
+    return await Promise.race([this.#thread.control.exits(), this.#lost.then(() => undefined)]);
+  }
+
+  /** Tells the thread to end, without waiting for it. */
+  release(): void {
+    requestStop(this.#views, THREAD_VCPU0, STOP_QUIT);
   }
 
   terminate(): void {

@@ -42,6 +42,11 @@ export class WakeWord {
     return Atomics.exchange(this.#words, this.#base + CAUSES, 0);
   }
 
+  /** For a thread that polls before it sleeps. */
+  get hasCause(): boolean {
+    return Atomics.load(this.#words, this.#base + CAUSES) !== 0;
+  }
+
   /** Causes that were taken and are somebody else's on this thread. */
   putBack(causes: number): void {
     // Ordered with nothing: only this thread takes them.

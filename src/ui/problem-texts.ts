@@ -13,5 +13,7 @@ export const PROBLEM_TITLES: { readonly [K in ProblemKind]: string } = {
   'memory-refused': 'Not enough memory in this browser',
   'core-missing': 'The emulator is incomplete',
   unsupported: 'This is not supported yet',
+  'bad-disk': 'A disk cannot be used',
+  'disk-paused': 'The machine waits for its disk',
   'worker-lost': 'The machine stopped working',
 };

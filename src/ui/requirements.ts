@@ -17,6 +17,8 @@ export function missingFeatures(): readonly string[] {
   const missing: string[] = [];
   if (typeof Worker !== 'function') missing.push('web workers');
   if (typeof Atomics !== 'object') missing.push('Atomics');
+  // Browsers that can isolate a page have it even where it is hidden (HTML standard, 7.1.4).
+  if (!('crossOriginIsolated' in globalThis)) missing.push('cross-origin isolation');
   if (!validates(SIMD_PROBE)) missing.push('WebAssembly SIMD');
   if (typeof ResizeObserver !== 'function') missing.push('ResizeObserver');
   if (typeof HTMLDialogElement !== 'function') missing.push('the dialog element');
@@ -30,17 +32,6 @@ export function checkRequirements(): Problem | undefined {
       kind: 'missing-features',
       message: `This browser lacks what the virtual machine is built on: ${missing.join(', ')}.`,
       advice: 'Please use a current Chromium, Chrome, Edge, Firefox or Safari.',
-    };
-  }
-  if (!globalThis.crossOriginIsolated || typeof SharedArrayBuffer !== 'function') {
-    return {
-      kind: 'no-isolation',
-      message: isSecureContext
-        ? 'The threads of the machine share memory, which browsers allow only on a cross-origin isolated page. This site does not ask for that.'
-        : 'The threads of the machine share memory, which browsers allow only on pages loaded over HTTPS or from localhost.',
-      advice: isSecureContext
-        ? 'If you run the site: send "Cross-Origin-Opener-Policy: same-origin" and "Cross-Origin-Embedder-Policy: require-corp" with every page. Otherwise, run Virtab on your own computer: npm start.'
-        : 'Open the page over HTTPS, or run Virtab on your own computer: npm start.',
     };
   }
   return undefined;

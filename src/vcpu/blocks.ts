@@ -1,9 +1,18 @@
 /** Decodes guest code into blocks (layout/vcpu.ts: BLOCK, RECORD) for one vCPU. */
+import type { CpuFeature } from '../base/cpu-features.ts';
 import type { Views } from '../base/views.ts';
 import { Decoder, isLinkable, MAX_LENGTH, type Decoded } from '../isa/decoder.ts';
 import { HANDLER_END } from '../isa/forms.ts';
 import { PAGE_SIZE, RAM_BASE, SCRATCH_BLOCK_OFFSET } from '../layout/map.ts';
-import { BLOCK, MAX_BLOCK_INSTRUCTIONS, MODE_FLAT, RECORD, SEG_CS, VCPU } from '../layout/vcpu.ts';
+import {
+  BLOCK,
+  MAX_BLOCK_INSTRUCTIONS,
+  MODE_DEBUG,
+  MODE_FLAT,
+  RECORD,
+  SEG_CS,
+  VCPU,
+} from '../layout/vcpu.ts';
 import type { CoreExports } from './link.ts';
 
 /** Arena bytes that the longest block can need. */
@@ -13,13 +22,14 @@ export class BlockDecoder {
   readonly #views: Views;
   readonly #core: CoreExports;
   readonly #cpu: number;
-  readonly #decoder = new Decoder();
+  readonly #decoder: Decoder;
   /** Called after all blocks were forgotten because the arena was full. */
   onFlush: () => void = () => {};
   /** Holds an instruction whose bytes come from two pages. */
   readonly #joined = new Uint8Array(2 * MAX_LENGTH);
 
-  constructor(views: Views, core: CoreExports, cpu: number) {
+  constructor(views: Views, core: CoreExports, cpu: number, features: ReadonlySet<CpuFeature>) {
+    this.#decoder = new Decoder(features);
     this.#views = views;
     this.#core = core;
     this.#cpu = cpu;
@@ -44,7 +54,8 @@ export class BlockDecoder {
     let at = host;
     let record = block + BLOCK.size;
     let count = 0;
-    while (count < MAX_BLOCK_INSTRUCTIONS) {
+    const most = mode & MODE_DEBUG ? 1 : MAX_BLOCK_INSTRUCTIONS;
+    while (count < most) {
       const offset = at & (PAGE_SIZE - 1);
       const decoded = this.#decoder.decode(u8, at, pageEnd, offset, mode);
       if (decoded.length === 0) break;

@@ -60,6 +60,21 @@ describe('a code segment with a limit', () => {
     expect([rip(machine), machine.register(RAX)]).toEqual([CODE + 1, 1n]);
   });
 
+  it('ends 16-bit code that runs on behind FFFFh', () => {
+    const machine = limitedMachine(ATTR_CODE16, 0xffff);
+    // inc ax as the last byte of the segment
+    const end = run(machine, { at: 0xffff, code: '40 40 e680', registers: { [RAX]: 0n } });
+    expect(end).toEqual({ kind: 'shutdown' });
+    expect([rip(machine), machine.register(RAX)]).toEqual([0x10000, 1n]);
+  });
+
+  it('lets 16-bit code run on behind FFFFh where it reaches further', () => {
+    const machine = limitedMachine(ATTR_CODE16, 0x1ffff);
+    const end = run(machine, { at: 0xfffe, code: '40 40 40 e680', registers: { [RAX]: 0n } });
+    expect(end).toEqual({ kind: 'asked', what: 'port' });
+    expect(machine.register(RAX)).toBe(3n);
+  });
+
   it('makes a 32-bit call in 16-bit code fault before it pushes', () => {
     const machine = limitedMachine(ATTR_CODE16, 0xffff);
     machine.views.u32[(machine.vcpu.cpu + VCPU.at.segBase + 8) >>> 2] = CODE;

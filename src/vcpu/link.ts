@@ -17,6 +17,8 @@ export interface HostCalls {
   writeMsr(cpu: number): number;
   /** The guest's TSC, an integer. */
   tsc(cpu: number): number;
+  /** 8 bytes. */
+  random(cpu: number): void;
   taskPriority(cpu: number): number;
   setTaskPriority(cpu: number, value: number): void;
 }

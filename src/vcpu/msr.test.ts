@@ -1,10 +1,10 @@
 /** Names refer to AMD APM volume 2 and to Linux's Documentation/virt/kvm/x86/msr.rst. */
 import { beforeEach, describe, expect, it } from 'vitest';
+import { DEFAULT_FEATURES } from '../base/cpu-features.ts';
 import { viewsOf } from '../base/views.ts';
 import { IrqChip } from '../irqchip/irqchip.ts';
-import { DEFAULT_FEATURES } from '../isa/cpuid.ts';
 import { CODE_BITMAP_BASE, RAM_BASE, vcpuAddress } from '../layout/map.ts';
-import { REG_RAX, REG_RCX, REG_RDX, SEG_GS, VCPU } from '../layout/vcpu.ts';
+import { REG_RAX, REG_RCX, REG_RDX, VCPU } from '../layout/vcpu.ts';
 import { GuestMemory } from '../memory/guest-memory.ts';
 import { GuestClock } from '../time/clock.ts';
 import { ModelSpecificRegisters, MSR_DONE, MSR_FAULT } from './msr.ts';
@@ -13,13 +13,9 @@ const RAM_BYTES = 0x200000;
 const views = viewsOf(new SharedArrayBuffer(RAM_BASE + RAM_BYTES));
 const cpu = vcpuAddress(0);
 
-const EFER = 0xc000_0080;
-const LSTAR = 0xc000_0082;
-const GS_BASE = 0xc000_0101;
 const TSC = 0x10;
 
 let host: { milliseconds: number };
-let asked: string[];
 let msr: ModelSpecificRegisters;
 let memory: GuestMemory;
 
@@ -46,7 +42,6 @@ beforeEach(() => {
   views.u8.fill(0, 0, CODE_BITMAP_BASE);
   views.u8.fill(0, RAM_BASE, RAM_BASE + RAM_BYTES);
   host = { milliseconds: 500 };
-  asked = [];
   const clock = new GuestClock(views, () => host.milliseconds);
   clock.reset();
   const irqchip = new IrqChip({ views, clock, vcpus: 1 });
@@ -60,68 +55,8 @@ beforeEach(() => {
     clock,
     memory,
     wallClock: () => 1_700_000_000_000 + host.milliseconds - 500,
-    updateMode: () => asked.push('mode'),
-    flushTlb: () => asked.push('tlb'),
   });
   msr.reset();
-});
-
-describe('EFER (3.1.7)', () => {
-  it('takes the bits of the features, and the core hears of it', () => {
-    expect(write(EFER, 0, 0x0020_0901)).toBe(true);
-    expect(read(EFER)).toEqual([0, 0x0020_0901]);
-    expect(asked).toEqual(['mode', 'tlb']);
-  });
-
-  it.each([
-    ['SVME', 0, 0x1000],
-    ['LMSLE', 0, 0x2000],
-    ['TCE', 0, 0x8000],
-    ['a reserved bit', 0, 0x2],
-    ['the upper half', 1, 0],
-  ])('refuses %s', (_, high, low) => {
-    expect(write(EFER, high, low)).toBe(false);
-    expect(asked).toEqual([]);
-  });
-
-  it('keeps LMA as it is, whatever is written', () => {
-    write(EFER, 0, 0x500);
-    expect(read(EFER)).toEqual([0, 0x100]);
-    setWord(VCPU.at.efer, 0x500);
-    write(EFER, 0, 0x101);
-    expect(read(EFER)).toEqual([0, 0x501]);
-  });
-
-  it('refuses to change LME while paging is on', () => {
-    setWord(VCPU.at.cr0, 0x8000_0001);
-    setWord(VCPU.at.efer, 0x500);
-    expect(write(EFER, 0, 0x400)).toBe(false);
-    expect(write(EFER, 0, 0xd01)).toBe(true);
-  });
-});
-
-describe('segment bases and entry points', () => {
-  it('are kept in the vCPU block', () => {
-    expect(write(LSTAR, 0xffffffff, 0x81000000)).toBe(true);
-    expect(read(LSTAR)).toEqual([0xffffffff, 0x81000000]);
-    expect(word(VCPU.at.lstar + 4)).toBe(0xffffffff);
-  });
-
-  it('change the hidden segment base at once', () => {
-    expect(write(GS_BASE, 0xffff8880, 0x12345000)).toBe(true);
-    expect(word(VCPU.at.segBase + 8 * SEG_GS)).toBe(0x12345000);
-    expect(asked).toEqual(['mode']);
-  });
-
-  it.each([LSTAR, 0xc000_0083, 0xc000_0100, GS_BASE, 0xc000_0102, 0x175, 0x176])(
-    'must be canonical: %d',
-    (number) => {
-      expect(write(number, 0x00008000, 0)).toBe(false);
-      expect(write(number, 0x00007fff, 0xffffffff)).toBe(true);
-      expect(write(number, 0xffff8000, 0)).toBe(true);
-      expect(write(number, 0xffff7fff, 0)).toBe(false);
-    },
-  );
 });
 
 describe('memory types (7.7, 7.8)', () => {
@@ -147,14 +82,8 @@ describe('memory types (7.7, 7.8)', () => {
     ['a reserved type in a fixed range', 0x250, 0, 0x06060206],
     ['a reserved type by default', 0x2ff, 0, 0xc03],
     ['MTRRcap', 0xfe, 0, 0x508],
-    ['type 2 in PAT', 0x277, 0, 0x00070206],
   ])('refuse %s', (_, number, high, low) => {
     expect(write(number, high, low)).toBe(false);
-  });
-
-  it('take the PAT that Linux sets', () => {
-    expect(write(0x277, 0x04010500 | 0x7, 0x00070106)).toBe(true);
-    expect(read(0x277)).toEqual([0x04010507, 0x00070106]);
   });
 });
 
@@ -254,7 +183,7 @@ describe('other registers', () => {
   it('leave the upper halves of RAX and RDX clear', () => {
     setWord(VCPU.at.regs + 8 * REG_RAX + 4, 0xffffffff);
     setWord(VCPU.at.regs + 8 * REG_RDX + 4, 0xffffffff);
-    read(EFER);
+    read(TSC);
     expect([word(VCPU.at.regs + 8 * REG_RAX + 4), word(VCPU.at.regs + 8 * REG_RDX + 4)]).toEqual([0, 0]);
   });
 });

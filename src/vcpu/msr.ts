@@ -1,15 +1,16 @@
 /**
  * RDMSR and WRMSR (AMD APM vol. 2, appendix A; MTRRs and PAT 7.7-7.8; x2APIC and TSC deadline Intel SDM vol. 4;
  * KVM's clock Documentation/virt/kvm/x86/msr.rst in Linux). Values are two u32. A register that is not here raises
- * #GP, as on the CPU, and is counted.
+ * #GP, as on the CPU, and is counted. Registers that are fields of the vCPU block (EFER, STAR, FS.base and so on, PAT) never
+ * come here: they are the core's (wasm/control.ts).
  */
+import type { CpuFeature } from '../base/cpu-features.ts';
 import type { Views } from '../base/views.ts';
-import type { CpuFeature } from '../isa/cpuid.ts';
+
 import type { IrqChip } from '../irqchip/irqchip.ts';
 import { MSR_STATE, msrStateAddress } from '../layout/devices.ts';
 import { vcpuAddress } from '../layout/map.ts';
-import { CR0_PG, EFER_AIBRSE, EFER_LMA, EFER_LME, EFER_NXE, EFER_SCE } from '../layout/registers.ts';
-import { REG_RAX, REG_RCX, REG_RDX, SEG_FS, SEG_GS, VCPU } from '../layout/vcpu.ts';
+import { REG_RAX, REG_RCX, REG_RDX, VCPU } from '../layout/vcpu.ts';
 import type { GuestMemory } from '../memory/guest-memory.ts';
 import type { GuestClock } from '../time/clock.ts';
 import { tscWords, writeTsc } from '../time/tsc.ts';
@@ -22,27 +23,14 @@ const IA32_TSC = 0x10;
 const IA32_APIC_BASE = 0x1b;
 const PATCH_LEVEL = 0x8b;
 const MTRR_CAP = 0xfe;
-const SYSENTER_CS = 0x174;
-const SYSENTER_ESP = 0x175;
-const SYSENTER_EIP = 0x176;
 const DEBUG_CONTROL = 0x1d9;
 const MTRR_VARIABLE = 0x200;
 const MTRR_VARIABLE_END = 0x210;
 const MTRR_FIXED = [0x250, 0x258, 0x259, 0x268, 0x269, 0x26a, 0x26b, 0x26c, 0x26d, 0x26e, 0x26f];
-const PAT = 0x277;
 const MTRR_DEFAULT_TYPE = 0x2ff;
 const TSC_DEADLINE = 0x6e0;
 const X2APIC = 0x800;
 const X2APIC_END = 0x900;
-const EFER = 0xc000_0080;
-const STAR = 0xc000_0081;
-const LSTAR = 0xc000_0082;
-const CSTAR = 0xc000_0083;
-const SFMASK = 0xc000_0084;
-const FS_BASE = 0xc000_0100;
-const GS_BASE = 0xc000_0101;
-const KERNEL_GS_BASE = 0xc000_0102;
-const TSC_AUX = 0xc000_0103;
 const SYSCFG = 0xc001_0010;
 const HWCR = 0xc001_0015;
 const TOP_MEM = 0xc001_001a;
@@ -97,10 +85,6 @@ export interface MsrOptions {
   readonly memory: GuestMemory;
   /** Milliseconds since 1970-01-01 UTC. */
   readonly wallClock: () => number;
-  /** The core's `updateMode`: EFER or a segment base has changed. */
-  readonly updateMode: () => void;
-  /** EFER.NXE has changed: translations mean something else. */
-  readonly flushTlb: () => void;
 }
 
 /** How often a register that is not there was read and written. */
@@ -219,8 +203,6 @@ export class ModelSpecificRegisters {
     }
     const fixed = MTRR_FIXED.indexOf(number);
     if (fixed >= 0) return this.#getState(MSR_STATE.at.mtrrFixed + 8 * fixed);
-    const offset = this.#plainOffset(number);
-    if (offset !== undefined) return this.#get(offset);
     const state = stateOffset(number);
     if (state !== undefined) return this.#getState(state);
     switch (number) {
@@ -246,40 +228,6 @@ export class ModelSpecificRegisters {
     return INERT.has(number) ? [0, 0] : undefined;
   }
 
-  /** Registers that are a field of the vCPU block. */
-  #plainOffset(number: number): number | undefined {
-    switch (number) {
-      case SYSENTER_CS:
-        return VCPU.at.sysenterCs;
-      case SYSENTER_ESP:
-        return VCPU.at.sysenterEsp;
-      case SYSENTER_EIP:
-        return VCPU.at.sysenterEip;
-      case PAT:
-        return VCPU.at.pat;
-      case EFER:
-        return VCPU.at.efer;
-      case STAR:
-        return VCPU.at.star;
-      case LSTAR:
-        return VCPU.at.lstar;
-      case CSTAR:
-        return VCPU.at.cstar;
-      case SFMASK:
-        return VCPU.at.sfmask;
-      case FS_BASE:
-        return VCPU.at.segBase + 8 * SEG_FS;
-      case GS_BASE:
-        return VCPU.at.segBase + 8 * SEG_GS;
-      case KERNEL_GS_BASE:
-        return VCPU.at.kernelGsBase;
-      case TSC_AUX:
-        return this.#options.features.has('rdtscp') ? VCPU.at.tscAux : undefined;
-      default:
-        return undefined;
-    }
-  }
-
   // --- writes
 
   /** True: done. False: #GP for this value. Undefined: #GP, no such register. */
@@ -291,7 +239,7 @@ export class ModelSpecificRegisters {
       return this.#writeVariableMtrr(number, high, low);
     const fixed = MTRR_FIXED.indexOf(number);
     if (fixed >= 0) {
-      if (!areMemoryTypes(high, isMtrrType) || !areMemoryTypes(low, isMtrrType)) return false;
+      if (!areMtrrTypes(high) || !areMtrrTypes(low)) return false;
       return this.#setState(MSR_STATE.at.mtrrFixed + 8 * fixed, high, low);
     }
     switch (number) {
@@ -302,32 +250,6 @@ export class ModelSpecificRegisters {
         return true;
       case IA32_APIC_BASE:
         return irqchip.writeApicBase(this.#index, high, low);
-      case SYSENTER_CS:
-      case STAR:
-        return this.#set(this.#plainOffset(number)!, high, low);
-      case SYSENTER_ESP:
-      case SYSENTER_EIP:
-      case LSTAR:
-      case CSTAR:
-      case KERNEL_GS_BASE:
-        return isCanonical(high) && this.#set(this.#plainOffset(number)!, high, low);
-      case FS_BASE:
-      case GS_BASE:
-        if (!isCanonical(high)) return false;
-        this.#set(this.#plainOffset(number)!, high, low);
-        this.#options.updateMode();
-        return true;
-      case SFMASK:
-        // The upper half is reserved.
-        return this.#set(VCPU.at.sfmask, 0, low);
-      case TSC_AUX:
-        if (!features.has('rdtscp')) return undefined;
-        return high === 0 && this.#set(VCPU.at.tscAux, 0, low);
-      case EFER:
-        return this.#writeEfer(high, low);
-      case PAT:
-        if (!areMemoryTypes(high, isPatType) || !areMemoryTypes(low, isPatType)) return false;
-        return this.#set(VCPU.at.pat, high, low);
       case MTRR_DEFAULT_TYPE:
         if (high !== 0 || (low & ~MTRR_DEFAULT_BITS) !== 0 || !isMtrrType(low & 0xff)) return false;
         return this.#setState(MSR_STATE.at.mtrrDefault, 0, low);
@@ -357,24 +279,6 @@ export class ModelSpecificRegisters {
     const state = stateOffset(number);
     if (state !== undefined) return this.#setState(state, high, low);
     return INERT.has(number) ? true : undefined;
-  }
-
-  /** APM vol. 2, 3.1.7. LMA is read-only and follows LME and CR0.PG, so what is written there is ignored. */
-  #writeEfer(high: number, low: number): boolean {
-    const { features, updateMode, flushTlb } = this.#options;
-    const [, old] = this.#get(VCPU.at.efer);
-    let allowed = EFER_LMA;
-    if (features.has('syscall')) allowed |= EFER_SCE;
-    if (features.has('lm')) allowed |= EFER_LME;
-    if (features.has('nx')) allowed |= EFER_NXE;
-    if (features.has('auto-ibrs')) allowed |= EFER_AIBRSE;
-    if (high !== 0 || (low & ~allowed) !== 0) return false;
-    const paging = (this.#get(VCPU.at.cr0)[1] & CR0_PG) !== 0;
-    if (paging && ((low ^ old) & EFER_LME) !== 0) return false;
-    this.#set(VCPU.at.efer, 0, (low & ~EFER_LMA) | (old & EFER_LMA));
-    updateMode();
-    if (((low ^ old) & EFER_NXE) !== 0) flushTlb();
-    return true;
   }
 
   /** PhysBase and PhysMask in turn: bits above the physical address are reserved, of a base also 8-11. */
@@ -445,22 +349,11 @@ function stateOffset(number: number): number | undefined {
   }
 }
 
-/** Bits 63-47 of the address are all equal. */
-function isCanonical(high: number): boolean {
-  const sign = high >>> 15;
-  return sign === 0 || sign === 0x1ffff;
-}
-
 /** UC, WC, WT, WP, WB (APM vol. 2, 7.7.1). */
 function isMtrrType(type: number): boolean {
   return type === 0 || type === 1 || (type >= 4 && type <= 6);
 }
 
-/** The same and UC- (7.8.1). */
-function isPatType(type: number): boolean {
-  return isMtrrType(type) || type === 7;
-}
-
-function areMemoryTypes(word: number, isType: (type: number) => boolean): boolean {
-  return [word & 0xff, (word >>> 8) & 0xff, (word >>> 16) & 0xff, word >>> 24].every(isType);
+function areMtrrTypes(word: number): boolean {
+  return [word & 0xff, (word >>> 8) & 0xff, (word >>> 16) & 0xff, word >>> 24].every(isMtrrType);
 }

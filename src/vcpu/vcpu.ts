@@ -1,5 +1,7 @@
 /** One vCPU: enters the interpreter, gets a reason, handles it (docs/core.md). */
+import { DEFAULT_FEATURES, type CpuFeature } from '../base/cpu-features.ts';
 import type { Views } from '../base/views.ts';
+import { controlBits } from '../isa/cpuid.ts';
 import { EXCEPTION_DB } from '../layout/exceptions.ts';
 import {
   EXIT_BUDGET,
@@ -13,8 +15,17 @@ import {
 } from '../layout/exits.ts';
 import { STOP_RUN, THREAD_VCPU0 } from '../layout/machine.ts';
 import { ARENA_BASE, ARENA_BYTES, vcpuAddress } from '../layout/map.ts';
-import { DR6_BS, FLAG_IF, FLAG_TF } from '../layout/registers.ts';
-import { ATTENTION_INTERRUPT, ATTENTION_NMI, REG_PAGE_RIP, SEG_CS, VCPU } from '../layout/vcpu.ts';
+import { DR6_BS, FLAG_IF, FLAG_RF, FLAG_TF } from '../layout/registers.ts';
+import {
+  ATTENTION_INTERRUPT,
+  ATTENTION_MAIL,
+  ATTENTION_NMI,
+  BUDGET_USED_UP,
+  REG_PAGE_RIP,
+  SEG_CS,
+  SHADOW_STACK,
+  VCPU,
+} from '../layout/vcpu.ts';
 import { stopRequest } from '../sync/stop.ts';
 import { WakeWord } from '../sync/wake.ts';
 import { BlockDecoder } from './blocks.ts';
@@ -31,6 +42,8 @@ export interface VcpuEnvironment {
   /** When the next timer of any device on this thread is due; Infinity if none is. */
   nextDeadline(): number;
   expire(now: number): void;
+  /** ATTENTION_MAIL: other threads have overwritten decoded code (sync/code-mail.ts). */
+  takeMail(): void;
 }
 
 /** Why `run` came back. `Asked` is whatever a device passed to `leave`. */
@@ -50,6 +63,8 @@ export interface VcpuOptions {
   readonly host: HostCalls;
   readonly environment: VcpuEnvironment;
   readonly jit: boolean;
+  /** Of the CPU model; the default ones if absent. */
+  readonly features?: ReadonlySet<CpuFeature>;
   /** Milliseconds, for the figures. */
   readonly hostNow: () => number;
 }
@@ -99,8 +114,12 @@ export class Vcpu<Asked> {
     const linked = link(options.memory, options.coreModule, options.interpreterModule, options.host);
     this.core = linked.core;
     this.#interpreter = linked.interpreter;
-    this.#blocks = new BlockDecoder(options.views, linked.core, this.cpu);
-    this.#translator = new Translator(options.views, linked, this.cpu, options.hostNow);
+    const features = options.features ?? DEFAULT_FEATURES;
+    const allowed = controlBits(features);
+    this.#set(VCPU.at.cr4Allowed, allowed.cr4);
+    this.#set(VCPU.at.eferAllowed, allowed.efer);
+    this.#blocks = new BlockDecoder(options.views, linked.core, this.cpu, features);
+    this.#translator = new Translator(options.views, linked, this.cpu, options.hostNow, features);
     this.#translator.enable(options.jit);
     this.#blocks.onFlush = () => this.#translator.forget();
     const share = Math.floor(ARENA_BYTES / options.vcpuCount) & -64;
@@ -137,8 +156,8 @@ export class Vcpu<Asked> {
 
   /** Makes the interpreter return at the next block (docs/core.md, Interrupts). */
   useUpBudget(): void {
-    this.#set(VCPU.at.budgetStart, this.#get(VCPU.at.budgetStart) - this.#get(VCPU.at.budget));
-    this.#set(VCPU.at.budget, 0);
+    const left = this.#get(VCPU.at.budget) | 0;
+    if (left > 0) this.#set(VCPU.at.budget, left - BUDGET_USED_UP);
   }
 
   /** Runs the guest until something stops it. */
@@ -158,8 +177,7 @@ export class Vcpu<Asked> {
         this.#sleep();
         continue;
       }
-      const trace = (this.#get(VCPU.at.eflags) & FLAG_TF) !== 0;
-      const end = trace ? this.#stepTraced() : this.#stay();
+      const end = (this.#isAlone() ? this.#stepAlone() : this.#stay()) ?? this.#debugTrap();
       if (end) return end;
     }
   }
@@ -208,7 +226,7 @@ export class Vcpu<Asked> {
     if (reason === EXIT_BUDGET) this.#translator.tick();
     const elapsed = this.#hostNow() - started;
     this.#interpretMs += elapsed - (this.#decodeMs - decodedBefore);
-    const ran = (this.#get(VCPU.at.budgetStart) - this.#get(VCPU.at.budget)) | 0;
+    const ran = this.#ran();
     this.#countInstructions(ran);
     // Only a full stay says how long a budget lasts.
     if (reason === EXIT_BUDGET && ran > this.#budget >> 1 && elapsed > 0) {
@@ -221,7 +239,7 @@ export class Vcpu<Asked> {
   #handle(reason: number, counted: boolean): RunEnd<Asked> | undefined {
     this.#exits[reason]!++;
     if (counted) {
-      this.#countInstructions((this.#get(VCPU.at.budgetStart) - this.#get(VCPU.at.budget)) | 0);
+      this.#countInstructions(this.#ran());
     }
     switch (reason) {
       case EXIT_SHUTDOWN:
@@ -259,23 +277,49 @@ export class Vcpu<Asked> {
     return this.#interpreter.run(this.cpu);
   }
 
-  /** Single step: #DB follows every instruction that did not itself cause an event (SDM vol. 3, 18.3.1.4). */
-  #stepTraced(): RunEnd<Asked> | undefined {
-    const events = this.#get(VCPU.at.countExceptions) + this.#get(VCPU.at.countInterrupts);
+  /** Whether the next instruction runs by itself: it is traced, passes its breakpoint, or stands behind MOV SS. */
+  #isAlone(): boolean {
+    return (this.#get(VCPU.at.eflags) & (FLAG_TF | FLAG_RF)) !== 0 || this.#get(VCPU.at.debugPending) !== 0;
+  }
+
+  /** Single step: a trap follows every instruction that did not itself cause an event (SDM vol. 3, 18.3.1.4). */
+  #stepAlone(): RunEnd<Asked> | undefined {
+    const flags = this.#get(VCPU.at.eflags);
+    if (flags & FLAG_RF) {
+      this.#set(VCPU.at.eflags, flags & ~FLAG_RF);
+      this.#set(VCPU.at.debugResume, 1);
+    }
+    this.#set(VCPU.at.shadow, 0);
+    const delivered = this.#get(VCPU.at.delivered);
     const end = this.step();
     if (end) return end;
-    if (this.#get(VCPU.at.countExceptions) + this.#get(VCPU.at.countInterrupts) !== events) return undefined;
-    this.#set(VCPU.at.dr + 6 * 8, this.#get(VCPU.at.dr + 6 * 8) | DR6_BS);
+    const traced = (flags & FLAG_TF) !== 0 && this.#get(VCPU.at.delivered) === delivered;
+    if (traced && this.#get(VCPU.at.shadow) !== SHADOW_STACK) {
+      this.#set(VCPU.at.debugPending, this.#get(VCPU.at.debugPending) | DR6_BS);
+    }
+    return undefined;
+  }
+
+  /** #DB for what the last instruction has earned; behind a load of SS it waits for one more (APM vol. 2, 13.1.1.5). */
+  #debugTrap(): RunEnd<Asked> | undefined {
+    const causes = this.#get(VCPU.at.debugPending);
+    if (causes === 0 || this.#get(VCPU.at.shadow) === SHADOW_STACK) return undefined;
+    this.#set(VCPU.at.debugPending, 0);
+    this.#set(VCPU.at.dr + 6 * 8, this.#get(VCPU.at.dr + 6 * 8) | causes);
+    this.#set(VCPU.at.halted, 0);
     this.#set(VCPU.at.exception, 1 + EXCEPTION_DB);
     return this.#deliver();
   }
 
   /** Delivers what can be delivered; false on a triple fault. */
   #interrupts(): boolean {
+    if (this.#attention() & ATTENTION_MAIL) this.#environment.takeMail();
     if (this.#get(VCPU.at.shadow) !== 0) {
-      const end = this.#get(VCPU.at.halted) === 0 ? this.step() : undefined;
+      const held = this.#get(VCPU.at.halted) === 0;
+      const end = held ? (this.#isAlone() ? this.#stepAlone() : this.step()) : undefined;
       this.#set(VCPU.at.shadow, 0);
       if (end) return end.kind !== 'shutdown';
+      if (this.#debugTrap()) return false;
     }
     const attention = this.#attention();
     const { i32 } = this.#views;
@@ -333,6 +377,11 @@ export class Vcpu<Asked> {
       BigInt.asUintN(64, rip - BigInt(host & 0xfff)),
       true,
     );
+  }
+
+  /** Instructions executed in this stay: 30 bits with a sign, as BUDGET_USED_UP may be in the budget. */
+  #ran(): number {
+    return ((this.#get(VCPU.at.budgetStart) - this.#get(VCPU.at.budget)) << 2) >> 2;
   }
 
   #countInstructions(by: number): void {

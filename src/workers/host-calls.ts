@@ -10,6 +10,7 @@ import { REG_RAX, REG_RBX, REG_RCX, REG_RDX, VCPU } from '../layout/vcpu.ts';
 import { readTsc } from '../time/tsc.ts';
 import type { HostCalls } from '../vcpu/link.ts';
 import type { ModelSpecificRegisters } from '../vcpu/msr.ts';
+import { RandomPool } from '../vcpu/random-pool.ts';
 import type { VcpuParts } from './vcpu-parts.ts';
 
 export interface HostCallsOptions {
@@ -25,6 +26,7 @@ export function createHostCalls(options: HostCallsOptions): HostCalls {
   const { bus, clock, irqchip } = options.parts;
   const { u32, data } = views;
   const cpu = vcpuAddress(index);
+  const pool = new RandomPool((bytes) => void crypto.getRandomValues(bytes));
   const general = (register: number): number => (cpu + VCPU.at.regs + register * 8) >>> 2;
 
   /** CPUID clears the upper halves of its four registers. */
@@ -56,6 +58,7 @@ export function createHostCalls(options: HostCallsOptions): HostCalls {
     readMsr: () => msrs.read(),
     writeMsr: () => msrs.write(),
     tsc: () => readTsc(views, cpu, clock.now()),
+    random: () => pool.take(views.u8, cpu + VCPU.at.scratch, 8),
     taskPriority: () => irqchip.taskPriority(index),
     setTaskPriority: (_, value) => irqchip.setTaskPriority(index, value),
   };

@@ -2,9 +2,10 @@
 import { viewsOf } from '../base/views.ts';
 import type { Views } from '../base/views.ts';
 import type { StartState } from '../boot/start-state.ts';
+import type { ExitInfo } from '../control/info.ts';
 import type { VcpuControl, VcpuFigures, VcpuSetup, VcpuStop } from '../control/vcpu-control.ts';
-import { defaultModel } from '../isa/cpuid.ts';
-import { STOP_PAUSE, STOP_QUIT, THREAD_VCPU0 } from '../layout/machine.ts';
+import { cpuModel } from '../isa/cpuid.ts';
+import { STOP_PAUSE, STOP_QUIT, STOP_RUN, THREAD_VCPU0 } from '../layout/machine.ts';
 import { VCPU } from '../layout/vcpu.ts';
 import { GuestMemory } from '../memory/guest-memory.ts';
 import { acknowledgeStop } from '../sync/stop.ts';
@@ -38,6 +39,11 @@ class VcpuThread {
       timeOrigin: setup.timeOrigin,
       serialPorts: setup.serialPorts,
       ...(setup.debugExit === undefined ? {} : { debugExit: setup.debugExit }),
+      functions: setup.hardware.functions,
+      onCodeWrite: (gpa, bytes) => {
+        const { cpu, core } = this.#vcpu;
+        core.invalidateCode(cpu, gpa, bytes);
+      },
       ask: (request) => this.#vcpu.leave(request),
       onAttention: () => this.#vcpu.useUpBudget(),
       onA20: (enabled) => {
@@ -47,7 +53,7 @@ class VcpuThread {
       },
     });
     const { clock, irqchip, timers } = this.#parts;
-    const model = defaultModel(setup.vcpus);
+    const model = cpuModel(setup.vcpus, setup.cpuFeatures);
     this.#msrs = new ModelSpecificRegisters({
       views,
       index,
@@ -59,8 +65,6 @@ class VcpuThread {
         core.invalidateCode(cpu, gpa, bytes);
       }),
       wallClock: () => Date.now(),
-      updateMode: () => this.#vcpu.core.updateMode(this.#vcpu.cpu),
-      flushTlb: () => this.#vcpu.core.flushTlb(this.#vcpu.cpu, 0),
     });
     this.#vcpu = new Vcpu<MachineRequest>({
       views,
@@ -79,8 +83,10 @@ class VcpuThread {
           irqchip.expire(index, now);
           timers.expire(now);
         },
+        takeMail: () => this.#parts.takeMail(),
       },
       jit: setup.jit,
+      features: model.features,
       hostNow: () => performance.now(),
     });
   }
@@ -98,19 +104,19 @@ class VcpuThread {
 
   run(): VcpuStop {
     const { clock } = this.#parts;
+    const thread = THREAD_VCPU0 + this.#setup.index;
+    // Before the look at the attention bits: who posts code mail either sees that we run, or we see the mail.
+    acknowledgeStop(this.#views, thread, STOP_RUN);
     const wasPaused = clock.paused;
     clock.resume();
     if (wasPaused) this.#msrs.guestWasStopped();
     const end = this.#vcpu.run();
     clock.pause();
+    // Registers and devices are in memory: whoever waits for the answer may read them.
+    const isOver = end.kind === 'stop' && end.request === STOP_QUIT;
+    acknowledgeStop(this.#views, thread, isOver ? STOP_QUIT : STOP_PAUSE);
     switch (end.kind) {
       case 'stop':
-        // Registers and devices are in memory: whoever waits for the answer may read them.
-        acknowledgeStop(
-          this.#views,
-          THREAD_VCPU0 + this.#setup.index,
-          end.request === STOP_QUIT ? STOP_QUIT : STOP_PAUSE,
-        );
         return { kind: 'stopped' };
       case 'asked':
         return end.what;
@@ -123,6 +129,10 @@ class VcpuThread {
 
   get figures(): VcpuFigures {
     return this.#vcpu.figures;
+  }
+
+  get exits(): readonly ExitInfo[] {
+    return this.#parts.exits();
   }
 }
 
@@ -139,5 +149,6 @@ export function createVcpuControl(): VcpuControl<StartState> {
     reset: (entry) => prepared().reset(entry),
     run: () => Promise.resolve(prepared().run()),
     figures: () => prepared().figures,
+    exits: () => prepared().exits,
   };
 }

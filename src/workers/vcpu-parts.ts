@@ -2,10 +2,13 @@
 import { COM_GSIS, COM_PORTS, KEYBOARD_GSI, MOUSE_GSI, RTC_GSI, SCI_GSI } from '../base/platform.ts';
 import type { Views } from '../base/views.ts';
 import type { DebugExitConfig } from '../config/vm-config.ts';
+import type { VirtioFunction } from '../control/hardware.ts';
+import type { ExitInfo } from '../control/info.ts';
 import { AcpiPm } from '../devices/acpi-pm.ts';
 import { A20Gate, BoardPorts } from '../devices/board-ports.ts';
 import { I8042Controller } from '../devices/i8042.ts';
 import { IoBus } from '../devices/io-bus.ts';
+import type { IoRange } from '../devices/io-bus.ts';
 import { PciBus } from '../devices/pci/bus.ts';
 import { addI440fx } from '../devices/pci/i440fx.ts';
 import { addIrqChip } from '../devices/platform-ports.ts';
@@ -13,11 +16,16 @@ import { RealTimeClock } from '../devices/rtc.ts';
 import { Uart } from '../devices/uart.ts';
 import { IrqChip } from '../irqchip/irqchip.ts';
 import { CAUSE_DOORBELL, SERIAL_IN_BASE, SERIAL_OUT_BASE, THREAD_PAGE } from '../layout/machine.ts';
+import { takeCodeWrites } from '../sync/code-mail.ts';
+import { ExitCaller } from '../sync/exit-call.ts';
 import { ByteRing } from '../sync/ring.ts';
 import { wakeThread } from '../sync/wake.ts';
 import { GuestClock } from '../time/clock.ts';
 import { TimerSet } from '../time/deadline.ts';
 import type { TimerSource } from '../time/deadline.ts';
+import { IoeventfdTable } from '../virtio/ioeventfd.ts';
+import { RemoteOwner } from '../virtio/remote-owner.ts';
+import { addTransport } from './virtio-functions.ts';
 
 /** What a device may ask of the machine. */
 export type MachineRequest =
@@ -34,6 +42,9 @@ export interface PartsOptions {
   readonly timeOrigin: number;
   readonly serialPorts: number;
   readonly debugExit?: DebugExitConfig;
+  readonly functions: readonly VirtioFunction[];
+  /** Memory that was decoded as code has been overwritten by another thread. */
+  readonly onCodeWrite: (gpa: number, bytes: number) => void;
   /** A device ends the stay of the vCPU. */
   readonly ask: (request: MachineRequest) => void;
   /** An interrupt was signalled to this thread's vCPU. */
@@ -47,6 +58,10 @@ export interface VcpuParts {
   readonly clock: GuestClock;
   readonly irqchip: IrqChip;
   readonly timers: TimerSet;
+  /** Drops code that other threads have overwritten, for ATTENTION_MAIL. */
+  takeMail(): void;
+  /** For `info exits`. */
+  exits(): readonly ExitInfo[];
   /** Every device as it is when the power comes on. */
   powerOn(): void;
   /** The RESET line: what only power clears (time of day, CMOS) stays. */
@@ -67,7 +82,7 @@ export function buildParts(options: PartsOptions): VcpuParts {
       if (cpu === index) options.onAttention();
     },
   });
-  const bus = new IoBus();
+  const bus = new IoBus(() => performance.now());
   addIrqChip(bus, irqchip, index);
 
   const a20 = new A20Gate(views, options.onA20);
@@ -113,6 +128,20 @@ export function buildParts(options: PartsOptions): VcpuParts {
 
   const pci = new PciBus({ views, line: (gsi, input) => irqchip.line(gsi, input) });
   const chipset = addI440fx(pci);
+
+  const takeMail = (): void =>
+    takeCodeWrites(views, index, options.onCodeWrite, () => options.onCodeWrite(0, ramBytes));
+  const exits = new ExitCaller(views, index, takeMail);
+  const ioeventfds = new IoeventfdTable(views);
+  if (index === 0) ioeventfds.create();
+  const functions = options.functions.map((fn) =>
+    addTransport(fn, {
+      views,
+      pci,
+      ioeventfds,
+      sendMsi: (address, data) => void irqchip.sendMsi(address, data),
+    }).serve(new RemoteOwner(exits, fn.thread, fn.slot)),
+  );
   pci.attach(bus);
 
   const uarts = Array.from({ length: Math.min(options.serialPorts, 1) }, (_, port) => {
@@ -137,6 +166,7 @@ export function buildParts(options: PartsOptions): VcpuParts {
     i8042.reset();
     pci.reset();
     chipset.reset();
+    for (const fn of functions) fn.reset();
     // There is no firmware that would do it.
     pci.assignResources();
     for (const uart of uarts) uart.reset();
@@ -146,6 +176,14 @@ export function buildParts(options: PartsOptions): VcpuParts {
     clock,
     irqchip,
     timers: new TimerSet(timers),
+    takeMail,
+    exits: () => {
+      const { ports, mmio } = bus.ranges;
+      return [
+        ...ports.map((range) => exitInfo(range, 'port')),
+        ...mmio.map((range) => exitInfo(range, 'memory')),
+      ];
+    },
     powerOn: () => {
       clock.reset();
       rtc.powerOn();
@@ -156,6 +194,13 @@ export function buildParts(options: PartsOptions): VcpuParts {
       resetAll();
     },
   };
+}
+
+/** Of the accesses that were timed, what all of them take. */
+function exitInfo(range: IoRange, space: ExitInfo['space']): ExitInfo {
+  const { name, start, size, reads, writes, timed, timedMs } = range;
+  const nanoseconds = timed === 0 ? 0 : Math.round(((reads + writes) * timedMs * 1e6) / timed);
+  return { name, space, start, size, reads, writes, nanoseconds };
 }
 
 function debugExitOf(config: DebugExitConfig | undefined): {

@@ -4,8 +4,9 @@ import { Worker } from 'node:worker_threads';
 import { wrap } from 'comlink';
 import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs';
 import type { StartState } from '../../src/boot/start-state.ts';
+import type { IoControl, IoEvent } from '../../src/control/io-control.ts';
 import type { VcpuControl } from '../../src/control/vcpu-control.ts';
-import type { MachineHost, ModuleName, VcpuThread } from '../../src/machine/host.ts';
+import type { IoThreadHandle, MachineHost, ModuleName, VcpuThread } from '../../src/machine/host.ts';
 
 /** Node 20 cannot load TypeScript in a worker by itself. */
 function workerSource(entry: URL): string {
@@ -17,23 +18,36 @@ async function loadModule(name: ModuleName): Promise<WebAssembly.Module> {
   return await WebAssembly.compile(bytes);
 }
 
-function startVcpu(): VcpuThread {
-  const worker = new Worker(workerSource(new URL('./node-vcpu.ts', import.meta.url)), {
-    eval: true,
-    name: 'vcpu0',
-  });
+function startThread(
+  file: string,
+  name: string,
+): { readonly worker: Worker; readonly lost: Promise<string> } {
+  const worker = new Worker(workerSource(new URL(file, import.meta.url)), { eval: true, name });
   const lost = new Promise<string>((resolve) => {
     worker.on('error', (error) =>
       resolve(error instanceof Error ? (error.stack ?? error.message) : String(error)),
     );
-    worker.on('exit', (code) => resolve(`the vCPU's thread ended with code ${code}`));
+    worker.on('exit', (code) => resolve(`the thread ended with code ${code}`));
   });
-  const endpoint = nodeEndpoint(worker);
+  return { worker, lost };
+}
+
+function startVcpu(): VcpuThread {
+  const { worker, lost } = startThread('./node-vcpu.ts', 'vcpu0');
   return {
-    control: wrap<VcpuControl<StartState>>(endpoint),
+    control: wrap<VcpuControl<StartState>>(nodeEndpoint(worker)),
     lost,
     terminate: () => void worker.terminate(),
   };
 }
 
-export const nodeHost: MachineHost = { loadModule, startVcpu };
+function startIo(name: string, onEvent: (event: IoEvent) => void): IoThreadHandle {
+  const { worker, lost } = startThread('./node-io.ts', name);
+  worker.on('message', (message: unknown) => {
+    if (typeof message === 'object' && message !== null && 'ioEvent' in message)
+      onEvent(message.ioEvent as IoEvent);
+  });
+  return { control: wrap<IoControl>(nodeEndpoint(worker)), lost, terminate: () => void worker.terminate() };
+}
+
+export const nodeHost: MachineHost = { loadModule, startVcpu, startIo };

@@ -1,30 +1,84 @@
 /** Runs a session in a page of a headless Chromium of its own. */
-import { basename } from 'node:path';
+import { basename, join } from 'node:path';
+import type { Page } from '@playwright/test';
 import type { RunnerBridge } from '../../src/runner.ts';
-import { launchChromium } from './chromium.ts';
-import type { Runner, RunnerOptions } from './runner.ts';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { launchChromium, launchProfile } from './chromium.ts';
+import { renameFiles } from './host-disks.ts';
+import type { HostDisk, Runner, RunnerOptions } from './runner.ts';
 import { ensureSite, serveSite, SITE_FOLDER } from './site.ts';
+
+interface StartedBrowser {
+  readonly page: Page;
+  onEnd(action: () => void): void;
+  close(): Promise<void>;
+}
+
+async function startPrivate(): Promise<StartedBrowser> {
+  const browser = await launchChromium();
+  return {
+    page: await browser.newPage(),
+    onEnd: (action) => browser.on('disconnected', action),
+    close: () => browser.close(),
+  };
+}
+
+/** Disks need storage that is not a private window's. */
+async function startWithStorage(): Promise<StartedBrowser> {
+  const folder = await mkdtemp(join(tmpdir(), 'virtab-profile-'));
+  const context = await launchProfile(folder);
+  return {
+    page: context.pages()[0] ?? (await context.newPage()),
+    onEnd: (action) => context.on('close', action),
+    close: async () => {
+      await context.close();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+function diskUrl({ drive }: HostDisk): string {
+  return `/disk/${drive}`;
+}
+
+function imageName({ drive, path }: HostDisk): string {
+  return `${drive} ${basename(path)}`;
+}
 
 export async function runInChromium(options: RunnerOptions): Promise<Runner> {
   await ensureSite();
   const files = new Map([['/file/kernel', options.kernel]]);
   if (options.initrd !== undefined) files.set('/file/initrd', options.initrd);
+  const { disks = [] } = options;
+  const writable = new Map<string, string>();
+  for (const disk of disks) {
+    files.set(diskUrl(disk), disk.path);
+    if (!disk.readOnly) writable.set(diskUrl(disk), disk.path);
+  }
+  options.modules?.forEach(({ path }, index) => files.set(`/file/module${index}`, path));
   const started = performance.now();
-  const [site, browser] = await Promise.all([serveSite({ folder: SITE_FOLDER, files }), launchChromium()]);
+  const [site, browser] = await Promise.all([
+    serveSite({ folder: SITE_FOLDER, files, writable }),
+    options.config.drives.length > 0 ? startWithStorage() : startPrivate(),
+  ]);
   const close = async (): Promise<void> => {
     await browser.close();
     site.close();
   };
   try {
-    const page = await browser.newPage();
+    const { page } = browser;
     const crashed = new Promise<never>((_, reject) => {
       page.on('crash', () =>
         reject(new Error('the page crashed: the browser ran out of memory or hit a bug of its own')),
       );
-      browser.on('disconnected', () => reject(new Error('the browser ended')));
+      browser.onEnd(() => reject(new Error('the browser ended')));
     });
     // Awaited below, or not at all when the page never comes up.
     crashed.catch(() => undefined);
+    page.on('console', (message) => {
+      if (message.type() === 'warning') options.onWarning?.(message.text());
+    });
     page.on('pageerror', (error) => console.error(`page: ${error.message}`));
     await page.exposeFunction('virtabOutput', (text: string) =>
       options.onOutput(Buffer.from(text, 'latin1')),
@@ -34,11 +88,24 @@ export async function runInChromium(options: RunnerOptions): Promise<Runner> {
     const pageStartMs = performance.now() - started;
 
     const request = {
-      config: options.config,
+      config: renameFiles(options.config, disks, imageName),
+      disks: disks.map((disk) => ({
+        name: imageName(disk),
+        url: diskUrl(disk),
+        readOnly: disk.readOnly,
+      })),
       kernel: { name: basename(options.kernel), url: '/file/kernel' },
       ...(options.initrd === undefined
         ? {}
         : { initrd: { name: basename(options.initrd), url: '/file/initrd' } }),
+      ...(options.modules === undefined
+        ? {}
+        : {
+            modules: options.modules.map(({ commandLine }, index) => ({
+              name: commandLine,
+              url: `/file/module${index}`,
+            })),
+          }),
       ...(options.until === undefined ? {} : { until: options.until }),
       ...(options.marker === undefined ? {} : { marker: options.marker }),
     };

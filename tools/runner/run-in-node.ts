@@ -3,12 +3,13 @@ import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { BootFile } from '../../src/machine/boot-file.ts';
 import { Session } from '../../src/machine/session.ts';
+import { renameFiles } from './host-disks.ts';
 import { nodeHost } from './node-host.ts';
 import type { Runner, RunnerOptions } from './runner.ts';
 
-function fileFromDisk(path: string): BootFile {
+function fileFromDisk(path: string, name = basename(path)): BootFile {
   return {
-    name: basename(path),
+    name,
     read: async (progress) => {
       const bytes = await readFile(path);
       progress(bytes.length, bytes.length);
@@ -20,14 +21,18 @@ function fileFromDisk(path: string): BootFile {
 export function runInNode(options: RunnerOptions): Promise<Runner> {
   const session = new Session({
     parts: {
-      config: options.config,
+      config: renameFiles(options.config, options.disks ?? [], ({ path }) => path),
       kernel: fileFromDisk(options.kernel),
       ...(options.initrd === undefined ? {} : { initrd: fileFromDisk(options.initrd) }),
+      ...(options.modules === undefined
+        ? {}
+        : { modules: options.modules.map(({ path, commandLine }) => fileFromDisk(path, commandLine)) }),
       host: nodeHost,
     },
     ...(options.until === undefined ? {} : { until: options.until }),
     ...(options.marker === undefined ? {} : { marker: options.marker }),
     onOutput: options.onOutput,
+    ...(options.onWarning === undefined ? {} : { onWarning: options.onWarning }),
   });
   return Promise.resolve({
     finished: session.run(),

@@ -7,10 +7,30 @@ export interface RunnerOptions {
   /** Paths of local files. */
   readonly kernel: string;
   readonly initrd?: string;
+  /** The drives of `config` whose images are files of the host. */
+  readonly disks?: readonly HostDisk[];
+  /** What the user must know; the machine goes on. */
+  readonly onWarning?: (message: string) => void;
+  /** Of a multiboot kernel, in place of the initrd. */
+  readonly modules?: readonly ModuleFile[];
   readonly until?: string;
   /** Lines of output with this text are noted in the result. */
   readonly marker?: string;
   readonly onOutput: (bytes: Uint8Array) => void;
+}
+
+/** A drive whose image is a file of the host. */
+export interface HostDisk {
+  readonly drive: string;
+  /** Absolute. */
+  readonly path: string;
+  readonly readOnly: boolean;
+}
+
+export interface ModuleFile {
+  readonly path: string;
+  /** As the kernel sees it: the file's name as it was given, and what stands behind it. */
+  readonly commandLine: string;
 }
 
 export interface Runner {

@@ -1,7 +1,8 @@
 /** The built page and a server for it: what the runner and the browser tests open. */
 import { createReadStream, existsSync, statSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { createServer } from 'node:http';
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { extname, join, normalize, sep } from 'node:path';
 import { isStale, root } from './stale.ts';
@@ -17,6 +18,8 @@ const TYPES: Readonly<Record<string, string>> = {
   '.css': 'text/css',
   '.wasm': 'application/wasm',
   '.svg': 'image/svg+xml',
+  '.png': 'image/png',
+  '.webmanifest': 'application/manifest+json',
   '.json': 'application/json',
 };
 
@@ -26,7 +29,9 @@ const INPUTS = [
   'public',
   'index.html',
   'runner.html',
+  'examples',
   'vite.config.ts',
+  'tools/site',
   'package-lock.json',
   'build/core.wasm',
   'build/interpreter.wasm',
@@ -37,8 +42,8 @@ export async function ensureSite(): Promise<void> {
   await ensureWasm(false);
   if (isStale('build/site/index.html', INPUTS)) {
     // Loaded only when needed: it takes longer than the rest of the runner.
-    const { build } = await import('vite');
-    await build({ root, logLevel: 'warn', build: { outDir: SITE_FOLDER, emptyOutDir: true } });
+    const { buildSite } = await import('../site/build-site.ts');
+    await buildSite({ folder: SITE_FOLDER, guest: false, logLevel: 'warn' });
   }
 }
 
@@ -51,42 +56,91 @@ export interface SiteOptions {
   readonly folder: string;
   /** Further files by path, for example `/file/kernel`. */
   readonly files?: ReadonlyMap<string, string>;
+  /** Files by path that the page may write: `PUT path?offset=n` puts bytes there, `PUT path?size=n` sets the length. */
+  readonly writable?: ReadonlyMap<string, string>;
   /** Folder whose files appear under /guest/. */
   readonly guestFolder?: string;
-  /** False: without the headers that isolate the page, to see what it says then. */
+  /** False: without the headers that isolate the page, as many static hosts are. */
   readonly isolated?: boolean;
+  /** The path of the site's folder, with a slash at both ends. */
+  readonly base?: string;
+  /** How long browsers may use a file without asking again. */
+  readonly maxAgeSeconds?: number;
+  /** 0: any free one. */
+  readonly port?: number;
 }
 
 /** Serves on a free port of 127.0.0.1. */
 export async function serveSite({
   folder,
   files,
+  writable,
   guestFolder,
   isolated = true,
+  base = '/',
+  maxAgeSeconds,
+  port: wantedPort = 0,
 }: SiteOptions): Promise<SiteServer> {
   const server = createServer((request, response) => {
     const path = decode(request.url ?? '/');
-    const file = path === undefined ? undefined : resolve(path, folder, files, guestFolder);
+    const inside = path?.startsWith(base) === true ? path.slice(base.length - 1) : undefined;
+    const file = inside === undefined ? undefined : resolve(inside, folder, files, guestFolder);
     if (isolated) {
       response.setHeader('Cross-Origin-Opener-Policy', 'same-origin');
       response.setHeader('Cross-Origin-Embedder-Policy', 'require-corp');
       response.setHeader('Cross-Origin-Resource-Policy', 'same-origin');
     }
-    response.setHeader('Cache-Control', 'no-store');
+    response.setHeader(
+      'Cache-Control',
+      maxAgeSeconds === undefined ? 'no-store' : `max-age=${maxAgeSeconds}`,
+    );
+    if (request.method === 'PUT') {
+      const target = path === undefined ? undefined : writable?.get(path);
+      void (target === undefined ? Promise.resolve(403) : receive(request, target)).then((status) => {
+        response.statusCode = status;
+        response.end();
+      });
+      return;
+    }
     if (file === undefined) {
       response.statusCode = 404;
       response.end('not found\n');
     } else sendFile(response, file);
   });
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  await new Promise<void>((done) => server.listen(wantedPort, '127.0.0.1', done));
   const { port } = server.address() as AddressInfo;
   return {
-    url: `http://127.0.0.1:${port}/`,
+    url: `http://127.0.0.1:${port}${base}`,
     close: () => {
       server.close();
       server.closeAllConnections();
     },
   };
+}
+
+/** Returns the HTTP status. */
+async function receive(request: IncomingMessage, path: string): Promise<number> {
+  const query = new URL(request.url ?? '/', 'http://localhost').searchParams;
+  const file = await open(path, 'r+');
+  try {
+    const size = query.get('size');
+    if (size !== null) {
+      await file.truncate(Number(size));
+      await file.datasync();
+      return 200;
+    }
+    let at = Number(query.get('offset'));
+    for await (const piece of request as AsyncIterable<Buffer>) {
+      await file.write(piece, 0, piece.length, at);
+      at += piece.length;
+    }
+    return 200;
+  } catch (error) {
+    process.stderr.write(`vm: ${path}: ${String(error)}\n`);
+    return 500;
+  } finally {
+    await file.close();
+  }
 }
 
 function decode(url: string): string | undefined {

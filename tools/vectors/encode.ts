@@ -7,6 +7,7 @@ import {
   MAP_0F,
   MAP_0F38,
   MAP_0F3A,
+  MAP_VEX,
   PREFIX_66,
   PREFIX_F2,
   PREFIX_F3,
@@ -95,6 +96,8 @@ export class CaseBuilder {
   /** To be patched once the length is known: displacement of a RIP-relative operand. */
   #ripRelative: { at: number; target: bigint } | undefined;
   readonly #body: number[] = [];
+  /** VEX.vvvv, not inverted. */
+  #vvvv = 0;
 
   /** `state` holds the seeded state of this case. */
   constructor(variant: FormVariant, state: CaseState, random: Random) {
@@ -148,10 +151,13 @@ export class CaseBuilder {
     if (form.locked && !(row.semantics === 'xchg' && this.#chance(70))) this.#prefixes.push(0xf0);
     if (repeat) this.#prefixes.push(repeat);
     if (this.#prefixes.length > 1 && this.#chance(30)) this.#prefixes.reverse();
-    if (row.prefix === PREFIX_66) this.#prefixes.push(0x66);
-    if (row.prefix === PREFIX_F2) this.#prefixes.push(0xf2);
-    if (row.prefix === PREFIX_F3) this.#prefixes.push(0xf3);
+    if ((row.map & MAP_VEX) === 0) {
+      if (row.prefix === PREFIX_66) this.#prefixes.push(0x66);
+      if (row.prefix === PREFIX_F2) this.#prefixes.push(0xf2);
+      if (row.prefix === PREFIX_F3) this.#prefixes.push(0xf3);
+    }
     if (mode === 64 && this.#chance(20)) this.#rexNeeded = true;
+    if (row.operands.some(({ letter }) => letter === 'B')) this.#vvvv = random.below(mode === 64 ? 16 : 8);
 
     if (row.map === MAP_0F) this.#body.push(0x0f);
     if (row.map === MAP_0F38) this.#body.push(0x0f, 0x38);
@@ -215,7 +221,8 @@ export class CaseBuilder {
   }
 
   #finishCode(codeLinear: number): Uint8Array {
-    const rex = this.#rexNeeded || this.#rex ? [0x40 | this.#rex] : [];
+    const vex = (this.#variant.form.row.map & MAP_VEX) !== 0;
+    const rex = vex ? this.#vex() : this.#rexNeeded || this.#rex ? [0x40 | this.#rex] : [];
     const code = [...this.#prefixes, ...rex, ...this.#body];
     if (this.#ripRelative) {
       const at = this.#prefixes.length + rex.length + this.#ripRelative.at;
@@ -223,6 +230,19 @@ export class CaseBuilder {
       for (let i = 0; i < 4; i++) code[at + i] = Number((displacement >> BigInt(i * 8)) & 0xffn);
     }
     return Uint8Array.from(code.slice(0, 15));
+  }
+
+  /** The three-byte form; the map has no two-byte one. Outside 64-bit mode W and B mean nothing. */
+  #vex(): number[] {
+    const { row } = this.#variant.form;
+    const free = this.#profile.mode === 64 ? 0 : this.#random.below(16) & 9;
+    const rex = this.#rex | free;
+    const prefix = [PREFIX_66, PREFIX_F3, PREFIX_F2].indexOf(row.prefix) + 1;
+    return [
+      0xc4,
+      ((~rex << 5) & 0xe0) | (row.map & ~MAP_VEX),
+      ((rex & 8) << 4) | ((~this.#vvvv << 3) & 0x78) | prefix,
+    ];
   }
 
   #push(value: bigint, bytes: number): void {
@@ -485,6 +505,10 @@ export class CaseBuilder {
       this.#dividend(semantics === 'idiv', row.operands[0]?.size === 'b' ? 8 : bits);
     if (semantics.startsWith('loop') || semantics === 'jcxz') {
       if (this.#chance(60)) this.#setRegister(RCX, BigInt(random.below(3)), this.#addressBits);
+    }
+    if (['bextr', 'bzhi', 'shlx', 'sarx', 'shrx'].includes(semantics) && this.#vvvv !== RSP) {
+      const control = random.below(80) | (random.below(80) << 8);
+      if (this.#chance(75)) this.#setRegister(this.#vvvv, BigInt(control), 16);
     }
     if (isString(semantics)) this.#string();
     if (semantics === 'xlat') {

@@ -23,11 +23,12 @@ import {
   WINDOWS,
 } from '../../src/interp/vectors-state.ts';
 import type { CaseState } from '../../src/interp/vectors-state.ts';
+import { MAP_ONE_BYTE } from '../../src/isa/tables/row.ts';
 import { EXCEPTION_PF, EXCEPTION_UD } from '../../src/layout/exceptions.ts';
 import { CaseBuilder, encodable, isString, usesStack } from './encode.ts';
 import type { FormVariant } from './encode.ts';
 import { NativeBatch } from './native.ts';
-import { candidates, makeUndefined } from './undefined.ts';
+import { candidates, makeUndefined, vexCandidates } from './undefined.ts';
 
 /** What the generator's own choices are seeded with, beside the group. */
 const CHOICES = 0x5bd1e995;
@@ -115,6 +116,12 @@ function undefinedPlans(): Plan[] {
           );
       }
     }
+    for (let opcode = 0xf0; opcode < 0x100; opcode++) {
+      const codes = vexCandidates(opcode, p.mode === 64);
+      add(`VEX ${opcode.toString(16)}`, codes.length, (_, index) =>
+        makeUndefined(p, codes[index % codes.length]!),
+      );
+    }
     for (const form of FORMS) {
       if (NOT_RECORDED[form.row.semantics] || form.locked || !encodable(form, p.mode)) continue;
       if (form.memory && form.row.attributes.has('lock')) continue;
@@ -134,14 +141,10 @@ function undefinedPlans(): Plan[] {
 }
 
 function fileOf({ row }: Form, profile: string): string {
-  const map =
-    row.map === 0
-      ? row.opcode < 0x80
-        ? '00-7f'
-        : row.semantics.startsWith('x87')
-          ? 'x87'
-          : '80-ff'
-      : ['', '0f', '0f38', '0f3a'][row.map];
+  let map = ['', '0f', '0f38', '0f3a'][row.map] ?? 'vex';
+  if (row.map === MAP_ONE_BYTE) {
+    map = row.opcode < 0x80 ? '00-7f' : row.semantics.startsWith('x87') ? 'x87' : '80-ff';
+  }
   return `${profile}-${map}.bin.gz`;
 }
 

@@ -14,7 +14,7 @@ const GROUPS_ONE_BYTE = new Set([
 ]);
 const GROUPS_0F = new Set([0x00, 0x01, 0x18, 0x71, 0x72, 0x73, 0xae, 0xba, 0xc7]);
 
-/** Prefixes and escapes; what enters the kernel; VEX, EVEX, XOP and MVEX, which the guest's CPU does not have. */
+/** Prefixes and escapes; what enters the kernel; VEX (see below); EVEX and XOP, which the guest's CPU does not have. */
 const SKIPPED_ONE_BYTE = new Set([
   0x0f, 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3, 0xcd, 0xf1, 0x62, 0xc4, 0xc5, 0x8f,
 ]);
@@ -41,6 +41,26 @@ export function candidates(map: '' | '0F' | '0F38' | '0F3A', high: number, is64:
       }
     }
   }
+  return all;
+}
+
+/**
+ * VEX encodings around those of the table: other maps, L = 1, every pp and W, a vvvv that is used or not, and prefixes that may
+ * not stand before VEX (APM vol. 3, 1.2.7). What is AVX, or an instruction, is not kept.
+ */
+export function vexCandidates(opcode: number, is64: boolean): number[][] {
+  const before = [[], [0x66], [0xf3], [0xf2], [0xf0], ...(is64 ? [[0x40], [0x48]] : [])];
+  const rest = [0, 0, 0, 0, 0, 0, 0, 0];
+  const all: number[][] = [];
+  for (const map of [0, 1, 2, 3, 4, 31]) {
+    for (const last of [0x78, 0x79, 0x7a, 0x7b, 0x7c, 0x7f, 0xf8, 0xfb, 0x70, 0x73]) {
+      for (const modrm of [0x03, 0x0b, 0x23, 0xc3, 0xcb, 0xe3]) {
+        all.push([0xc4, 0xe0 | map, last, opcode, modrm, ...rest].slice(0, 12));
+      }
+    }
+  }
+  for (const prefix of before) all.push([...prefix, 0xc4, 0xe2, 0x78, opcode, 0xcb, ...rest].slice(0, 12));
+  for (const last of [0xf8, 0xf9, 0xfa, 0xfb]) all.push([0xc5, last, opcode, 0xcb, ...rest].slice(0, 12));
   return all;
 }
 

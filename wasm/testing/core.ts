@@ -91,6 +91,7 @@ export class TestCore {
   /** What `mmioRead` answers, by gpa. */
   readonly device = new Map<number, bigint>();
   tsc = 0x1_2345_6789;
+  random = 0x0123_4567_89ab_cdefn;
   msrResult = 0;
   taskPriority = 0;
   private readonly core: CoreExports;
@@ -121,6 +122,7 @@ export class TestCore {
         readMsr: () => this.msrResult,
         writeMsr: () => this.msrResult,
         tsc: () => this.tsc,
+        random: () => this.view.setBigUint64(scratch, this.random, true),
         taskPriority: () => this.taskPriority,
         setTaskPriority: (_cpu: number, value: number) => {
           this.taskPriority = value;
@@ -129,6 +131,8 @@ export class TestCore {
     });
     this.core = instance.exports as unknown as CoreExports;
     this.set('ramBytes', RAM_BYTES);
+    this.set('cr4Allowed', 0x350fff);
+    this.set('eferAllowed', 0x200d01);
     this.set('arenaStart', ARENA_BASE);
     this.set('arenaEnd', ARENA_BASE + ARENA_BYTES);
     this.call('reset');
@@ -170,6 +174,11 @@ export class TestCore {
 
   selector(segment: number): number {
     return Number(this.get('segSelector', segment));
+  }
+
+  /** Whether the interpreter returns to its run loop at the next block. */
+  get budgetUsedUp(): boolean {
+    return this.view.getInt32(this.cpu + VCPU.at.budget, true) <= 0;
   }
 
   /** The fault that was raised, which is taken off. */

@@ -161,6 +161,11 @@ export class PciBus implements MovableRanges {
     return this.#memory.find((range) => gpa >= range.start && gpa + bytes <= range.start + range.size);
   }
 
+  get ranges(): { readonly ports: readonly IoRange[]; readonly mmio: readonly IoRange[] } {
+    this.#refresh();
+    return { ports: this.#ports, mmio: this.#memory };
+  }
+
   /** A device changes its own configuration space or interrupt from outside a configuration access. */
   locked<T>(action: () => T): T {
     return this.#locked(action);

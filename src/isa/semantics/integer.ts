@@ -15,6 +15,7 @@ import {
   REG_RBX,
   REG_RCX,
   REG_RDX,
+  VCPU,
 } from '../../layout/vcpu.ts';
 import { general, MemoryOperand, RegisterOperand, type Operand } from '../operands.ts';
 import {
@@ -357,6 +358,41 @@ function swapBytes(s: Builder, value: Value, bits: number): Value {
   return bits === 32 ? swapped16 : s.op('i64.rotl', swapped16, s.i64(32));
 }
 
+/** BMI: SF and ZF follow the result, OF is 0, CF is what the instruction says (i64, 0 or 1); AF and PF are undefined. */
+function bitField(s: Builder, d: Operand, result: Value, cf: Value = s.i64(0)): void {
+  const now = s.let(s.signExtend(result, d.bits));
+  d.set(now);
+  s.flags(FLAGS_RESULT, now, cf);
+}
+
+/** BLSR, BLSMSK and BLSI: something with the lowest set bit, and CF where there is none (BLSI: where there is). */
+function lowestBit(change: (s: Builder, a: Value) => Value, carryWhenZero: boolean): Description {
+  return (s, _site, d, x) => {
+    const a = s.let(x.get());
+    bitField(s, d, change(s, a), s.widen(carryWhenZero ? s.eqz(a) : s.ne(a, s.i64(0))));
+  };
+}
+
+/** The low `count` bits of `a`, all of them from `bits` on. */
+function lowBits(s: Builder, a: Value, count: Value, bits: number): Value {
+  const mask = s.sub(s.shl(s.i64(1), count), s.i64(1));
+  return s.select(s.op('i64.ge_u', count, s.i64(bits)), a, s.and(a, mask));
+}
+
+/** Shifts and rotations without flags. */
+function plainShift(op: 'shl' | 'shrU' | 'shrS'): Description {
+  return (s, _site, d, x, c) => {
+    const a = s.let(op === 'shrS' ? x.getSigned() : x.get());
+    d.set(s[op](a, s.and(c.get(), s.i64(d.bits - 1))));
+  };
+}
+
+/** RDRAND and RDSEED: the pool never runs dry, so CF is always 1 and the other flags are 0. */
+function random(s: Builder, d: Operand): void {
+  d.set(s.call('random', 'i64'));
+  s.flags(FLAGS_EXPLICIT, undefined, s.i64(CF));
+}
+
 /** ADCX and ADOX: an addition whose only flag is CF or OF. */
 function addFlag(flag: bigint): Description {
   return (s, _site, d, x) => {
@@ -595,6 +631,53 @@ export const INTEGER: Descriptions = {
   },
   movbe: (s, _site, d, x) => d.set(swapBytes(s, s.let(x.get()), d.bits)),
   crc32: (s, _site, d, x) => crc32(s, d, x),
+  andn: (s, _site, d, x, y) => bitField(s, d, s.and(s.not(x.get()), y.get())),
+  blsr: lowestBit((s, a) => s.and(a, s.sub(a, s.i64(1))), true),
+  blsmsk: lowestBit((s, a) => s.xor(a, s.sub(a, s.i64(1))), true),
+  blsi: lowestBit((s, a) => s.and(a, s.sub(s.i64(0), a)), false),
+  bzhi: (s, _site, d, x, c) => {
+    const a = s.let(x.get());
+    const count = s.let(s.and(c.get(), s.i64(0xff)));
+    bitField(s, d, lowBits(s, a, count, d.bits), s.widen(s.op('i64.ge_u', count, s.i64(d.bits))));
+  },
+  bextr: (s, _site, d, x, c) => {
+    const a = s.let(x.get());
+    const control = s.let(c.get());
+    const start = s.let(s.and(control, s.i64(0xff)));
+    const length = s.let(s.and(s.shrU(control, s.i64(8)), s.i64(0xff)));
+    const from = s.select(s.op('i64.ge_u', start, s.i64(d.bits)), s.i64(0), s.shrU(a, start));
+    bitField(s, d, lowBits(s, s.let(from), length, d.bits));
+  },
+  pdep: (s, _site, d, x, y) => {
+    const a = s.let(x.get());
+    d.set(s.call('depositBits', 'i64', a, s.let(y.get())));
+  },
+  pext: (s, _site, d, x, y) => {
+    const a = s.let(x.get());
+    d.set(s.call('extractBits', 'i64', a, s.let(y.get())));
+  },
+  // The high half wins where both destinations are one register.
+  mulx: (s, _site, high, low, x) => {
+    const bits = high.bits;
+    const a = s.let(highPart(s, bits).get());
+    const b = s.let(x.get());
+    const product = s.let(s.mul(a, b));
+    const upper = bits === 64 ? s.call('mulHighUnsigned', 'i64', a, b) : s.shrU(product, s.i64(32));
+    low.set(product);
+    high.set(upper);
+  },
+  shlx: plainShift('shl'),
+  shrx: plainShift('shrU'),
+  sarx: plainShift('shrS'),
+  rorx: (s, _site, d, x, c) => {
+    const a = s.let(x.get());
+    const count = s.and(c.get(), s.i64(d.bits - 1));
+    if (d.bits === 64) d.set(s.op('i64.rotr', a, count));
+    else d.set(s.shrU(s.or(a, s.shl(a, s.i64(32))), count));
+  },
+  rdrand: (s, _site, d) => random(s, d),
+  rdseed: (s, _site, d) => random(s, d),
+  rdpid: (s, _site, d) => d.set(s.readState('i64.load', VCPU.at.tscAux)),
   adcx: addFlag(CF),
   adox: addFlag(OF),
 

@@ -1,13 +1,12 @@
 import type { Builder } from '../../ir/builder.ts';
 import type { Value } from '../../ir/ir.ts';
 import { EXCEPTION_GP, EXCEPTION_UD } from '../../layout/exceptions.ts';
-import { CR0_PE, CR0_TS, CR4_FSGSBASE, CR4_UMIP } from '../../layout/registers.ts';
+import { CR0_TS, CR4_FSGSBASE, CR4_UMIP } from '../../layout/registers.ts';
 import { SEG_FS, SEG_GS, SEG_LDTR, SEG_TR, VCPU } from '../../layout/vcpu.ts';
 import { MemoryOperand, type Operand, type Site } from '../operands.ts';
 import { requireCpl0, type Description, type Descriptions } from './common.ts';
 
 const DF = 0x400;
-const VM = 0x20000;
 const CONDITION_Z = 4;
 
 /** A core function without operands that ends the instruction. */
@@ -118,14 +117,9 @@ function describe(name: string): Description {
   };
 }
 
-/** LLDT and LTR: mode and privilege come before the operand. */
+/** LLDT and LTR: privilege comes before the operand. */
 function loadSystemSegment(name: string): Description {
   return (s, _site, x) => {
-    const cr0 = s.readState('i32.load', VCPU.at.cr0);
-    const eflags = s.readState('i32.load', VCPU.at.eflags);
-    const real = s.eqz(s.op('i32.and', cr0, s.i32(CR0_PE)));
-    const virtual = s.ne(s.op('i32.and', eflags, s.i32(VM)), s.i32(0));
-    s.if(s.op('i32.or', real, virtual), () => s.raise(EXCEPTION_UD), undefined, false);
     requireCpl0(s);
     s.status(name, s.narrow(x.get()));
   };
@@ -215,6 +209,12 @@ export const SYSTEM: Descriptions = {
   out: (s, _site, x, d) => output(s, x, d),
 
   clflush: (s, _site, d) => {
+    (d as MemoryOperand).get();
+  },
+  clflushopt: (s, _site, d) => {
+    (d as MemoryOperand).get();
+  },
+  clwb: (s, _site, d) => {
     (d as MemoryOperand).get();
   },
   lfence: () => {},

@@ -75,7 +75,7 @@ export const INTEGER_ROWS: readonly Row[] = parseTable(`
   60     pusha   -       i64 os
   61     popa    -       i64 os
   62     bound   Gv,Mv   i64
-  63     arpl    Ew,Gw   i64
+  63     arpl    Ew,Gw   i64 pm
   63     movsxd  Gv,Ez   o64
   68     push    Iz      d64 os
   69     imul    Gv,Ev,Iz
@@ -196,12 +196,12 @@ export const INTEGER_ROWS: readonly Row[] = parseTable(`
   FF/5   jmpFarTo  Mp    os end
   FF/6   push    Ev      d64
 
-  0F.00/0    sldt     Ev
-  0F.00/1    str      Ev
-  0F.00/2    lldt     Ew    end
-  0F.00/3    ltr      Ew    end
-  0F.00/4    verr     Ew
-  0F.00/5    verw     Ew
+  0F.00/0    sldt     Ev    pm
+  0F.00/1    str      Ev    pm
+  0F.00/2    lldt     Ew    pm end
+  0F.00/3    ltr      Ew    pm end
+  0F.00/4    verr     Ew    pm
+  0F.00/5    verw     Ew    pm
   0F.01/0    sgdt     Ms    os
   0F.01/1    sidt     Ms    os
   0F.01/2    lgdt     Ms    os
@@ -209,14 +209,14 @@ export const INTEGER_ROWS: readonly Row[] = parseTable(`
   0F.01/4    smsw     Ev
   0F.01/6    lmsw     Ew    end
   0F.01/7    invlpg   Mb    end
-  0F.01.CA   clac     -     end
-  0F.01.CB   stac     -     end
+  0F.01.CA   clac     -     end if=smap
+  0F.01.CB   stac     -     end if=smap
   0F.01.D0   xgetbv   -
   0F.01.D1   xsetbv   -     end
   0F.01.F8   swapgs   -     o64 end
-  0F.01.F9   rdtscp   -     end
-  0F.02      lar      Gv,Ew
-  0F.03      lsl      Gv,Ew
+  0F.01.F9   rdtscp   -     end if=rdtscp
+  0F.02      lar      Gv,Ew  pm
+  0F.03      lsl      Gv,Ew  pm
   0F.05      syscall  -     o64 end
   0F.06      clts     -     end
   0F.07      sysret   -     o64 os end
@@ -261,14 +261,15 @@ export const INTEGER_ROWS: readonly Row[] = parseTable(`
   NP.0F.AE/4 xsave    Mb    os
   NP.0F.AE/5 xrstor   Mb    os
   NP.0F.AE/7 clflush  Mb
-  66.0F.AE/7 clflush  Mb
+  66.0F.AE/6 clwb     Mb    if=clwb
+  66.0F.AE/7 clflushopt Mb  if=clflushopt
   NP.0F.AE/5 lfence   Rd
   NP.0F.AE/6 mfence   Rd
   NP.0F.AE/7 sfence   Rd
-  F3.0F.AE/0 rdfsbase Ry    o64
-  F3.0F.AE/1 rdgsbase Ry    o64
-  F3.0F.AE/2 wrfsbase Ry    o64
-  F3.0F.AE/3 wrgsbase Ry    o64
+  F3.0F.AE/0 rdfsbase Ry    o64 if=fsgsbase
+  F3.0F.AE/1 rdgsbase Ry    o64 if=fsgsbase
+  F3.0F.AE/2 wrfsbase Ry    o64 if=fsgsbase
+  F3.0F.AE/3 wrgsbase Ry    o64 if=fsgsbase
   0F.AF      imul2    Gv,Ev
   0F.B0      cmpxchg  Eb,Gb lock
   0F.B1      cmpxchg  Ev,Gv lock
@@ -277,11 +278,11 @@ export const INTEGER_ROWS: readonly Row[] = parseTable(`
   0F.B5      loadFar  Gv,Mp,GS  end
   0F.B6      movzx    Gv,Eb
   0F.B7      movzx    Gv,Ew
-  F3.0F.B8   popcnt   Gv,Ev
+  F3.0F.B8   popcnt   Gv,Ev if=popcnt
   0F.B9      ud1      -     end
-  F3.0F.BC   tzcnt    Gv,Ev
+  F3.0F.BC   tzcnt    Gv,Ev if=bmi1
   0F.BC      bsf      Gv,Ev
-  F3.0F.BD   lzcnt    Gv,Ev
+  F3.0F.BD   lzcnt    Gv,Ev if=abm
   0F.BD      bsr      Gv,Ev
   0F.BE      movsx    Gv,Eb
   0F.BF      movsx    Gv,Ew
@@ -289,13 +290,30 @@ export const INTEGER_ROWS: readonly Row[] = parseTable(`
   0F.C1      xadd     Ev,Gv lock
   NP.0F.C3   mov      My,Gy
   0F.C7/1    cmpxchg8b My   lock
+  0F.C7/6    rdrand   Rv    norep if=rdrand
+  0F.C7/7    rdseed   Rv    norep if=rdseed
+  F3.0F.C7/7 rdpid    Ry    if=rdpid
   0F.C8+r    bswap    Zv
   0F.FF      ud1      -     end
 
-  F2.0F38.F0 crc32    Gy,Eb
-  F2.0F38.F1 crc32    Gy,Ev
-  0F38.F0    movbe    Gv,Mv   nof3
-  0F38.F1    movbe    Mv,Gv   nof3
-  66.0F38.F6 adcx     Gy,Ey
-  F3.0F38.F6 adox     Gy,Ey
+  F2.0F38.F0 crc32    Gy,Eb   if=sse4.2
+  F2.0F38.F1 crc32    Gy,Ev   if=sse4.2
+  0F38.F0    movbe    Gv,Mv   norep if=movbe
+  0F38.F1    movbe    Mv,Gv   norep if=movbe
+  66.0F38.F6 adcx     Gy,Ey   if=adx
+  F3.0F38.F6 adox     Gy,Ey   if=adx
+
+  VEX.NP.0F38.F2   andn   Gy,By,Ey  if=bmi1 pm
+  VEX.NP.0F38.F3/1 blsr   By,Ey     if=bmi1 pm
+  VEX.NP.0F38.F3/2 blsmsk By,Ey     if=bmi1 pm
+  VEX.NP.0F38.F3/3 blsi   By,Ey     if=bmi1 pm
+  VEX.NP.0F38.F5   bzhi   Gy,Ey,By  if=bmi2 pm
+  VEX.F3.0F38.F5   pext   Gy,By,Ey  if=bmi2 pm
+  VEX.F2.0F38.F5   pdep   Gy,By,Ey  if=bmi2 pm
+  VEX.F2.0F38.F6   mulx   Gy,By,Ey  if=bmi2 pm
+  VEX.NP.0F38.F7   bextr  Gy,Ey,By  if=bmi1 pm
+  VEX.66.0F38.F7   shlx   Gy,Ey,By  if=bmi2 pm
+  VEX.F3.0F38.F7   sarx   Gy,Ey,By  if=bmi2 pm
+  VEX.F2.0F38.F7   shrx   Gy,Ey,By  if=bmi2 pm
+  VEX.F2.0F3A.F0   rorx   Gy,Ey,Ib  if=bmi2 pm
 `);

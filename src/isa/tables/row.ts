@@ -4,12 +4,13 @@
  *
  *     opcode  mnemonic  operands  attributes
  *
- * opcode      [NP. 66. F2. F3.] mandatory prefix, [0F. 0F38. 0F3A.] map, two hex digits, then one of
+ * opcode      [VEX.] a VEX prefix, [NP. 66. F2. F3.] mandatory prefix, [0F. 0F38. 0F3A.] map, two hex digits,
+ *             then one of
  *             `+r` register in the low three bits, `+c` condition in the low four bits (the mnemonic
  *             gets it as a suffix: `j` becomes `jo`, `jno`, ...), `/n` ModRM.reg, `.XX` whole ModRM byte
  * operands    comma separated, `-` for none. Letter = where, then size:
  *             E ModRM register or memory; R the same, register only; M the same, memory only;
- *             G ModRM.reg register; Z register in the opcode; I immediate; J branch displacement;
+ *             G ModRM.reg register; B VEX.vvvv register; Z register in the opcode; I immediate; J branch displacement;
  *             A far pointer in the code; O offset in the code; S segment register; C control, D debug
  *             register; W and V as E and G for XMM, U as R for XMM; Q, P, N the same for MMX.
  *             Sizes in bits: b 8, w 16, d 32, q 64, x 128, v operand size, z operand size but 32 for 64,
@@ -24,14 +25,17 @@
  *             rep    REP prefixes matter: the record's immediate is 0, 1 (F3) or 2 (F2)
  *             opcode the record's immediate is length << 16 | opcode << 8 | ModRM
  *             norexb only without REX.B
- *             nof3   only without F3
+ *             norep  only without F2 and F3
  *             without=N...  not with these values of ModRM.reg
  *             end    ends a block
  *             only=N only with this operand size
  *             y      the operand size is 32 or 64 (REX.W) although no operand says so
  *             unaligned  a 128-bit memory operand need not be aligned
+ *             pm     only in protected mode: not in real and virtual-8086 mode
+ *             if=N   only while CPUID has the feature N (isa/cpuid.ts); without it the next row that fits is taken
  */
 export interface Row {
+  /** MAP_*, with MAP_VEX set for what has a VEX prefix. */
   readonly map: number;
   readonly opcode: number;
   /** 0 = none needed; otherwise PREFIX_*. */
@@ -59,6 +63,8 @@ export const MAP_ONE_BYTE = 0;
 export const MAP_0F = 1;
 export const MAP_0F38 = 2;
 export const MAP_0F3A = 3;
+/** Added. Without a VEX prefix these are other instructions or none. */
+export const MAP_VEX = 4;
 
 export const PREFIX_ANY = 0;
 export const PREFIX_NONE = 1;
@@ -76,7 +82,7 @@ const PREFIXES: Record<string, number> = {
   F3: PREFIX_F3,
 };
 const OPCODE = /^([0-9A-F]{2})(\+r|\+c)?(?:\/([0-7]))?$/;
-const OPERAND = /^([EGRMIJAOSCDZWVUQPN])(bs|[bwdqxvzyps])$/;
+const OPERAND = /^([EGRMIJAOSCDZWVUQPNB])(bs|[bwdqxvzyps])$/;
 
 /** Parses a table; a malformed row is a mistake in the source and throws. */
 export function parseTable(text: string): Row[] {
@@ -90,6 +96,8 @@ export function parseTable(text: string): Row[] {
 function parseRow(line: string): Row[] {
   const [opcodeText = '', mnemonic = '', operandText = '-', ...attributes] = line.split(/\s+/);
   const tokens = opcodeText.split('.');
+  const vex = tokens[0] === 'VEX';
+  if (vex) tokens.shift();
   const prefix = tokens.length > 1 ? PREFIXES[tokens[0] ?? ''] : undefined;
   if (prefix !== undefined) tokens.shift();
   const map = tokens.length > 1 ? MAPS[tokens[0] ?? ''] : undefined;
@@ -100,7 +108,7 @@ function parseRow(line: string): Row[] {
   const modrm = tokens[1];
   const operands = operandText === '-' ? [] : operandText.split(',').map(parseOperand);
   const row: Row = {
-    map: map ?? MAP_ONE_BYTE,
+    map: (map ?? MAP_ONE_BYTE) | (vex ? MAP_VEX : 0),
     opcode: parseInt(opcodeHex, 16),
     prefix: prefix ?? PREFIX_ANY,
     modrmReg: digit === undefined ? undefined : Number(digit),

@@ -161,6 +161,10 @@ export class VirtioNet implements VirtioDevice, NetReceiver {
   }
 
   /** `set_link`: the cable. */
+  get isLinkUp(): boolean {
+    return this.#isUp;
+  }
+
   setLink(isUp: boolean): void {
     if (isUp === this.#isUp) return;
     this.#isUp = isUp;

@@ -85,7 +85,9 @@ test('everything can be reached by keyboard', async ({ virtab, serve }, testInfo
   await virtab.button('Pause').focus();
   await virtab.page.keyboard.press('Enter');
   await expect(virtab.status).toHaveText('Paused');
-  await virtab.button('Guest').focus();
+  await virtab.button('Settings').focus();
+  await virtab.page.keyboard.press('Enter');
+  await virtab.button('Choose a guest').focus();
   await virtab.page.keyboard.press('Enter');
   await expect(virtab.page.getByRole('dialog')).toBeVisible();
   await virtab.page.keyboard.press('Escape');

@@ -193,9 +193,7 @@ test('an unsupported file that is dropped gets a sentence', async ({ virtab, ser
     return data;
   });
   await virtab.page.dispatchEvent('body', 'drop', { dataTransfer: transfer });
-  await expect(virtab.notice).toContainText(
-    'disk.qcow2 is a qcow2 disk image, which the machine cannot use yet.',
-  );
+  await expect(virtab.notice).toContainText('disk.qcow2 is a qcow2 disk image, which cannot be used yet.');
   await expect(virtab.status).toHaveText('Running');
   await virtab.lookAt('drop-refused');
 });

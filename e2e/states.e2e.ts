@@ -104,7 +104,12 @@ test('a triple fault shows rip and a report that can be copied', async ({
   await virtab.lookAt('triple-fault');
   await virtab.button('Copy report').click();
   await expect(virtab.button('Copied')).toBeVisible();
-  expect(await virtab.page.evaluate(() => navigator.clipboard.readText())).toContain('RIP=');
+  const report = await virtab.page.evaluate(() => navigator.clipboard.readText());
+  expect(report).toMatch(/^Triple fault\n/);
+  expect(report).toContain('RIP=');
+  expect(report).toContain('\n\nqemu-system-x86_64 ');
+  expect(report).toMatch(/\ninstructions \d+, /);
+  expect(report).toMatch(/\nVirtab \d+\.\d+\.\d+.*\nMozilla.*Chrome/);
 });
 
 test('a guest that powers off leaves its last words and can start again', async ({

@@ -104,7 +104,12 @@ test('a triple fault shows rip and a report that can be copied', async ({
   await virtab.lookAt('triple-fault');
   await virtab.button('Copy report').click();
   await expect(virtab.button('Copied')).toBeVisible();
-  expect(await virtab.page.evaluate(() => navigator.clipboard.readText())).toContain('RIP=');
+  const report = await virtab.page.evaluate(() => navigator.clipboard.readText());
+  expect(report).toMatch(/^Triple fault\n/);
+  expect(report).toContain('RIP=');
+  expect(report).toContain('\n\nqemu-system-x86_64 ');
+  expect(report).toMatch(/\ninstructions \d+, /);
+  expect(report).toMatch(/\nVirtab \d+\.\d+\.\d+.*\nMozilla.*Chrome/);
 });
 
 test('a guest that powers off leaves its last words and can start again', async ({
@@ -122,30 +127,63 @@ test('a guest that powers off leaves its last words and can start again', async 
   await expect.poll(async () => (await virtab.consoleText()).split('good bye').length - 1).toBe(2);
 });
 
-test('a lost worker is reported and the machine can start again', async ({ virtab, serve }, testInfo) => {
+/** Keeps the page's workers where a test can reach them. */
+function keepWorkers(): void {
+  const Original = Worker;
+  const workers: Worker[] = [];
+  (window as { workers?: Worker[] }).workers = workers;
+  window.Worker = class extends Original {
+    constructor(...args: ConstructorParameters<typeof Worker>) {
+      super(...args);
+      workers.push(this);
+    }
+  };
+}
+
+test('a worker that fails is reported and the machine can start again', async ({
+  virtab,
+  serve,
+}, testInfo) => {
   const kernel = testInfo.outputPath('vmlinux');
   writeFileSync(kernel, pvhKernel([...print('alive\r\n'), ...ECHO]));
   const site = await serve({ files: new Map([['/kernel', kernel]]) });
-  await virtab.page.addInitScript(() => {
-    const Original = Worker;
-    window.Worker = class extends Original {
-      constructor(...args: ConstructorParameters<typeof Worker>) {
-        super(...args);
-        (window as { lastWorker?: Worker }).lastWorker = this;
-      }
-    };
-  });
+  await virtab.page.addInitScript(keepWorkers);
   await virtab.page.goto(`${site.url}?kernel=kernel`);
   await virtab.waitForOutput('alive');
   await virtab.page.evaluate(() => {
-    const { lastWorker } = window as { lastWorker?: Worker };
-    lastWorker?.dispatchEvent(new ErrorEvent('error', { message: 'killed by the test' }));
+    for (const worker of (window as { workers?: Worker[] }).workers ?? []) {
+      worker.dispatchEvent(new ErrorEvent('error', { message: 'failed by the test' }));
+    }
   });
   await expect(virtab.notice).toHaveAttribute('data-kind', 'worker-lost');
   await expect(virtab.status).toHaveText('Crashed');
   await virtab.lookAt('worker-lost');
   await virtab.button('Start again').click();
   await expect(virtab.status).toHaveText('Running');
+});
+
+test('workers that the browser takes away without a word are missed', async ({ virtab, serve }, testInfo) => {
+  const kernel = testInfo.outputPath('vmlinux');
+  writeFileSync(kernel, pvhKernel([...print('alive\r\n'), ...ECHO]));
+  const site = await serve({ files: new Map([['/kernel', kernel]]) });
+  await virtab.page.addInitScript(keepWorkers);
+  await virtab.page.clock.install();
+  await virtab.page.goto(`${site.url}?kernel=kernel`);
+  await virtab.waitForOutput('alive');
+  await virtab.page.evaluate(() => {
+    for (const worker of (window as { workers?: Worker[] }).workers ?? []) worker.terminate();
+  });
+  // Chromium lets a worker finish what it does for a moment.
+  await expect
+    .poll(async () => {
+      const before = await virtab.instructions();
+      await virtab.page.waitForTimeout(100);
+      return (await virtab.instructions()) - before;
+    })
+    .toBe(0);
+  await virtab.page.clock.runFor(20_000);
+  await expect(virtab.notice).toHaveAttribute('data-kind', 'worker-lost');
+  await expect(virtab.notice).toContainText('shows no sign of life');
 });
 
 test('an unsupported file that is dropped gets a sentence', async ({ virtab, serve }, testInfo) => {

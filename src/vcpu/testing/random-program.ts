@@ -26,9 +26,7 @@ const RBP = 5;
 const RSI = 6;
 const RDI = 7;
 const R12 = 12;
-const R13 = 13;
 const R14 = 14;
-const R15 = 15;
 const FREE = [RAX, RCX, RDX, RSI, RDI, 8, 9, 10, 11];
 /** AH, CH, DH: without a REX prefix. */
 const HIGH_BYTES = [4, 5, 6];

@@ -29,7 +29,7 @@ test('a pause stops the guest, keeps what is typed, and resumes', async ({ virta
   await virtab.page.waitForTimeout(300);
   expect(await virtab.instructions()).toBe(paused);
   expect(await virtab.consoleText()).not.toContain('typed while paused');
-  await virtab.screenshot('paused');
+  await virtab.lookAt('paused');
   await virtab.button('Resume').click();
   await virtab.waitForOutput('ready> typed while paused');
 });
@@ -113,6 +113,6 @@ test.describe('on a phone', () => {
     await virtab.type('i[x]');
     // Ctrl-I is a tab.
     await expect.poll(() => virtab.consoleText()).toMatch(/ready> +\[x\]/);
-    await virtab.screenshot('phone');
+    await virtab.lookAt('phone');
   });
 });

@@ -29,6 +29,7 @@ import { Notice } from './notice.ts';
 import type { NoticeAction } from './notice.ts';
 import { SidePanel } from './panel/side-panel.ts';
 import { PROBLEM_TITLES } from './problem-texts.ts';
+import { composeReport, surroundings } from './report.ts';
 import { SearchBar } from './search-bar.ts';
 import { SettingsPanel } from './settings/settings-panel.ts';
 import { watchSleep } from './sleep-watch.ts';
@@ -105,7 +106,13 @@ export class Page {
     );
     const stage = element('main', { class: 'stage' }, consoleNode, this.#search.node);
     this.#boot = new BootProgress(stage);
-    this.#notice = new Notice(stage);
+    this.#notice = new Notice(stage, (content) =>
+      composeReport(
+        content,
+        { config: this.machine?.config ?? session.config, stats: this.machine?.stats() },
+        surroundings(),
+      ),
+    );
     root.replaceChildren(
       element(
         'div',
@@ -503,14 +510,13 @@ export function showProblemPage(root: HTMLElement, problem: Problem): void {
   const bar = element('header', { class: 'bar' }, brand());
   bar.dataset['state'] = 'problem';
   root.replaceChildren(element('div', { class: 'page' }, bar, stage));
-  new Notice(stage).show({
+  new Notice(stage, (content) => composeReport(content, {}, surroundings())).show({
     kind: problem.kind,
     tone: 'error',
     place: 'middle',
     title: PROBLEM_TITLES[problem.kind],
     message: problem.message,
     advice: problem.advice,
-    report: `${PROBLEM_TITLES[problem.kind]}\n${problem.message}\n${navigator.userAgent}`,
   });
 }
 

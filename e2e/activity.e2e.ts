@@ -34,7 +34,7 @@ test('ioeventfd flips under load: kicks become synchronous exits and back, and b
   await expect.poll(() => chart(virtab, 'Synchronous exits')).toBeGreaterThan(50);
   await expect.poll(() => chart(virtab, 'Kicks')).toBe(0);
   expect(await chart(virtab, 'Disk and network')).toBeGreaterThan(0);
-  await virtab.screenshot('activity');
+  await virtab.lookAt('activity');
   await virtab.type('touch /tmp/enough\n');
   await expect.poll(() => chart(virtab, 'Synchronous exits')).toBe(0);
 
@@ -44,12 +44,12 @@ test('ioeventfd flips under load: kicks become synchronous exits and back, and b
   await expect(table).toBeVisible({ timeout: 60_000 });
   await expect(table.getByRole('row', { name: /Kicks by doorbell/ })).toContainText(/doorbell02\.0\d k/);
   await table.scrollIntoViewIfNeeded();
-  await virtab.screenshot('measured');
+  await virtab.lookAt('measured');
   await expect(flip.getByRole('radio', { name: 'off' })).toBeChecked();
 
   await virtab.button('Settings').click();
   const disk = page.getByRole('region', { name: 'Disk work.img' });
   await expect(disk).toContainText('Switched off: each kick waits for the device.');
   await disk.scrollIntoViewIfNeeded();
-  await virtab.screenshot('disk-settings');
+  await virtab.lookAt('disk-settings');
 });

@@ -63,7 +63,7 @@ test('a dropped image is imported, written by the guest, and as the guest left i
   await virtab.waitForOutput(PROMPT, 90_000);
   await dropFiles(page, image(testInfo.outputPath('data.img'), 'hello from the host'));
   await expect(page.getByRole('dialog')).toContainText('data.img (4 MiB, raw data)');
-  await virtab.screenshot('drop-image');
+  await virtab.lookAt('drop-image');
   await page.getByRole('button', { name: /Copy it into the browser, writable/ }).click();
   await expect(card(virtab, 'This machine', 'data.img')).toContainText('aio=');
 
@@ -78,7 +78,7 @@ test('a dropped image is imported, written by the guest, and as the guest left i
   await expect(card(virtab, 'This machine', 'data.img')).toContainText(
     'everything that the guest has flushed',
   );
-  await virtab.screenshot('disks');
+  await virtab.lookAt('disks');
 
   await page.reload();
   await virtab.waitForOutput(PROMPT, 90_000);
@@ -109,7 +109,7 @@ test('an image is used in place, read-only, and asked for again after a reload',
   await virtab.waitForOutput(PROMPT, 90_000);
   await virtab.button('Disks').click();
   await expect(card(virtab, 'This machine', 'medium.img')).toContainText('drop it again');
-  await virtab.screenshot('disk-missing');
+  await virtab.lookAt('disk-missing');
   await dropFiles(page, path);
   await page.getByRole('button', { name: /Use the file where it is/ }).click();
   await expect(card(virtab, 'This machine', 'medium.img')).toContainText('aio=file');
@@ -174,7 +174,7 @@ test('a disk is created, detached, renamed, grown, exported and deleted', async 
   await page.getByLabel('Size', { exact: true }).fill('3M');
   await virtab.button('Grow').click();
   await expect(card(virtab, 'In this browser', 'home.img')).toContainText('3 MiB');
-  await virtab.screenshot('disk-stored');
+  await virtab.lookAt('disk-stored');
 
   const download = page.waitForEvent('download');
   await virtab.button('Export home.img').click();
@@ -184,7 +184,7 @@ test('a disk is created, detached, renamed, grown, exported and deleted', async 
 
   await virtab.button('Delete home.img').click();
   await expect(page.getByRole('dialog')).toContainText('there is no way back');
-  await virtab.screenshot('disk-delete');
+  await virtab.lookAt('disk-delete');
   await virtab.button('Delete the disk').click();
   await expect(card(virtab, 'In this browser', 'home.img')).toHaveCount(0);
 });
@@ -200,7 +200,7 @@ test('an import can be cancelled, and leaves nothing behind', async ({ virtab, s
   const job = page.locator('.job');
   await expect(job).toContainText('Importing large.img');
   await job.getByRole('button', { name: 'Pause' }).click();
-  await virtab.screenshot('import');
+  await virtab.lookAt('import');
   await job.getByRole('button', { name: 'Resume' }).click();
   await job.getByRole('button', { name: 'Cancel' }).click();
   await expect(job).toHaveCount(0);
@@ -229,7 +229,7 @@ test('without room the page says so, and where room can be made', async ({
   await expect(page.locator('.panel').getByRole('alert')).toContainText(
     'The browser has no room left for “data.img”. Delete disks that are not needed',
   );
-  await virtab.screenshot('no-room');
+  await virtab.lookAt('no-room');
 });
 
 test('a second tab with the same disk is told that it is in use', async ({
@@ -249,7 +249,7 @@ test('a second tab with the same disk is told that it is in use', async ({
   await second.button('Allow it').click();
   await expect(second.notice).toHaveAttribute('data-kind', 'bad-disk', { timeout: 30_000 });
   await expect(second.notice).toContainText('shared.img” is in use by another machine');
-  await second.screenshot('disk-in-use');
+  await second.lookAt('disk-in-use');
 });
 
 test('a link gets a saved disk only when the user allows it, and is told its name', async ({
@@ -264,7 +264,7 @@ test('a link gets a saved disk only when the user allows it, and is told its nam
     'the disk “secret.img” (to read and change it)',
   );
   await expect(virtab.page.getByRole('dialog')).toContainText('the kernel kernel');
-  await virtab.screenshot('link-question');
+  await virtab.lookAt('link-question');
   await virtab.button('Start without').click();
   await virtab.waitForOutput('alive>');
   await virtab.button('Disks').click();

@@ -57,6 +57,10 @@ expose(
       readSync: (start, end) => new FileReaderSync().readAsArrayBuffer(file.slice(start, end)),
     }),
     fillRandom: (bytes) => void crypto.getRandomValues(bytes),
+    linkHub: (setup) =>
+      new Worker(new URL('./hub-link.ts', import.meta.url), { type: 'module', name: 'hub' }).postMessage(
+        setup,
+      ),
     report: (event: IoEvent) => postMessage({ ioEvent: event }),
   }),
 );

@@ -26,5 +26,6 @@ addEventListener('message', ({ data }: MessageEvent<HubLinkSetup>) => {
     if (!(burst instanceof Uint8Array) || !incoming.send(burst)) return;
     wakeThread(views, thread, CAUSE_COMPLETION);
   });
+  postMessage('ready');
   void new MessageRing(data.outgoing).consume((burst) => channel.postMessage(burst));
 });

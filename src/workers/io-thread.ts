@@ -52,7 +52,7 @@ export interface IoPlatform {
   readableFile(file: File): ReadableFile;
   fillRandom(bytes: Uint8Array<ArrayBuffer>): void;
   /** Starts a helper that carries a hub's frames to other tabs and theirs to it; none where there are no other tabs. */
-  linkHub?(setup: HubLinkSetup): void;
+  linkHub?(setup: HubLinkSetup): Promise<void>;
   /** Sends it to the page, also while the thread waits. */
   report(event: IoEvent): void;
 }
@@ -89,6 +89,7 @@ export class IoThread {
   readonly #disks: DiskEnvironment;
   readonly #slots = new Map<string, Slot>();
   readonly #hubs = new Map<number, Hub>();
+  readonly #links: Promise<void>[] = [];
   readonly #owned: Owned[] = [];
   readonly #born = performance.now();
   #quiesced: (() => void) | undefined;
@@ -121,6 +122,8 @@ export class IoThread {
       }
     }
     thread.#addFunctions();
+    // A worker that another one starts needs its event loop for that, which is not there any more once it serves devices.
+    await Promise.all(thread.#links);
     return success(thread);
   }
 
@@ -382,13 +385,15 @@ export class IoThread {
       for (let burst = received.receive(); burst !== undefined; burst = received.receive())
         link.arrived(burst);
     });
-    this.#platform.linkHub({
-      hub: number,
-      outgoing,
-      incoming,
-      memory: memory.buffer as unknown as SharedArrayBuffer,
-      thread,
-    });
+    this.#links.push(
+      this.#platform.linkHub({
+        hub: number,
+        outgoing,
+        incoming,
+        memory: memory.buffer as unknown as SharedArrayBuffer,
+        thread,
+      }),
+    );
   }
 
   // --- pause, resume, reset

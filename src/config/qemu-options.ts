@@ -163,7 +163,7 @@ export function formatQemuCommand(config: VmConfig, program = 'qemu-system-x86_6
   return [program, ...toQemuArguments(config).map(shellQuote)].join(' ');
 }
 
-function shellQuote(text: string): string {
+export function shellQuote(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 

@@ -16,6 +16,7 @@ const MEDIUM: MediumInfo = {
   writeCache: true,
   discardGranularity: 0,
   paused: true,
+  dirty: false,
   lastProblem: 'The browser failed.',
   driver: {
     operations: 4,

@@ -48,6 +48,8 @@ export interface MediumInfo {
   readonly writeCache: boolean;
   readonly discardGranularity: number;
   readonly paused: boolean;
+  /** The guest has written what is not on the medium yet. */
+  readonly dirty: boolean;
   readonly lastProblem: string;
   readonly warning?: string;
   readonly driver: {
@@ -130,10 +132,13 @@ export interface ExitInfo {
   readonly nanoseconds: number;
 }
 
-export interface MachineInfo {
+export interface DeviceInfo {
   readonly disks: readonly DiskInfo[];
   readonly net: readonly NetInfo[];
   readonly ioeventfd: readonly IoeventfdInfo[];
   readonly iothreads: readonly IothreadInfo[];
+}
+
+export interface MachineInfo extends DeviceInfo {
   readonly exits: readonly ExitInfo[];
 }

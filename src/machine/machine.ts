@@ -14,7 +14,7 @@ import type { VmConfig } from '../config/vm-config.ts';
 import { isLegal } from '../control/commands.ts';
 import type { Command } from '../control/commands.ts';
 import type { MachineEvent, MachineListener } from '../control/events.ts';
-import type { ExitInfo, MachineInfo } from '../control/info.ts';
+import type { DeviceInfo, ExitInfo, MachineInfo } from '../control/info.ts';
 import type { IoCommand, IoEvent } from '../control/io-control.ts';
 import type { MachineStats } from '../control/stats.ts';
 import type { LoadStep, MachineStatus, Problem, ShutdownReason } from '../control/status.ts';
@@ -206,15 +206,15 @@ export class Machine {
     return await this.#readInfo(powered);
   }
 
+  /** The part of it for which the guest need not stand still: what the threads that own devices tell. */
+  async deviceInfo(): Promise<DeviceInfo | undefined> {
+    const powered = this.#powered;
+    if (powered === undefined || !['running', 'paused'].includes(this.#status.state)) return undefined;
+    return await readDevices(powered);
+  }
+
   async #readInfo(powered: Powered): Promise<MachineInfo> {
-    const threads = await powered.io.info();
-    this.#lastInfo = {
-      disks: threads.flatMap(({ disks }) => disks),
-      net: threads.flatMap(({ net }) => net),
-      ioeventfd: threads.flatMap(({ ioeventfd }) => ioeventfd),
-      iothreads: threads.map(({ thread }) => thread),
-      exits: this.#lastExits,
-    };
+    this.#lastInfo = { ...(await readDevices(powered)), exits: this.#lastExits };
     return this.#lastInfo;
   }
 
@@ -572,6 +572,16 @@ function diskFailed(message: string): Problem {
 
 function diskPaused(message: string): Problem {
   return { kind: 'disk-paused', message, advice: 'Delete disks or other data of this site, then continue.' };
+}
+
+async function readDevices({ io }: Powered): Promise<DeviceInfo> {
+  const threads = await io.info();
+  return {
+    disks: threads.flatMap(({ disks }) => disks),
+    net: threads.flatMap(({ net }) => net),
+    ioeventfd: threads.flatMap(({ ioeventfd }) => ioeventfd),
+    iothreads: threads.map(({ thread }) => thread),
+  };
 }
 
 function coreMissing(error: unknown): Problem {

@@ -6,15 +6,26 @@ import type { MachineStatus } from '../control/status.ts';
 import type { VcpuFigures } from '../control/vcpu-control.ts';
 import { Machine } from './machine.ts';
 import type { MachineParts } from './machine.ts';
+import { MarkedLines } from './marked-lines.ts';
 import { OutputWatch } from './output-watch.ts';
 
 export interface SessionOptions {
   readonly parts: MachineParts;
   /** Output that ends the run. */
   readonly until?: string;
+  /** Lines of output with this text are noted in the result. */
+  readonly marker?: string;
   readonly onOutput: (bytes: Uint8Array) => void;
   /** What the user must know; the machine goes on. */
   readonly onWarning?: (message: string) => void;
+}
+
+export interface Mark {
+  /** From the marker on. */
+  readonly line: string;
+  /** From reset. */
+  readonly timeMs: number;
+  readonly instructions?: number;
 }
 
 /** Can be sent from the runner's page to the runner. */
@@ -33,6 +44,7 @@ export interface SessionResult {
   readonly resetToFirstOutputMs?: number;
   readonly resetToUntilMs?: number;
   readonly runMs?: number;
+  readonly marks: readonly Mark[];
 }
 
 export class Session {
@@ -40,6 +52,7 @@ export class Session {
   readonly #options: SessionOptions;
   #firstOutput: number | undefined;
   #untilSeen: number | undefined;
+  readonly #marks: Mark[] = [];
   /** Typed before the machine ran. */
   #early: Uint8Array[] = [];
   #finish: ((ended: SessionResult['ended']) => void) | undefined;
@@ -55,6 +68,8 @@ export class Session {
 
   async run(): Promise<SessionResult> {
     const watch = this.#options.until === undefined ? undefined : new OutputWatch(this.#options.until);
+    const { marker } = this.#options;
+    const marks = marker === undefined ? undefined : new MarkedLines(marker, (line) => this.#mark(line));
     const end = new Promise<SessionResult['ended']>((resolve) => {
       this.#finish = resolve;
     });
@@ -62,6 +77,7 @@ export class Session {
       switch (event.kind) {
         case 'serialOutput':
           this.#firstOutput ??= performance.now();
+          marks?.push(event.bytes);
           this.#options.onOutput(event.bytes);
           if (this.#untilSeen === undefined && watch?.push(event.bytes) === true) {
             this.#untilSeen = performance.now();
@@ -110,6 +126,15 @@ export class Session {
     this.#finish?.('told');
   }
 
+  #mark(line: string): void {
+    const instructions = this.#machine.readStats()?.instructions;
+    this.#marks.push({
+      line,
+      timeMs: performance.now() - (this.#machine.times.powerOn ?? Number.NaN),
+      ...(instructions === undefined ? {} : { instructions }),
+    });
+  }
+
   #result(ended: SessionResult['ended'], endTime: number, info: MachineInfo | undefined): SessionResult {
     const { times, status, figures } = this.#machine;
     const stats = this.#machine.readStats();
@@ -129,6 +154,7 @@ export class Session {
       resetToFirstOutputMs: since(this.#firstOutput),
       resetToUntilMs: since(this.#untilSeen),
       runMs: since(endTime),
+      marks: this.#marks,
     });
   }
 }

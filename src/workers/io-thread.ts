@@ -551,7 +551,8 @@ function parseMac(text: string): Uint8Array {
 
 function diskInfo({ drive, mediumName, warning }: Slot): DiskInfo {
   if (drive.medium === undefined) return { drive: drive.id };
-  const { properties, paused, driver, operationLatency, flushLatency, queues, lastProblem } = drive.stats();
+  const { properties, paused, dirty, driver, operationLatency, flushLatency, queues, lastProblem } =
+    drive.stats();
   return {
     drive: drive.id,
     medium: {
@@ -565,6 +566,7 @@ function diskInfo({ drive, mediumName, warning }: Slot): DiskInfo {
       writeCache: drive.writeCache,
       discardGranularity: properties.discardGranularity,
       paused,
+      dirty,
       lastProblem,
       ...(warning === undefined ? {} : { warning }),
       driver: { ...driver, latency: operationLatency, flushLatency },

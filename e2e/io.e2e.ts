@@ -156,7 +156,6 @@ test('a disk that finds no room pauses the machine, and goes on when there is so
     'yes | head -c 512 > y; dd if=y of=/dev/vda seek=32768 conv=fsync 2>/dev/null; echo over""-all\n',
   );
   await expect(guest.status).toHaveText('Paused', { timeout: 60_000 });
-  await guest.screenshot('disk-paused');
   await devtools.send('Storage.overrideQuotaForOrigin', { origin });
   await guest.button('Resume').click();
   await guest.waitForOutput('over-all', 90_000);

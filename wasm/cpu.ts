@@ -10,6 +10,7 @@ import {
   VCPU_cpl,
   VCPU_cr0,
   VCPU_cr4,
+  VCPU_delivered,
   VCPU_efer,
   VCPU_eflags,
   VCPU_exception,
@@ -230,4 +231,9 @@ export function yieldIfAttention(cpu: usize): bool {
 // @ts-ignore: decorator
 @inline export function count(cpu: usize, counter: usize): void {
   store<u64>(cpu + counter, load<u64>(cpu + counter) + 1);
+}
+
+/** The single step counts an instruction that causes an event as done with it (VCPU.delivered). */
+export function countDelivery(cpu: usize): void {
+  store<u32>(cpu, load<u32>(cpu, VCPU_delivered) + 1, VCPU_delivered);
 }

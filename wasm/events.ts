@@ -37,6 +37,7 @@ import {
   VCPU_countInterrupts,
   VCPU_cr2,
   VCPU_eflags,
+  VCPU_debugPending,
   VCPU_exception,
   VCPU_exceptionAddress,
   VCPU_exceptionError,
@@ -51,6 +52,7 @@ import {
 import {
   clearFault,
   count,
+  countDelivery,
   cpl,
   cr0,
   cr4,
@@ -355,6 +357,7 @@ function deliver(cpu: usize, vector: i32, event: u32, error: u32): bool {
   }
   if (done) {
     store<u32>(cpu, 0, VCPU_shadow);
+    countDelivery(cpu);
     updateMode(cpu);
   }
   return done;
@@ -368,6 +371,8 @@ export function deliverException(cpu: usize): i32 {
   let vector = <i32>load<u32>(cpu, VCPU_exception) - 1;
   let error = load<u32>(cpu, VCPU_exceptionError);
   count(cpu, VCPU_countExceptions);
+  // An instruction that faults has not got to its debug trap.
+  store<u32>(cpu, 0, VCPU_debugPending);
   for (;;) {
     clearFault(cpu);
     let event: u32 = hasErrorCode(vector) ? EVENT_ERROR : 0;
@@ -449,6 +454,7 @@ function softwareInVirtual8086(cpu: usize, vector: i32): i32 {
       }
       if (!deliverReal(cpu, vector, 0, flags)) return STATUS_FAULT;
       clearFlags(cpu, FLAG_TF | FLAG_NT | (sensitive ? FLAG_VIF : FLAG_IF));
+      countDelivery(cpu);
       updateMode(cpu);
       return STATUS_BRANCH;
     }

@@ -16,6 +16,7 @@ import {
   EXCEPTION_AC,
   EXCEPTION_GP,
   EXCEPTION_SS,
+  IOEVENTFD_SPACE_MEMORY,
   MODE_CODE64,
   MODE_CODE_MASK,
   MODE_FLAT,
@@ -31,6 +32,8 @@ import {
   STATUS_NEXT,
   STATUS_REPEAT,
   TLB_NONE_OFFSET,
+  VCPU_breakpointsCode,
+  VCPU_breakpointsData,
   VCPU_budget,
   VCPU_countInvalidations,
   VCPU_exitArg0,
@@ -59,13 +62,16 @@ import {
   segLimit,
   yieldIfAttention,
 } from './cpu';
+import { mayFetch, watchData } from './breakpoints';
 import { mmioRead, mmioWrite } from './host';
+import { ringsDoorbell } from './ioeventfd';
 import {
   ACCESS_ALIGNED,
   ACCESS_DEBUG,
   ACCESS_FETCH,
   ACCESS_SYSTEM,
   ACCESS_USER,
+  ACCESS_WATCHED,
   ACCESS_WRAP32,
   ACCESS_WRITE,
   walk,
@@ -89,7 +95,8 @@ import { translate } from './tlb';
 // @ts-ignore: decorator
 @inline export function ownAccess(cpu: usize): u32 {
   const aligned = load<u32>(cpu, VCPU_tlb) == <u32>(cpu + TLB_NONE_OFFSET) ? ACCESS_ALIGNED : 0;
-  return (cpl(cpu) == 3 ? ACCESS_USER : 0) | (in64BitMode(cpu) ? 0 : ACCESS_WRAP32) | aligned;
+  const watched = load<u32>(cpu, VCPU_breakpointsData) != 0 ? ACCESS_WATCHED : 0;
+  return (cpl(cpu) == 3 ? ACCESS_USER : 0) | (in64BitMode(cpu) ? 0 : ACCESS_WRAP32) | aligned | watched;
 }
 
 /** The access flags of the CPU's accesses to its tables. */
@@ -179,10 +186,12 @@ function writeDevice(cpu: usize, gpa: u32, size: i32, at: i32): void {
   const scratch = scratchAddress(cpu);
   while (size > 0) {
     const chunk = deviceChunk(size);
-    const saved = load<u64>(scratch);
-    store<u64>(scratch, loadChunk(scratch + at, chunk));
-    mmioWrite(cpu, gpa, chunk);
-    store<u64>(scratch, saved);
+    if (!ringsDoorbell(IOEVENTFD_SPACE_MEMORY, gpa, chunk, loadChunk(scratch + at, chunk))) {
+      const saved = load<u64>(scratch);
+      store<u64>(scratch, loadChunk(scratch + at, chunk));
+      mmioWrite(cpu, gpa, chunk);
+      store<u64>(scratch, saved);
+    }
     gpa += chunk;
     at += chunk;
     size -= chunk;
@@ -205,12 +214,14 @@ export function prepareRead(cpu: usize, linear: u64, size: i32, segment: i32, ac
   const first = translate(cpu, linear, access);
   if (first == WALK_FAULT) return 0;
   if (size <= inPage) {
+    if ((access & ACCESS_WATCHED) != 0) watchData(cpu, linear, size, false);
     if (inRam(cpu, first)) return ramHost(first);
     readDevice(cpu, first, size, 0);
     return scratchAddress(cpu);
   }
   const second = translate(cpu, wrap(linear + inPage, access), access);
   if (second == WALK_FAULT) return 0;
+  if ((access & ACCESS_WATCHED) != 0) watchData(cpu, linear, size, false);
   readPart(cpu, first, inPage, 0);
   readPart(cpu, second, size - inPage, inPage);
   return scratchAddress(cpu);
@@ -244,6 +255,7 @@ export function prepareWrite(
   if (first == WALK_FAULT) return 0;
   let second: i64 = 0;
   if (size <= inPage) {
+    if ((access & ACCESS_WATCHED) != 0) watchData(cpu, linear, size, true);
     if (inRam(cpu, first)) {
       const gpa = <u32>first;
       if ((load<u64>(codeBits(gpa)) & codeMask(gpa, size)) == 0) {
@@ -254,6 +266,7 @@ export function prepareWrite(
   } else {
     second = translate(cpu, wrap(linear + inPage, access), access);
     if (second == WALK_FAULT) return 0;
+    if ((access & ACCESS_WATCHED) != 0) watchData(cpu, linear, size, true);
   }
   const split = min(size, inPage);
   if (withContents) {
@@ -423,6 +436,7 @@ export function fetchSlow(cpu: usize, linear: u64): usize {
       return 0;
     }
   }
+  if (load<u32>(cpu, VCPU_breakpointsCode) != 0 && !mayFetch(cpu, linear)) return 0;
   const gpa = translate(cpu, linear, access);
   if (gpa == WALK_FAULT) return 0;
   if (inRam(cpu, gpa)) return ramHost(gpa);

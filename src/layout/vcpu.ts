@@ -79,7 +79,7 @@ export const VCPU = struct({
   tlb: 'u32',
   /** ATTENTION_* bits, set atomically by any thread, tested by the run loop and by STI-like instructions. */
   attention: 'u32',
-  /** Interrupt shadow: nonzero while interrupts are held off for one more instruction (STI, MOV SS). */
+  /** SHADOW_*: interrupts are held off for one more instruction. */
   shadow: 'u32',
   /** Blocks are decoded for this mode: MODE_* bits. */
   mode: 'u32',
@@ -162,6 +162,17 @@ export const VCPU = struct({
   refund: 'i32',
   pad0: 'u32',
 
+  /** Enabled breakpoints on instructions, data and ports: bit n is DRn. Kept by `updateBreakpoints`. */
+  breakpointsCode: 'u32',
+  breakpointsData: 'u32',
+  breakpointsIo: 'u32',
+  /** Bits of DR6 that the current instruction has earned: a #DB follows it. */
+  debugPending: 'u32',
+  /** Counts events delivered, software interrupts included: an instruction that caused one is not single-stepped. */
+  delivered: 'u32',
+  /** 1: the next fetch passes its breakpoint, as RF asked for. */
+  debugResume: 'u32',
+
   /** Next free byte and end of this vCPU's part of the arena of decoded blocks. */
   arenaNext: 'u32',
   arenaEnd: 'u32',
@@ -233,6 +244,13 @@ export const MODE_CODE_MASK = 3;
 export const MODE_FLAT = 4;
 /** Real or virtual-8086 mode, where some encodings are no instructions. */
 export const MODE_REAL = 8;
+
+/** Breakpoints on code or data are enabled: blocks are single instructions, and nothing is translated. */
+export const MODE_DEBUG = 16;
+
+/** `VCPU.shadow`: after STI; after a load of SS, which holds debug traps off too. */
+export const SHADOW_STI = 1;
+export const SHADOW_STACK = 2;
 
 export const FPU_BLOCKED_X87 = 1;
 export const FPU_BLOCKED_MMX = 2;

@@ -15,7 +15,7 @@ import {
 } from '../layout/exits.ts';
 import { STOP_RUN, THREAD_VCPU0 } from '../layout/machine.ts';
 import { ARENA_BASE, ARENA_BYTES, vcpuAddress } from '../layout/map.ts';
-import { DR6_BS, FLAG_IF, FLAG_TF } from '../layout/registers.ts';
+import { DR6_BS, FLAG_IF, FLAG_RF, FLAG_TF } from '../layout/registers.ts';
 import {
   ATTENTION_INTERRUPT,
   ATTENTION_MAIL,
@@ -23,11 +23,13 @@ import {
   BUDGET_USED_UP,
   REG_PAGE_RIP,
   SEG_CS,
+  SHADOW_STACK,
   VCPU,
 } from '../layout/vcpu.ts';
 import { stopRequest } from '../sync/stop.ts';
 import { WakeWord } from '../sync/wake.ts';
 import { BlockDecoder } from './blocks.ts';
+import { InPlaceCompiler, type Compiler } from './compiler.ts';
 import { link, type CoreExports, type HostCalls, type InterpreterExports } from './link.ts';
 import { Translator, type TranslatorFigures } from './translator.ts';
 
@@ -62,6 +64,8 @@ export interface VcpuOptions {
   readonly host: HostCalls;
   readonly environment: VcpuEnvironment;
   readonly jit: boolean;
+  /** Who translates; this thread if absent. */
+  readonly compiler?: Compiler;
   /** Of the CPU model; the default ones if absent. */
   readonly features?: ReadonlySet<CpuFeature>;
   /** Milliseconds, for the figures. */
@@ -118,7 +122,8 @@ export class Vcpu<Asked> {
     this.#set(VCPU.at.cr4Allowed, allowed.cr4);
     this.#set(VCPU.at.eferAllowed, allowed.efer);
     this.#blocks = new BlockDecoder(options.views, linked.core, this.cpu, features);
-    this.#translator = new Translator(options.views, linked, this.cpu, options.hostNow, features);
+    const compiler = options.compiler ?? new InPlaceCompiler(features, options.hostNow);
+    this.#translator = new Translator(options.views, linked, this.cpu, options.hostNow, compiler);
     this.#translator.enable(options.jit);
     this.#blocks.onFlush = () => this.#translator.forget();
     const share = Math.floor(ARENA_BYTES / options.vcpuCount) & -64;
@@ -176,8 +181,7 @@ export class Vcpu<Asked> {
         this.#sleep();
         continue;
       }
-      const trace = (this.#get(VCPU.at.eflags) & FLAG_TF) !== 0;
-      const end = trace ? this.#stepTraced() : this.#stay();
+      const end = (this.#isAlone() ? this.#stepAlone() : this.#stay()) ?? this.#debugTrap();
       if (end) return end;
     }
   }
@@ -277,13 +281,36 @@ export class Vcpu<Asked> {
     return this.#interpreter.run(this.cpu);
   }
 
-  /** Single step: #DB follows every instruction that did not itself cause an event (SDM vol. 3, 18.3.1.4). */
-  #stepTraced(): RunEnd<Asked> | undefined {
-    const events = this.#get(VCPU.at.countExceptions) + this.#get(VCPU.at.countInterrupts);
+  /** Whether the next instruction runs by itself: it is traced, passes its breakpoint, or stands behind MOV SS. */
+  #isAlone(): boolean {
+    return (this.#get(VCPU.at.eflags) & (FLAG_TF | FLAG_RF)) !== 0 || this.#get(VCPU.at.debugPending) !== 0;
+  }
+
+  /** Single step: a trap follows every instruction that did not itself cause an event (SDM vol. 3, 18.3.1.4). */
+  #stepAlone(): RunEnd<Asked> | undefined {
+    const flags = this.#get(VCPU.at.eflags);
+    if (flags & FLAG_RF) {
+      this.#set(VCPU.at.eflags, flags & ~FLAG_RF);
+      this.#set(VCPU.at.debugResume, 1);
+    }
+    this.#set(VCPU.at.shadow, 0);
+    const delivered = this.#get(VCPU.at.delivered);
     const end = this.step();
     if (end) return end;
-    if (this.#get(VCPU.at.countExceptions) + this.#get(VCPU.at.countInterrupts) !== events) return undefined;
-    this.#set(VCPU.at.dr + 6 * 8, this.#get(VCPU.at.dr + 6 * 8) | DR6_BS);
+    const traced = (flags & FLAG_TF) !== 0 && this.#get(VCPU.at.delivered) === delivered;
+    if (traced && this.#get(VCPU.at.shadow) !== SHADOW_STACK) {
+      this.#set(VCPU.at.debugPending, this.#get(VCPU.at.debugPending) | DR6_BS);
+    }
+    return undefined;
+  }
+
+  /** #DB for what the last instruction has earned; behind a load of SS it waits for one more (APM vol. 2, 13.1.1.5). */
+  #debugTrap(): RunEnd<Asked> | undefined {
+    const causes = this.#get(VCPU.at.debugPending);
+    if (causes === 0 || this.#get(VCPU.at.shadow) === SHADOW_STACK) return undefined;
+    this.#set(VCPU.at.debugPending, 0);
+    this.#set(VCPU.at.dr + 6 * 8, this.#get(VCPU.at.dr + 6 * 8) | causes);
+    this.#set(VCPU.at.halted, 0);
     this.#set(VCPU.at.exception, 1 + EXCEPTION_DB);
     return this.#deliver();
   }
@@ -292,9 +319,11 @@ export class Vcpu<Asked> {
   #interrupts(): boolean {
     if (this.#attention() & ATTENTION_MAIL) this.#environment.takeMail();
     if (this.#get(VCPU.at.shadow) !== 0) {
-      const end = this.#get(VCPU.at.halted) === 0 ? this.step() : undefined;
+      const held = this.#get(VCPU.at.halted) === 0;
+      const end = held ? (this.#isAlone() ? this.#stepAlone() : this.step()) : undefined;
       this.#set(VCPU.at.shadow, 0);
       if (end) return end.kind !== 'shutdown';
+      if (this.#debugTrap()) return false;
     }
     const attention = this.#attention();
     const { i32 } = this.#views;

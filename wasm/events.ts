@@ -35,6 +35,7 @@ import {
   STATUS_FAULT_AT_RIP,
   VCPU_countExceptions,
   VCPU_countInterrupts,
+  VCPU_delivered,
   VCPU_cr2,
   VCPU_eflags,
   VCPU_exception,
@@ -339,6 +340,10 @@ function deliverProtected(cpu: usize, vector: i32, event: u32, error: u32): bool
   return true;
 }
 
+function countDelivery(cpu: usize): void {
+  store<u32>(cpu, load<u32>(cpu, VCPU_delivered) + 1, VCPU_delivered);
+}
+
 /** One attempt; false with the exception that it met raised, and nothing else changed. */
 function deliver(cpu: usize, vector: i32, event: u32, error: u32): bool {
   let done: bool;
@@ -355,6 +360,7 @@ function deliver(cpu: usize, vector: i32, event: u32, error: u32): bool {
   }
   if (done) {
     store<u32>(cpu, 0, VCPU_shadow);
+    countDelivery(cpu);
     updateMode(cpu);
   }
   return done;
@@ -448,6 +454,7 @@ function softwareInVirtual8086(cpu: usize, vector: i32): i32 {
         flags = (flags & ~FLAG_IF) | FLAG_IOPL | ((flags & FLAG_VIF) != 0 ? FLAG_IF : 0);
       }
       if (!deliverReal(cpu, vector, 0, flags)) return STATUS_FAULT;
+      countDelivery(cpu);
       clearFlags(cpu, FLAG_TF | FLAG_NT | (sensitive ? FLAG_VIF : FLAG_IF));
       updateMode(cpu);
       return STATUS_BRANCH;

@@ -19,7 +19,7 @@ import {
   STATUS_FAULT,
   STATUS_NEXT,
   VCPU_eflags,
-  VCPU_shadow,
+  SHADOW_STI,
 } from './generated/layout';
 import {
   cpl,
@@ -33,6 +33,7 @@ import {
   segAttr,
   segBase,
   segLimit,
+  castShadow,
   yieldIfAttention,
   yieldToRunLoop,
 } from './cpu';
@@ -114,7 +115,7 @@ export function sti(cpu: usize): i32 {
   if (cpl(cpu) <= iopl(cpu)) {
     if ((flags & FLAG_IF) != 0) return STATUS_NEXT;
     store<u32>(cpu, flags | FLAG_IF, VCPU_eflags);
-    store<u32>(cpu, 1, VCPU_shadow);
+    castShadow(cpu, SHADOW_STI);
     return yieldIfAttention(cpu) ? STATUS_BRANCH : STATUS_NEXT;
   }
   if (!hasVirtualInterrupts(cpu) || (flags & FLAG_VIP) != 0) return raise(cpu, EXCEPTION_GP, 0);

@@ -79,13 +79,16 @@ export const VCPU = struct({
   tlb: 'u32',
   /** ATTENTION_* bits, set atomically by any thread, tested by the run loop and by STI-like instructions. */
   attention: 'u32',
-  /** Interrupt shadow: nonzero while interrupts are held off for one more instruction (STI, MOV SS). */
+  /** Interrupt shadow: SHADOW_*; interrupts are held off for one more instruction while `rip` is `shadowRip`. */
   shadow: 'u32',
   /** Blocks are decoded for this mode: MODE_* bits. */
   mode: 'u32',
   cpl: 'u32',
   /** 2, 4 or 8: bytes of a stack address (SS.B, or 64-bit mode). */
   stackBytes: 'u32',
+  /** Exceptions, interrupts and INT instructions that were delivered, modulo 2^32. */
+  delivered: 'u32',
+  shadowRip: 'u64',
   /** ANDed into stack pointers: FFFFh, FFFFFFFFh or all ones. */
   stackMask: 'u64',
   /** ANDed into (E/R)IP: 32 bits outside 64-bit mode. */
@@ -239,6 +242,10 @@ export const ATTENTION_NMI = 2;
 export const ATTENTION_STOP = 4;
 export const ATTENTION_MAIL = 8;
 export const ATTENTION_INIT = 16;
+
+/** `VCPU.shadow`: by STI, which debug exceptions do not heed; by a load of SS, which holds them off too. */
+export const SHADOW_STI = 1;
+export const SHADOW_SS = 2;
 
 /** One entry of the TLB. A tag is the linear address of a page, or TLB_EMPTY. */
 export const TLB_ENTRY = struct({

@@ -22,6 +22,7 @@ import {
   ATTENTION_NMI,
   REG_PAGE_RIP,
   SEG_CS,
+  SHADOW_SS,
   VCPU,
 } from '../layout/vcpu.ts';
 import { stopRequest } from '../sync/stop.ts';
@@ -175,8 +176,7 @@ export class Vcpu<Asked> {
         this.#sleep();
         continue;
       }
-      const trace = (this.#get(VCPU.at.eflags) & FLAG_TF) !== 0;
-      const end = trace ? this.#stepTraced() : this.#stay();
+      const end = this.#isTraced ? this.#stepTraced() : this.#stay();
       if (end) return end;
     }
   }
@@ -264,24 +264,50 @@ export class Vcpu<Asked> {
     const host = this.#get(VCPU.at.exitArg0);
     const done = this.#blocks.decodeBlock(host);
     this.#decodeMs += this.#hostNow() - started;
+    // Who used the budget up (IRET with an interrupt pending) wants the run loop before the next instruction.
+    if (this.#isBudgetUsedUp) return EXIT_BUDGET;
     if (done) return this.#interpreter.run(this.cpu);
     const block = this.#decodeOne(host);
     return typeof block === 'number' ? this.#interpreter.runBlock(this.cpu, block) : block;
+  }
+
+  get #isBudgetUsedUp(): boolean {
+    return (this.#get(VCPU.at.budget) | 0) <= 0;
   }
 
   /** EXIT_HOT: notes the block for translation and goes on. */
   #translate(): number {
     this.#exits[EXIT_HOT]!++;
     this.#translator.hot(this.#get(VCPU.at.exitArg0));
-    return this.#interpreter.run(this.cpu);
+    return this.#isBudgetUsedUp ? EXIT_BUDGET : this.#interpreter.run(this.cpu);
+  }
+
+  /** Between STI or a load of SS and the instruction behind it. A shadow that nobody asked for is long over. */
+  get #isShadowed(): boolean {
+    return (
+      this.#get(VCPU.at.shadow) !== 0 &&
+      this.#get(VCPU.at.shadowRip) === this.#get(VCPU.at.rip) &&
+      this.#get(VCPU.at.shadowRip + 4) === this.#get(VCPU.at.rip + 4)
+    );
+  }
+
+  get #isTraced(): boolean {
+    return (this.#get(VCPU.at.eflags) & FLAG_TF) !== 0;
+  }
+
+  /** The next instruction, with the trap that may follow it. */
+  #stepOne(): RunEnd<Asked> | undefined {
+    return this.#isTraced ? this.#stepTraced() : this.step();
   }
 
   /** Single step: #DB follows every instruction that did not itself cause an event (SDM vol. 3, 18.3.1.4). */
   #stepTraced(): RunEnd<Asked> | undefined {
-    const events = this.#get(VCPU.at.countExceptions) + this.#get(VCPU.at.countInterrupts);
+    const delivered = this.#get(VCPU.at.delivered);
+    this.#set(VCPU.at.shadow, 0);
     const end = this.step();
     if (end) return end;
-    if (this.#get(VCPU.at.countExceptions) + this.#get(VCPU.at.countInterrupts) !== events) return undefined;
+    if (this.#get(VCPU.at.delivered) !== delivered || this.#get(VCPU.at.shadow) === SHADOW_SS)
+      return undefined;
     this.#set(VCPU.at.dr + 6 * 8, this.#get(VCPU.at.dr + 6 * 8) | DR6_BS);
     this.#set(VCPU.at.exception, 1 + EXCEPTION_DB);
     return this.#deliver();
@@ -290,8 +316,8 @@ export class Vcpu<Asked> {
   /** Delivers what can be delivered; false on a triple fault. */
   #interrupts(): boolean {
     if (this.#attention() & ATTENTION_MAIL) this.#environment.takeMail();
-    if (this.#get(VCPU.at.shadow) !== 0) {
-      const end = this.#get(VCPU.at.halted) === 0 ? this.step() : undefined;
+    if (this.#isShadowed) {
+      const end = this.#get(VCPU.at.halted) === 0 ? this.#stepOne() : undefined;
       this.#set(VCPU.at.shadow, 0);
       if (end) return end.kind !== 'shutdown';
     }

@@ -4,22 +4,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium, expect, test } from '@playwright/test';
 import type { BrowserContext, Page } from '@playwright/test';
-import { build } from 'vite';
 import { launchOptions } from '../tools/runner/chromium.ts';
 import { serveSite } from '../tools/runner/site.ts';
 import type { SiteServer } from '../tools/runner/site.ts';
-import { root } from '../tools/runner/stale.ts';
+import { BLOCK_SITE_FOLDER, buildBlockSite } from './block-site.ts';
+import type { DiskWindow, Returned } from './block-site.ts';
 import type { DiskCommands, TargetName } from './block/messages.ts';
 
-const folder = join(root, 'build', 'block-site');
 const MIB = 1024 * 1024;
 
 let server: SiteServer;
 let profile: string;
 let context: BrowserContext;
-
-type Returned<C extends keyof DiskCommands> = Awaited<ReturnType<DiskCommands[C]>>;
-type DiskWindow = Window & { disk(command: string, ...args: unknown[]): Promise<unknown> };
 
 async function open(where: BrowserContext): Promise<Page> {
   const page = await where.newPage();
@@ -41,15 +37,8 @@ async function ask<C extends keyof DiskCommands>(
 }
 
 test.beforeAll(async () => {
-  await build({
-    root: join(root, 'e2e', 'block'),
-    configFile: false,
-    base: './',
-    logLevel: 'warn',
-    worker: { format: 'es' },
-    build: { outDir: folder, emptyOutDir: true, target: 'es2023' },
-  });
-  server = await serveSite({ folder });
+  await buildBlockSite();
+  server = await serveSite({ folder: BLOCK_SITE_FOLDER });
   // Playwright's own contexts are private windows: their storage is in memory.
   profile = mkdtempSync(join(tmpdir(), 'virtab-profile-'));
   context = await chromium.launchPersistentContext(profile, launchOptions());

@@ -2,6 +2,7 @@
 import { ensurePrograms } from './guest/apt.ts';
 import { buildGuest } from './guest/build-guest.ts';
 import { findChromium } from './runner/chromium.ts';
+import { findFirefox } from './runner/firefox.ts';
 import { hasProgram } from './guest/process.ts';
 import { buildKernels } from './kernels/build.ts';
 import { ensureWasm } from './runner/wasm.ts';
@@ -14,6 +15,11 @@ const programs = await ensurePrograms(
       package: 'chromium',
       needed: 'the tests in a browser',
       isThere: () => Promise.resolve(findChromium() !== undefined),
+    },
+    {
+      package: 'firefox-esr',
+      needed: 'the tests in a second browser',
+      isThere: () => Promise.resolve(findFirefox() !== undefined),
     },
     {
       package: 'qemu-system-x86',

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import { accessOf } from '../src/layout/access.ts';
 import { ARENA_BASE, RAM_BASE } from '../src/layout/map.ts';
-import { BLOCK, BLOCK_DEAD, blockHash, RECORD, SEG_DS, VCPU } from '../src/layout/vcpu.ts';
+import { BLOCK, BLOCK_DEAD, BUDGET_USED_UP, blockHash, RECORD, SEG_DS, VCPU } from '../src/layout/vcpu.ts';
 import { BLOCK_HASH_OFFSET } from '../src/layout/map.ts';
 import { P, PF_P, PF_W, RAM_BYTES, TestCore, W } from './testing/core.ts';
 
@@ -14,11 +15,11 @@ beforeEach(() => {
 });
 
 function read(linear: bigint, size: number): number {
-  return core.call('readSlow', linear, size, SEG_DS) >>> 0;
+  return core.call('readSlow', linear, accessOf(size, SEG_DS)) >>> 0;
 }
 
 function write(linear: bigint, size: number): number {
-  return core.call('writeSlow', linear, size, SEG_DS) >>> 0;
+  return core.call('writeSlow', linear, accessOf(size, SEG_DS)) >>> 0;
 }
 
 describe('an access that crosses a page', () => {
@@ -38,7 +39,7 @@ describe('an access that crosses a page', () => {
     expect(write(PAGE + 0xffdn, 8)).toBe(scratch);
     core.view.setBigUint64(scratch, 0x8877665544332211n, true);
     expect(core.read(0x345ffd, 3)).toBe(0n);
-    core.call('commitWrite');
+    core.call('commitWrite', 0);
     expect(core.read(0x345ffd, 3)).toBe(0x332211n);
     expect(core.read(0x501000, 5)).toBe(0x8877665544n);
   });
@@ -46,13 +47,13 @@ describe('an access that crosses a page', () => {
   it('offers the present contents for a read-modify-write', () => {
     core.fill(0x345ffe, '0102');
     core.fill(0x501000, '0304');
-    expect(core.call('rmwSlow', PAGE + 0xffen, 4, SEG_DS)).toBe(scratch);
+    expect(core.call('rmwSlow', PAGE + 0xffen, accessOf(4, SEG_DS))).toBe(scratch);
     expect(core.view.getUint32(scratch, true)).toBe(0x04030201);
   });
 
   it('faults with the second page and W = 1 when only that one cannot be written', () => {
     core.map(PAGE + 0x1000n, 0x501000n | P);
-    expect(core.call('rmwSlow', PAGE + 0xffdn, 8, SEG_DS)).toBe(0);
+    expect(core.call('rmwSlow', PAGE + 0xffdn, accessOf(8, SEG_DS))).toBe(0);
     expect(core.fault()).toEqual({ vector: 14, error: PF_P | PF_W });
     expect(core.get('exceptionAddress')).toBe(PAGE + 0x1000n);
   });
@@ -92,14 +93,14 @@ describe('memory-mapped devices', () => {
   it('are written at commitWrite', () => {
     expect(write(PAGE, 2)).toBe(scratch);
     core.view.setUint16(scratch, 0x1234, true);
-    core.call('commitWrite');
+    core.call('commitWrite', 0);
     expect(core.log).toEqual(['write 1000000 2 1234']);
   });
 
   it('see a 64-byte write as eight of 8 bytes', () => {
     write(PAGE, 64);
     core.view.setBigUint64(scratch + 8, 0x99n, true);
-    core.call('commitWrite');
+    core.call('commitWrite', 0);
     expect(core.log).toHaveLength(8);
     expect(core.log[1]).toBe('write 1000008 8 99');
   });
@@ -140,9 +141,9 @@ describe('memory-mapped devices', () => {
     core.set('budgetStart', 800);
     core.set('attention', 1);
     write(PAGE, 4);
-    core.call('commitWrite');
-    expect(core.get('budget')).toBe(0n);
-    expect(core.get('budgetStart')).toBe(300n);
+    core.call('commitWrite', 0);
+    expect(Number(BigInt.asIntN(32, core.get('budget')))).toBe(500 - BUDGET_USED_UP);
+    expect(core.get('budgetStart')).toBe(800n);
   });
 });
 
@@ -198,7 +199,7 @@ describe('decoded code', () => {
     const beside = addBlock(0x345800, 1);
     const elsewhere = addBlock(0x346000, 1);
     write(PAGE + 0x14n, 4);
-    core.call('commitWrite');
+    core.call('commitWrite', 0);
     expect([handler(hit, 0), handler(hit, 1), handler(beside, 0), handler(elsewhere, 0)]).toEqual([
       0, 0, 0, 7,
     ]);

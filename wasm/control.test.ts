@@ -124,7 +124,7 @@ describe('CR3, CR4 and CR8', () => {
     core.set('eflags', 0x202);
     core.set('attention', 1);
     expect(core.call('writeControl', 8, 9n)).toBe(STATUS_BRANCH);
-    expect([core.taskPriority, core.get('budget'), core.call64('readControl', 8)]).toEqual([9, 0n, 9n]);
+    expect([core.taskPriority, core.budgetUsedUp, core.call64('readControl', 8)]).toEqual([9, true, 9n]);
   });
 
   it('CR1 does not exist', () => {
@@ -228,7 +228,7 @@ describe('interrupt flag', () => {
   it('STI opens the window after one more instruction, and returns to the run loop if somebody waits', () => {
     core.set('attention', 1);
     expect(core.call('sti')).toBe(STATUS_BRANCH);
-    expect([core.get('eflags'), core.get('shadow'), core.get('budget')]).toEqual([0x202n, 1n, 0n]);
+    expect([core.get('eflags'), core.get('shadow'), core.budgetUsedUp]).toEqual([0x202n, 1n, true]);
   });
 
   it('STI costs nothing if nobody waits', () => {
@@ -266,7 +266,7 @@ describe('interrupt flag', () => {
 
   it('POPF leaves the block when it sets TF', () => {
     expect(core.call('writeFlags', 0x100n, 8)).toBe(STATUS_BRANCH);
-    expect(core.get('budget')).toBe(0n);
+    expect(core.budgetUsedUp).toBe(true);
   });
 
   it('PUSHF shows all flags', () => {

@@ -21,6 +21,8 @@ import {
   CR4_SMAP,
   CR4_SMEP,
   CR4_TSD,
+  DR6_BD,
+  DR7_GD,
   EFER_LMA,
   EFER_LME,
   EFER_NXE,
@@ -66,6 +68,7 @@ import {
   VCPU_tscAux,
   VCPU_xcr0,
 } from './generated/layout';
+import { sortBreakpoints } from './breakpoints';
 import {
   cpl,
   cr0,
@@ -188,6 +191,7 @@ function writeCr4(cpu: usize, value: u64): i32 {
   }
   store<u32>(cpu, next, VCPU_cr4);
   if (((old ^ next) & CR4_TRANSLATION) != 0) flushTlb(cpu, 0);
+  if (((old ^ next) & CR4_DE) != 0) sortBreakpoints(cpu);
   updateMode(cpu);
   return STATUS_BRANCH;
 }
@@ -254,13 +258,21 @@ function debugRegister(cpu: usize, number: i32): i32 {
     return -1;
   }
   const control = load<u64>(cpu, VCPU_dr + 7 * 8);
-  if ((control & 0x2000) != 0) {
-    store<u64>(cpu, control & ~0x2000, VCPU_dr + 7 * 8);
-    store<u64>(cpu, load<u64>(cpu, VCPU_dr + 6 * 8) | 0x2000, VCPU_dr + 6 * 8);
+  if ((control & DR7_GD) != 0) {
+    store<u64>(cpu, control & ~(<u64>DR7_GD), VCPU_dr + 7 * 8);
+    store<u64>(cpu, load<u64>(cpu, VCPU_dr + 6 * 8) | DR6_BD, VCPU_dr + 6 * 8);
     raise(cpu, EXCEPTION_DB, 0);
     return -1;
   }
   return number == 4 || number == 5 ? number + 2 : number;
+}
+
+/** After a change of DR0-DR3, DR7 or CR4.DE. True if blocks and translations of before must not be used any more. */
+export function updateBreakpoints(cpu: usize): bool {
+  if (!sortBreakpoints(cpu)) return false;
+  flushTlb(cpu, 0);
+  updateMode(cpu);
+  return true;
 }
 
 export function writeDebug(cpu: usize, number: i32, value: u64): i32 {
@@ -270,7 +282,7 @@ export function writeDebug(cpu: usize, number: i32, value: u64): i32 {
   if (register == 6) value = (value & 0xe00f) | 0xffff0ff0;
   else if (register == 7) value = (value & 0xffff2bff) | 0x400;
   store<u64>(cpu + (<usize>register << 3), value, VCPU_dr);
-  return STATUS_NEXT;
+  return register != 6 && updateBreakpoints(cpu) ? STATUS_BRANCH : STATUS_NEXT;
 }
 
 export function readDebug(cpu: usize, number: i32): u64 {

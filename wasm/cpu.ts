@@ -1,5 +1,6 @@
 /** Small accessors on the vCPU block. `cpu` is its host address everywhere in this folder. */
 import {
+  BUDGET_USED_UP,
   REG_RSP,
   STATUS_FAULT,
   VCPU_a20Mask,
@@ -9,6 +10,7 @@ import {
   VCPU_cpl,
   VCPU_cr0,
   VCPU_cr4,
+  VCPU_delivered,
   VCPU_efer,
   VCPU_eflags,
   VCPU_exception,
@@ -214,7 +216,7 @@ export function raisePageFault(cpu: usize, linear: u64, error: u32): void {
 /** Uses the budget up, so that the interpreter returns to the run loop; docs/core.md, Interrupts. */
 export function yieldToRunLoop(cpu: usize): void {
   const left = load<i32>(cpu, VCPU_budget);
-  if (left > 0) charge(cpu, left);
+  if (left > 0) store<i32>(cpu, left - BUDGET_USED_UP, VCPU_budget);
 }
 
 /**
@@ -238,4 +240,9 @@ export function castShadow(cpu: usize, kind: u32): void {
 // @ts-ignore: decorator
 @inline export function count(cpu: usize, counter: usize): void {
   store<u64>(cpu + counter, load<u64>(cpu + counter) + 1);
+}
+
+/** The single step counts an instruction that causes an event as done with it (VCPU.delivered). */
+export function countDelivery(cpu: usize): void {
+  store<u32>(cpu, load<u32>(cpu, VCPU_delivered) + 1, VCPU_delivered);
 }

@@ -35,9 +35,9 @@ import {
   STATUS_FAULT_AT_RIP,
   VCPU_countExceptions,
   VCPU_countInterrupts,
-  VCPU_delivered,
   VCPU_cr2,
   VCPU_eflags,
+  VCPU_debugPending,
   VCPU_exception,
   VCPU_exceptionAddress,
   VCPU_exceptionError,
@@ -52,6 +52,7 @@ import {
 import {
   clearFault,
   count,
+  countDelivery,
   cpl,
   cr0,
   cr4,
@@ -340,10 +341,6 @@ function deliverProtected(cpu: usize, vector: i32, event: u32, error: u32): bool
   return true;
 }
 
-function countDelivery(cpu: usize): void {
-  store<u32>(cpu, load<u32>(cpu, VCPU_delivered) + 1, VCPU_delivered);
-}
-
 /** One attempt; false with the exception that it met raised, and nothing else changed. */
 function deliver(cpu: usize, vector: i32, event: u32, error: u32): bool {
   let done: bool;
@@ -374,6 +371,8 @@ export function deliverException(cpu: usize): i32 {
   let vector = <i32>load<u32>(cpu, VCPU_exception) - 1;
   let error = load<u32>(cpu, VCPU_exceptionError);
   count(cpu, VCPU_countExceptions);
+  // An instruction that faults has not got to its debug trap.
+  store<u32>(cpu, 0, VCPU_debugPending);
   for (;;) {
     clearFault(cpu);
     let event: u32 = hasErrorCode(vector) ? EVENT_ERROR : 0;
@@ -454,8 +453,8 @@ function softwareInVirtual8086(cpu: usize, vector: i32): i32 {
         flags = (flags & ~FLAG_IF) | FLAG_IOPL | ((flags & FLAG_VIF) != 0 ? FLAG_IF : 0);
       }
       if (!deliverReal(cpu, vector, 0, flags)) return STATUS_FAULT;
-      countDelivery(cpu);
       clearFlags(cpu, FLAG_TF | FLAG_NT | (sensitive ? FLAG_VIF : FLAG_IF));
+      countDelivery(cpu);
       updateMode(cpu);
       return STATUS_BRANCH;
     }

@@ -14,15 +14,18 @@ import {
   FLAG_CF,
   FLAG_OF,
   FLAG_PF,
+  FLAG_RF,
   FLAG_SF,
   FLAG_ZF,
+  RFLAGS_FIXED,
+  VCPU_breakpointsCode,
   VCPU_eflags,
   VCPU_flagA,
   VCPU_flagB,
   VCPU_flagKind,
   VCPU_flagResult,
 } from './generated/layout';
-import { eflags, FLAGS_IMPLEMENTED } from './cpu';
+import { eflags, FLAGS_IMPLEMENTED, yieldToRunLoop } from './cpu';
 
 /** CF, OF and AF of an addition or subtraction: `sign` has OF in bit 63, `half` AF in bit 4. */
 // @ts-ignore: decorator
@@ -66,10 +69,13 @@ export function getFlags(cpu: usize): u32 {
   return eflags(cpu) | <u32>materializeFlags(cpu);
 }
 
-/** Sets all of RFLAGS; RF is never kept, because no instruction breakpoints are taken here. */
+/** Sets all of RFLAGS. RF is kept where a breakpoint could need it: the run loop then takes the next instruction past that. */
 export function setFlags(cpu: usize, value: u32): void {
   setArithmeticFlags(cpu, value);
-  store<u32>(cpu, (value & FLAGS_IMPLEMENTED & ~FLAGS_ARITHMETIC & ~(1 << 16)) | 2, VCPU_eflags);
+  const resumes = (value & FLAG_RF) != 0 && load<u32>(cpu, VCPU_breakpointsCode) != 0;
+  const kept = value & FLAGS_IMPLEMENTED & ~(FLAGS_ARITHMETIC | FLAG_RF);
+  store<u32>(cpu, kept | RFLAGS_FIXED | (resumes ? FLAG_RF : 0), VCPU_eflags);
+  if (resumes) yieldToRunLoop(cpu);
 }
 
 export function setArithmeticFlags(cpu: usize, value: u32): void {

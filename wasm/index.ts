@@ -24,7 +24,17 @@ export { enter } from './enter';
 export { deliverException, interruptVector, nonMaskableInterrupt, softwareInterrupt } from './events';
 export { materializeFlags } from './flags';
 export { fxrstor, fxsave, loadMxcsr, xrstor, xsave } from './fxstate';
-export { commitWrite, fetchSlow, readSlow, rmwSlow, translateDebug, writeSlow } from './mmu';
+export {
+  commitWrite,
+  faultAt,
+  fetchSlow,
+  leaveAt,
+  readSlow,
+  rmwSlow,
+  storeSlow,
+  translateDebug,
+  writeSlow,
+} from './mmu';
 export { reset, updateMode } from './mode';
 export { cli, portIn, portOut, readFlags, sti, writeAc, writeFlags } from './privilege';
 export { checkCodeOffset, lar, loadLdt, loadSegment, loadTask, lsl, segmentLinear, verify } from './segments';

@@ -13,7 +13,7 @@ import {
   SEG_LDTR,
   SEG_SS,
   SEG_TR,
-  SHADOW_SS,
+  SHADOW_STACK,
 } from '../src/layout/vcpu.ts';
 import {
   GDT,
@@ -205,7 +205,7 @@ describe('protected mode', () => {
 
   it('holds interrupts off after a load of SS', () => {
     expect(core.call('loadSegment', SEG_SS, KERNEL_DATA)).toBe(STATUS_BRANCH);
-    expect(core.get('shadow')).toBe(BigInt(SHADOW_SS));
+    expect(core.get('shadow')).toBe(BigInt(SHADOW_STACK));
   });
 
   it('reads descriptors from the LDT', () => {

@@ -4,20 +4,44 @@
  * through `VCPU.scratch`; both pages are checked before anything changes.
  */
 import {
+  ACCESS_CHARGED_SHIFT,
+  ACCESS_LENGTH_MASK,
+  ACCESS_LENGTH_SHIFT,
+  ACCESS_OFFSET_MASK,
+  ACCESS_OFFSET_SHIFT,
+  ACCESS_SEGMENT_MASK,
+  ACCESS_SEGMENT_SHIFT,
+  ACCESS_SIZE_MASK,
+  BUDGET_USED_UP,
   EXCEPTION_AC,
   EXCEPTION_GP,
   EXCEPTION_SS,
+  IOEVENTFD_SPACE_MEMORY,
   MODE_CODE64,
   MODE_CODE_MASK,
   MODE_FLAT,
   RAM_BASE,
+  REG_PAGE_RIP,
   SEG_CS,
   SEG_DS,
   SEG_FS,
   SEG_SS,
+  STATUS_BRANCH,
+  STATUS_FAULT,
+  STATUS_FAULT_AT_RIP,
+  STATUS_NEXT,
+  STATUS_REPEAT,
   TLB_NONE_OFFSET,
+  VCPU_breakpointsCode,
+  VCPU_breakpointsData,
+  VCPU_budget,
+  VCPU_countInvalidations,
   VCPU_exitArg0,
   VCPU_mode,
+  VCPU_refund,
+  VCPU_regs,
+  VCPU_rip,
+  VCPU_ripMask,
   VCPU_scratch,
   VCPU_scratchFirst,
   VCPU_scratchKind,
@@ -38,13 +62,16 @@ import {
   segLimit,
   yieldIfAttention,
 } from './cpu';
+import { mayFetch, watchData } from './breakpoints';
 import { mmioRead, mmioWrite } from './host';
+import { ringsDoorbell } from './ioeventfd';
 import {
   ACCESS_ALIGNED,
   ACCESS_DEBUG,
   ACCESS_FETCH,
   ACCESS_SYSTEM,
   ACCESS_USER,
+  ACCESS_WATCHED,
   ACCESS_WRAP32,
   ACCESS_WRITE,
   walk,
@@ -68,7 +95,8 @@ import { translate } from './tlb';
 // @ts-ignore: decorator
 @inline export function ownAccess(cpu: usize): u32 {
   const aligned = load<u32>(cpu, VCPU_tlb) == <u32>(cpu + TLB_NONE_OFFSET) ? ACCESS_ALIGNED : 0;
-  return (cpl(cpu) == 3 ? ACCESS_USER : 0) | (in64BitMode(cpu) ? 0 : ACCESS_WRAP32) | aligned;
+  const watched = load<u32>(cpu, VCPU_breakpointsData) != 0 ? ACCESS_WATCHED : 0;
+  return (cpl(cpu) == 3 ? ACCESS_USER : 0) | (in64BitMode(cpu) ? 0 : ACCESS_WRAP32) | aligned | watched;
 }
 
 /** The access flags of the CPU's accesses to its tables. */
@@ -158,10 +186,12 @@ function writeDevice(cpu: usize, gpa: u32, size: i32, at: i32): void {
   const scratch = scratchAddress(cpu);
   while (size > 0) {
     const chunk = deviceChunk(size);
-    const saved = load<u64>(scratch);
-    store<u64>(scratch, loadChunk(scratch + at, chunk));
-    mmioWrite(cpu, gpa, chunk);
-    store<u64>(scratch, saved);
+    if (!ringsDoorbell(IOEVENTFD_SPACE_MEMORY, gpa, chunk, loadChunk(scratch + at, chunk))) {
+      const saved = load<u64>(scratch);
+      store<u64>(scratch, loadChunk(scratch + at, chunk));
+      mmioWrite(cpu, gpa, chunk);
+      store<u64>(scratch, saved);
+    }
     gpa += chunk;
     at += chunk;
     size -= chunk;
@@ -184,12 +214,14 @@ export function prepareRead(cpu: usize, linear: u64, size: i32, segment: i32, ac
   const first = translate(cpu, linear, access);
   if (first == WALK_FAULT) return 0;
   if (size <= inPage) {
+    if ((access & ACCESS_WATCHED) != 0) watchData(cpu, linear, size, false);
     if (inRam(cpu, first)) return ramHost(first);
     readDevice(cpu, first, size, 0);
     return scratchAddress(cpu);
   }
   const second = translate(cpu, wrap(linear + inPage, access), access);
   if (second == WALK_FAULT) return 0;
+  if ((access & ACCESS_WATCHED) != 0) watchData(cpu, linear, size, false);
   readPart(cpu, first, inPage, 0);
   readPart(cpu, second, size - inPage, inPage);
   return scratchAddress(cpu);
@@ -223,6 +255,7 @@ export function prepareWrite(
   if (first == WALK_FAULT) return 0;
   let second: i64 = 0;
   if (size <= inPage) {
+    if ((access & ACCESS_WATCHED) != 0) watchData(cpu, linear, size, true);
     if (inRam(cpu, first)) {
       const gpa = <u32>first;
       if ((load<u64>(codeBits(gpa)) & codeMask(gpa, size)) == 0) {
@@ -233,6 +266,7 @@ export function prepareWrite(
   } else {
     second = translate(cpu, wrap(linear + inPage, access), access);
     if (second == WALK_FAULT) return 0;
+    if ((access & ACCESS_WATCHED) != 0) watchData(cpu, linear, size, true);
   }
   const split = min(size, inPage);
   if (withContents) {
@@ -286,7 +320,7 @@ function writePart(cpu: usize, kind: u32, address: u32, size: i32, at: i32): voi
 }
 
 /** Carries out the write that `prepareWrite` directed to the scratch. */
-export function commitWrite(cpu: usize): void {
+export function carryOut(cpu: usize): void {
   const kind = load<u32>(cpu, VCPU_scratchKind);
   const size = load<i32>(cpu, VCPU_scratchSize);
   const split = load<i32>(cpu, VCPU_scratchSplit);
@@ -298,22 +332,93 @@ export function commitWrite(cpu: usize): void {
 /** Completes a write whose bytes are at `host`. */
 // @ts-ignore: decorator
 @inline export function finishWrite(cpu: usize, host: usize): void {
-  if (host == scratchAddress(cpu)) commitWrite(cpu);
+  if (host == scratchAddress(cpu)) carryOut(cpu);
 }
 
-export function readSlow(cpu: usize, linear: u64, size: i32, segment: i32): usize {
-  if (beyondFlat(cpu, linear, size, segment)) return 0;
-  return prepareRead(cpu, linear, size, segment, ownAccess(cpu));
+// @ts-ignore: decorator
+@inline function accessSize(access: u32): i32 {
+  return access & ACCESS_SIZE_MASK;
 }
 
-export function writeSlow(cpu: usize, linear: u64, size: i32, segment: i32): usize {
-  if (beyondFlat(cpu, linear, size, segment)) return 0;
-  return prepareWrite(cpu, linear, size, segment, ownAccess(cpu), false);
+// @ts-ignore: decorator
+@inline function accessSegment(access: u32): i32 {
+  return (access >> ACCESS_SEGMENT_SHIFT) & ACCESS_SEGMENT_MASK;
 }
 
-export function rmwSlow(cpu: usize, linear: u64, size: i32, segment: i32): usize {
-  if (beyondFlat(cpu, linear, size, segment)) return 0;
-  return prepareWrite(cpu, linear, size, segment, ownAccess(cpu), true);
+function leaveRegion(cpu: usize, access: u32, behind: u32, executed: i32): void {
+  const offset = ((access >> ACCESS_OFFSET_SHIFT) & ACCESS_OFFSET_MASK) + behind;
+  const rip = load<u64>(cpu, VCPU_regs + REG_PAGE_RIP * 8) + offset;
+  store<u64>(cpu, rip & load<u64>(cpu, VCPU_ripMask), VCPU_rip);
+  store<i32>(cpu, <i32>(access >> ACCESS_CHARGED_SHIFT) - executed, VCPU_refund);
+}
+
+export function faultAt(cpu: usize, access: u32): void {
+  leaveRegion(cpu, access, 0, 0);
+}
+
+export function leaveAt(cpu: usize, access: u32, status: i32): i32 {
+  if (status == STATUS_FAULT || status == STATUS_REPEAT) {
+    leaveRegion(cpu, access, 0, 0);
+    return status == STATUS_FAULT ? STATUS_FAULT_AT_RIP : status;
+  }
+  // What sets rip itself has executed its instruction, unless a task switch faulted.
+  const executed = status == STATUS_FAULT_AT_RIP ? 0 : 1;
+  store<i32>(cpu, <i32>(access >> ACCESS_CHARGED_SHIFT) - executed, VCPU_refund);
+  return status;
+}
+
+/** Carries a write out; whether the code that is running may go on behind it as it was translated. */
+function completeWrite(cpu: usize, access: u32): i32 {
+  const invalidations = load<u64>(cpu, VCPU_countInvalidations);
+  const budget = load<i32>(cpu, VCPU_budget);
+  carryOut(cpu);
+  const usedUp = load<i32>(cpu, VCPU_budget) != budget;
+  if (!usedUp && load<u64>(cpu, VCPU_countInvalidations) == invalidations) return STATUS_NEXT;
+  leaveRegion(cpu, access, (access >> ACCESS_LENGTH_SHIFT) & ACCESS_LENGTH_MASK, 1);
+  // Translated code has its own copy of the budget: what a device took out of this one goes along.
+  if (usedUp) store<i32>(cpu, load<i32>(cpu, VCPU_refund) - BUDGET_USED_UP, VCPU_refund);
+  return STATUS_BRANCH;
+}
+
+export function commitWrite(cpu: usize, access: u32): i32 {
+  return completeWrite(cpu, access);
+}
+
+export function readSlow(cpu: usize, linear: u64, access: u32): usize {
+  const size = accessSize(access);
+  const segment = accessSegment(access);
+  if (!beyondFlat(cpu, linear, size, segment)) {
+    const host = prepareRead(cpu, linear, size, segment, ownAccess(cpu));
+    if (host != 0) return host;
+  }
+  faultAt(cpu, access);
+  return 0;
+}
+
+function writable(cpu: usize, linear: u64, access: u32, withContents: bool): usize {
+  const size = accessSize(access);
+  const segment = accessSegment(access);
+  if (!beyondFlat(cpu, linear, size, segment)) {
+    const host = prepareWrite(cpu, linear, size, segment, ownAccess(cpu), withContents);
+    if (host != 0) return host;
+  }
+  faultAt(cpu, access);
+  return 0;
+}
+
+export function writeSlow(cpu: usize, linear: u64, access: u32): usize {
+  return writable(cpu, linear, access, false);
+}
+
+export function rmwSlow(cpu: usize, linear: u64, access: u32): usize {
+  return writable(cpu, linear, access, true);
+}
+
+export function storeSlow(cpu: usize, linear: u64, access: u32, value: u64): i32 {
+  const host = writable(cpu, linear, access, false);
+  if (host == 0) return STATUS_FAULT_AT_RIP;
+  storeChunk(host, accessSize(access), value);
+  return host == scratchAddress(cpu) ? completeWrite(cpu, access) : STATUS_NEXT;
 }
 
 /** Host address of the code at `linear`; 0 = fault, 1 = not RAM, and exitArg0 is the gpa. */
@@ -331,6 +436,7 @@ export function fetchSlow(cpu: usize, linear: u64): usize {
       return 0;
     }
   }
+  if (load<u32>(cpu, VCPU_breakpointsCode) != 0 && !mayFetch(cpu, linear)) return 0;
   const gpa = translate(cpu, linear, access);
   if (gpa == WALK_FAULT) return 0;
   if (inRam(cpu, gpa)) return ramHost(gpa);

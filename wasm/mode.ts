@@ -17,6 +17,7 @@ import {
   MODE_CODE16,
   MODE_CODE32,
   MODE_CODE64,
+  MODE_DEBUG,
   MODE_FLAT,
   MODE_REAL,
   SEG_CS,
@@ -33,6 +34,8 @@ import {
   VCPU_arenaEnd,
   VCPU_arenaStart,
   VCPU_attention,
+  VCPU_breakpointsCode,
+  VCPU_breakpointsData,
   VCPU_countInstructions,
   VCPU_cpl,
   VCPU_cr0,
@@ -101,8 +104,10 @@ export function updateMode(cpu: usize): void {
   const protectedMode = (cr0(cpu) & CR0_PE) != 0;
   const long = (efer(cpu) & EFER_LMA) != 0;
   store<u32>(cpu, protectedMode ? attrDpl(segAttr(cpu, SEG_SS)) : 0, VCPU_cpl);
+  const breakpoints = load<u32>(cpu, VCPU_breakpointsCode) | load<u32>(cpu, VCPU_breakpointsData);
+  const debug = breakpoints != 0 ? MODE_DEBUG : 0;
   if (long && (code & ATTR_L) != 0) {
-    store<u32>(cpu, MODE_CODE64 | MODE_FLAT, VCPU_mode);
+    store<u32>(cpu, MODE_CODE64 | MODE_FLAT | debug, VCPU_mode);
     store<u64>(cpu, -1, VCPU_ripMask);
     store<u64>(cpu, -1, VCPU_linearMask);
     store<u32>(cpu, 8, VCPU_stackBytes);
@@ -115,7 +120,7 @@ export function updateMode(cpu: usize): void {
     const wide = (code & ATTR_DB) != 0;
     const flat = isFlat(cpu) ? MODE_FLAT : 0;
     const real = !protectedMode || (eflags(cpu) & FLAG_VM) != 0 ? MODE_REAL : 0;
-    store<u32>(cpu, (wide ? MODE_CODE32 : MODE_CODE16) | flat | real, VCPU_mode);
+    store<u32>(cpu, (wide ? MODE_CODE32 : MODE_CODE16) | flat | real | debug, VCPU_mode);
     // Also in 16-bit code: running on behind FFFFh meets the limit of CS, if that is there. Branches wrap by themselves.
     store<u64>(cpu, 0xffffffff, VCPU_ripMask);
     store<u64>(cpu, 0xffffffff, VCPU_linearMask);

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import { accessOf } from '../src/layout/access.ts';
 import { RAM_BASE } from '../src/layout/map.ts';
 import { SEG_DS, SEG_FS, SEG_SS } from '../src/layout/vcpu.ts';
 import {
@@ -31,11 +32,11 @@ const PAGE = 0x4000_0000n;
 let core: TestCore;
 
 function read(linear: bigint, size = 8): number {
-  return core.call('readSlow', linear, size, SEG_DS) >>> 0;
+  return core.call('readSlow', linear, accessOf(size, SEG_DS)) >>> 0;
 }
 
 function write(linear: bigint, size = 8): number {
-  return core.call('writeSlow', linear, size, SEG_DS) >>> 0;
+  return core.call('writeSlow', linear, accessOf(size, SEG_DS)) >>> 0;
 }
 
 describe('four-level paging', () => {
@@ -149,7 +150,7 @@ describe('four-level paging', () => {
     [SEG_DS, 13],
     [SEG_SS, 12],
   ])('raises #GP or, through SS, #SS for a non-canonical address (segment %i)', (segment, vector) => {
-    expect(core.call('readSlow', 0x8000_0000_0000n, 8, segment)).toBe(0);
+    expect(core.call('readSlow', 0x8000_0000_0000n, accessOf(8, segment))).toBe(0);
     expect(core.fault()).toEqual({ vector, error: 0 });
   });
 
@@ -228,7 +229,7 @@ describe('legacy paging', () => {
 
   it('wraps linear addresses at 4 GiB', () => {
     core.set('cr0', CR0_PE);
-    expect(core.call('readSlow', 0x1_0000_1000n, 8, SEG_FS) >>> 0).toBe(RAM_BASE + 0x1000);
+    expect(core.call('readSlow', 0x1_0000_1000n, accessOf(8, SEG_FS)) >>> 0).toBe(RAM_BASE + 0x1000);
   });
 
   it('leaves out address bit 20 when A20 is masked', () => {

@@ -42,6 +42,9 @@ import { VCPU_cr3 } from './generated/layout';
 /** Misaligned accesses raise #AC. */
 // @ts-ignore: decorator
 @inline export const ACCESS_ALIGNED: u32 = 256;
+/** Breakpoints on data are enabled: the access is compared with them. */
+// @ts-ignore: decorator
+@inline export const ACCESS_WATCHED: u32 = 512;
 
 /** The access that was asked for may be filled for writing: right and dirty bit are there. */
 // @ts-ignore: decorator

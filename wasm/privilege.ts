@@ -1,5 +1,6 @@
 /** RFLAGS under IOPL, CPL and virtual-8086 mode, and the I/O permission bitmap. */
 import {
+  IOEVENTFD_SPACE_PORT,
   CR0_PE,
   CR4_PVI,
   CR4_VME,
@@ -20,6 +21,7 @@ import {
   STATUS_NEXT,
   VCPU_eflags,
   SHADOW_STI,
+  VCPU_breakpointsIo,
 } from './generated/layout';
 import {
   cpl,
@@ -37,9 +39,11 @@ import {
   yieldIfAttention,
   yieldToRunLoop,
 } from './cpu';
+import { watchPort } from './breakpoints';
 import { ATTR_P } from './descriptor';
 import { getFlags, setFlags } from './flags';
 import { portRead, portWrite } from './host';
+import { ringsDoorbell } from './ioeventfd';
 import { readSystem } from './mmu';
 import { updateContext } from './mode';
 
@@ -132,8 +136,15 @@ export function writeAc(cpu: usize, value: i32): i32 {
   return STATUS_NEXT;
 }
 
-/** IOPL, then the I/O permission bitmap of a 32- or 64-bit TSS: APM vol. 2, 12.2.4. */
+/** Whether the running code may use these ports; its breakpoints on them are taken note of. */
 export function checkPort(cpu: usize, port: i32, bytes: i32): bool {
+  if (!permitsPort(cpu, port, bytes)) return false;
+  if (load<u32>(cpu, VCPU_breakpointsIo) != 0) watchPort(cpu, port, bytes);
+  return true;
+}
+
+/** IOPL, then the I/O permission bitmap of a 32- or 64-bit TSS: APM vol. 2, 12.2.4. */
+function permitsPort(cpu: usize, port: i32, bytes: i32): bool {
   if ((cr0(cpu) & CR0_PE) == 0) return true;
   if (!inVirtual8086(cpu) && cpl(cpu) <= iopl(cpu)) return true;
   const attr = segAttr(cpu, SEG_TR);
@@ -166,6 +177,8 @@ export function portOut(cpu: usize, port: i32, bytes: i32, value: u64): i32 {
   port &= 0xffff;
   if (!checkPort(cpu, port, bytes)) return STATUS_FAULT;
   const mask: u32 = bytes == 4 ? 0xffffffff : (1 << (bytes << 3)) - 1;
-  portWrite(cpu, port, bytes, <u32>value & mask);
+  if (!ringsDoorbell(IOEVENTFD_SPACE_PORT, port, bytes, <u32>value & mask)) {
+    portWrite(cpu, port, bytes, <u32>value & mask);
+  }
   return yieldIfAttention(cpu) ? STATUS_BRANCH : STATUS_NEXT;
 }

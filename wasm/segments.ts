@@ -16,7 +16,7 @@ import {
   STATUS_FAULT,
   STATUS_NEXT,
   VCPU_mode,
-  SHADOW_SS,
+  SHADOW_STACK,
 } from './generated/layout';
 import {
   castShadow,
@@ -211,7 +211,7 @@ export function loadSegment(cpu: usize, segment: i32, selector: u32): i32 {
   updateMode(cpu);
   if (segment == SEG_SS) {
     // Interrupts wait for the instruction that loads the stack pointer: APM vol. 3, MOV.
-    castShadow(cpu, SHADOW_SS);
+    castShadow(cpu, SHADOW_STACK);
     return STATUS_BRANCH;
   }
   return load<u32>(cpu, VCPU_mode) != mode ? STATUS_BRANCH : STATUS_NEXT;

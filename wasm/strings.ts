@@ -5,6 +5,7 @@
 import {
   FLAGS_SUB,
   FLAG_DF,
+  FLAG_RF,
   REG_RAX,
   REG_RCX,
   REG_RDI,
@@ -16,6 +17,9 @@ import {
   STATUS_NEXT,
   STATUS_REPEAT,
   VCPU_addressMask,
+  VCPU_breakpointsCode,
+  VCPU_debugPending,
+  VCPU_eflags,
   VCPU_exceptionAddress,
   VCPU_flagA,
   VCPU_flagB,
@@ -33,6 +37,7 @@ import {
   setReg,
   setRegMasked,
   yieldIfAttention,
+  yieldToRunLoop,
 } from './cpu';
 import { portRead, portWrite } from './host';
 import {
@@ -47,10 +52,13 @@ import {
   storeChunk,
   writableRun,
 } from './mmu';
-import { ACCESS_ALIGNED } from './paging';
+import { ACCESS_ALIGNED, ACCESS_WATCHED } from './paging';
 import { checkPort } from './privilege';
 import { segmentLinear } from './segments';
 
+/** Accesses that are looked at one by one. */
+// @ts-ignore: decorator
+@inline const ACCESS_SINGLE: u32 = ACCESS_ALIGNED | ACCESS_WATCHED;
 /** How much one call may do, in bytes of RAM, before interrupts are looked at. */
 // @ts-ignore: decorator
 @inline const WORK_LIMIT: i32 = 0x10000;
@@ -127,8 +135,21 @@ function faultAt(cpu: usize, linear: u64): i32 {
   setRegMasked(cpu, register, getReg(cpu, register) + distance, mask);
 }
 
+/** An element was one that a breakpoint watches: the trap comes before the next one. */
+// @ts-ignore: decorator
+@inline function trapped(cpu: usize): bool {
+  return load<u32>(cpu, VCPU_debugPending) != 0;
+}
+
+/** RF: a breakpoint on this instruction was taken when it began. */
+function restartQuietly(cpu: usize): void {
+  store<u32>(cpu, eflags(cpu) | FLAG_RF, VCPU_eflags);
+  yieldToRunLoop(cpu);
+}
+
 /** What a call that has done `work` returns with elements left. */
 function again(cpu: usize, work: i32): i32 {
+  if (load<u32>(cpu, VCPU_breakpointsCode) != 0) restartQuietly(cpu);
   charge(cpu, work >> WORK_PER_INSTRUCTION_SHIFT);
   return STATUS_REPEAT;
 }
@@ -176,7 +197,7 @@ export function movs(cpu: usize, bytes: i32, rep: i32, addressSize: i32, segment
   let left = rep != 0 ? getReg(cpu, REG_RCX) & mask : 1;
   let work = 0;
   while (left != 0) {
-    if (work >= WORK_LIMIT) return again(cpu, work);
+    if (work >= WORK_LIMIT || trapped(cpu)) return again(cpu, work);
     const si = getReg(cpu, REG_RSI) & mask;
     const di = getReg(cpu, REG_RDI) & mask;
     const source = elementLinear(cpu, segment, si, bytes, 0);
@@ -184,7 +205,7 @@ export function movs(cpu: usize, bytes: i32, rep: i32, addressSize: i32, segment
     const target = elementLinear(cpu, SEG_ES, di, bytes, 1);
     if (segmentFaulted(cpu, target)) return STATUS_FAULT;
     let n: u64 = 1;
-    if (left > 1 && (access & ACCESS_ALIGNED) == 0) {
+    if (left > 1 && (access & ACCESS_SINGLE) == 0) {
       n = min(runLength(source, si, mask, bytes, left, down), runLength(target, di, mask, bytes, left, down));
       const inside =
         runInside(cpu, segment, si, bytes, n, down, 0) && runInside(cpu, SEG_ES, di, bytes, n, down, 1);
@@ -254,12 +275,12 @@ export function stos(cpu: usize, bytes: i32, rep: i32, addressSize: i32, segment
   let left = rep != 0 ? getReg(cpu, REG_RCX) & mask : 1;
   let work = 0;
   while (left != 0) {
-    if (work >= WORK_LIMIT) return again(cpu, work);
+    if (work >= WORK_LIMIT || trapped(cpu)) return again(cpu, work);
     const di = getReg(cpu, REG_RDI) & mask;
     const target = elementLinear(cpu, SEG_ES, di, bytes, 1);
     if (segmentFaulted(cpu, target)) return STATUS_FAULT;
     let n: u64 = 1;
-    if (left > 1 && (access & ACCESS_ALIGNED) == 0) {
+    if (left > 1 && (access & ACCESS_SINGLE) == 0) {
       n = runLength(target, di, mask, bytes, left, down);
       if (!runInside(cpu, SEG_ES, di, bytes, n, down, 1)) n = 1;
     }
@@ -301,7 +322,7 @@ export function lods(cpu: usize, bytes: i32, rep: i32, addressSize: i32, segment
   let left = rep != 0 ? getReg(cpu, REG_RCX) & mask : 1;
   let work = 0;
   while (left != 0) {
-    if (work >= WORK_LIMIT) return again(cpu, work);
+    if (work >= WORK_LIMIT || trapped(cpu)) return again(cpu, work);
     const source = elementLinear(cpu, segment, getReg(cpu, REG_RSI) & mask, bytes, 0);
     if (segmentFaulted(cpu, source)) return STATUS_FAULT;
     const from = prepareRead(cpu, source, bytes, segment, access);
@@ -336,7 +357,7 @@ export function cmps(cpu: usize, bytes: i32, rep: i32, addressSize: i32, segment
   let left = rep != 0 ? getReg(cpu, REG_RCX) & mask : 1;
   let work = 0;
   while (left != 0) {
-    if (work >= WORK_LIMIT) return again(cpu, work);
+    if (work >= WORK_LIMIT || trapped(cpu)) return again(cpu, work);
     const si = getReg(cpu, REG_RSI) & mask;
     const di = getReg(cpu, REG_RDI) & mask;
     const source = elementLinear(cpu, segment, si, bytes, 0);
@@ -344,7 +365,7 @@ export function cmps(cpu: usize, bytes: i32, rep: i32, addressSize: i32, segment
     const target = elementLinear(cpu, SEG_ES, di, bytes, 0);
     if (segmentFaulted(cpu, target)) return STATUS_FAULT;
     let n: u64 = 1;
-    if (left > 1 && (access & ACCESS_ALIGNED) == 0) {
+    if (left > 1 && (access & ACCESS_SINGLE) == 0) {
       n = min(runLength(source, si, mask, bytes, left, down), runLength(target, di, mask, bytes, left, down));
       const inside =
         runInside(cpu, segment, si, bytes, n, down, 0) && runInside(cpu, SEG_ES, di, bytes, n, down, 0);
@@ -393,12 +414,12 @@ export function scas(cpu: usize, bytes: i32, rep: i32, addressSize: i32, segment
   let left = rep != 0 ? getReg(cpu, REG_RCX) & mask : 1;
   let work = 0;
   while (left != 0) {
-    if (work >= WORK_LIMIT) return again(cpu, work);
+    if (work >= WORK_LIMIT || trapped(cpu)) return again(cpu, work);
     const di = getReg(cpu, REG_RDI) & mask;
     const target = elementLinear(cpu, SEG_ES, di, bytes, 0);
     if (segmentFaulted(cpu, target)) return STATUS_FAULT;
     let n: u64 = 1;
-    if (left > 1 && (access & ACCESS_ALIGNED) == 0) {
+    if (left > 1 && (access & ACCESS_SINGLE) == 0) {
       n = runLength(target, di, mask, bytes, left, down);
       if (!runInside(cpu, SEG_ES, di, bytes, n, down, 0)) n = 1;
     }
@@ -437,7 +458,7 @@ export function ins(cpu: usize, bytes: i32, rep: i32, addressSize: i32, segment:
   let left = rep != 0 ? getReg(cpu, REG_RCX) & mask : 1;
   let work = 0;
   while (left != 0) {
-    if (work >= WORK_LIMIT) return again(cpu, work);
+    if (work >= WORK_LIMIT || trapped(cpu)) return again(cpu, work);
     const target = elementLinear(cpu, SEG_ES, getReg(cpu, REG_RDI) & mask, bytes, 1);
     if (segmentFaulted(cpu, target)) return STATUS_FAULT;
     const to = prepareWrite(cpu, target, bytes, SEG_ES, access, false);
@@ -463,7 +484,7 @@ export function outs(cpu: usize, bytes: i32, rep: i32, addressSize: i32, segment
   let left = rep != 0 ? getReg(cpu, REG_RCX) & mask : 1;
   let work = 0;
   while (left != 0) {
-    if (work >= WORK_LIMIT) return again(cpu, work);
+    if (work >= WORK_LIMIT || trapped(cpu)) return again(cpu, work);
     const source = elementLinear(cpu, segment, getReg(cpu, REG_RSI) & mask, bytes, 0);
     if (segmentFaulted(cpu, source)) return STATUS_FAULT;
     const from = prepareRead(cpu, source, bytes, segment, access);

@@ -2,6 +2,9 @@
 import {
   CR0_PG,
   CR0_TS,
+  DR6_BT,
+  DR7_LOCAL,
+  EXCEPTION_DB,
   EXCEPTION_GP,
   EXCEPTION_NP,
   EXCEPTION_TS,
@@ -34,6 +37,7 @@ import {
   setReg,
   setSegment,
 } from './cpu';
+import { updateBreakpoints } from './control';
 import {
   ATTR_CODE,
   ATTR_CONFORMING,
@@ -279,7 +283,8 @@ export function switchTask(cpu: usize, selector: u32, reason: i32, external: u32
     flushTlb(cpu, 1);
   }
   // Local breakpoints belong to the old task: APM vol. 2, 13.1.1.4.
-  store<u64>(cpu, load<u64>(cpu, VCPU_dr + 7 * 8) & ~0x155, VCPU_dr + 7 * 8);
+  store<u64>(cpu, load<u64>(cpu, VCPU_dr + 7 * 8) & ~(<u64>DR7_LOCAL), VCPU_dr + 7 * 8);
+  updateBreakpoints(cpu);
   loadNullSegment(cpu, SEG_LDTR, ldt, 0);
 
   const virtual = (newFlags & FLAG_VM) != 0;
@@ -298,8 +303,8 @@ export function switchTask(cpu: usize, selector: u32, reason: i32, external: u32
   }
   if (ok && trap != 0) {
     // The T bit of the TSS: #DB with DR6.BT (APM vol. 2, 13.1.1.3).
-    store<u64>(cpu, load<u64>(cpu, VCPU_dr + 6 * 8) | 0x8000, VCPU_dr + 6 * 8);
-    raise(cpu, 1, 0);
+    store<u64>(cpu, load<u64>(cpu, VCPU_dr + 6 * 8) | DR6_BT, VCPU_dr + 6 * 8);
+    raise(cpu, EXCEPTION_DB, 0);
     ok = false;
   }
   return ok ? STATUS_BRANCH : STATUS_FAULT_AT_RIP;

@@ -28,10 +28,13 @@ import {
   TLB_NONE_OFFSET,
   TLB_OFFSET,
   TLB_WRITABLE,
+  VCPU_breakpointsCode,
+  VCPU_breakpointsData,
   VCPU_countTlbFills,
   VCPU_tlbFilled,
   VCPU_tlbLarge,
 } from './generated/layout';
+import { isWatchedPage } from './breakpoints';
 import { a20, count, cpl, cr4, eflags } from './cpu';
 import {
   ACCESS_FETCH,
@@ -112,6 +115,10 @@ function openForWriting(entry: usize, tag: i64, gpa: u32, access: u32): void {
 }
 
 function fill(cpu: usize, context: i32, linear: u64, gpa: u32, page: u64, access: u32): void {
+  // Without a tag every access comes here.
+  const set = (access & ACCESS_FETCH) != 0 ? VCPU_breakpointsCode : VCPU_breakpointsData;
+  const watched = load<u32>(cpu + set);
+  if (watched != 0 && isWatchedPage(cpu, watched, linear)) return;
   count(cpu, VCPU_countTlbFills);
   const index = <u32>(linear >> 12) & (TLB_ENTRIES - 1);
   const entry = contextBase(cpu, context) + <usize>index * TLB_ENTRY_SIZE;

@@ -82,7 +82,7 @@ describe('IRETQ', () => {
     core.set('budgetStart', 100);
     push([0x302000, KERNEL_CODE, 0x202, 0x27000, KERNEL_DATA]);
     core.call('iret', 8);
-    expect(core.get('budget')).toBe(0n);
+    expect(core.budgetUsedUp).toBe(true);
   });
 
   it.each([

@@ -42,6 +42,7 @@ import {
   VCPU_sysenterEsp,
 } from './generated/layout';
 import {
+  countDelivery,
   cpl,
   cr0,
   cr4,
@@ -618,7 +619,10 @@ export function syscall(cpu: usize): i32 {
   const flags = getFlags(cpu);
   setReg(cpu, REG_RCX, next);
   setReg(cpu, 11, flags);
-  setFlags(cpu, flags & ~<u32>load<u64>(cpu, VCPU_sfmask));
+  const mask = <u32>load<u64>(cpu, VCPU_sfmask);
+  setFlags(cpu, flags & ~mask);
+  // A SYSCALL that clears TF is not single-stepped.
+  if ((mask & FLAG_TF) != 0) countDelivery(cpu);
   loadFlat(cpu, selector, ATTR_FLAT_CODE64, selector + 8, 0);
   return branch(cpu, target);
 }

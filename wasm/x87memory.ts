@@ -1,8 +1,9 @@
 /** Guest memory as the x87 and the state-saving instructions use it: TLB first, the slow path behind it. */
-import { beyondFlat, commitWrite, ownAccess, prepareRead, prepareWrite, readSlow, writeSlow } from './mmu';
+import { beyondFlat, carryOut, ownAccess, prepareRead, prepareWrite, readSlow, writeSlow } from './mmu';
 import { ACCESS_ALIGNED } from './paging';
 import { segmentLinear } from './segments';
 import {
+  ACCESS_SEGMENT_SHIFT,
   MODE_CODE64,
   MODE_CODE_MASK,
   MODE_FLAT,
@@ -42,7 +43,7 @@ export function hostForRead(cpu: i32, linear: i64, size: i32, segment: i32): i32
   if (((linear + size - 1) & ~0xfff) == load<i64>(entry, TLB_ENTRY_readTag)) {
     return <i32>linear + load<i32>(entry, TLB_ENTRY_addend);
   }
-  return <i32>readSlow(cpu, linear, size, segment);
+  return <i32>readSlow(cpu, linear, size | (segment << ACCESS_SEGMENT_SHIFT));
 }
 
 /** Where `size` bytes can be put, or 0 after a fault; `stored` must follow. */
@@ -52,7 +53,7 @@ export function hostForWrite(cpu: i32, linear: i64, size: i32, segment: i32): i3
   if (((linear + size - 1) & ~0xfff) == load<i64>(entry, TLB_ENTRY_writeTag)) {
     return <i32>linear + load<i32>(entry, TLB_ENTRY_addend);
   }
-  return <i32>writeSlow(cpu, linear, size, segment);
+  return <i32>writeSlow(cpu, linear, size | (segment << ACCESS_SEGMENT_SHIFT));
 }
 
 /** As hostForRead, for a part of an image whose alignment counts as a whole. */
@@ -71,7 +72,7 @@ export function partForWrite(cpu: i32, linear: i64, size: i32, segment: i32): i3
 
 /** Completes a write whose bytes are at `host`. */
 export function stored(cpu: i32, host: i32): void {
-  if (host == cpu + <i32>VCPU_scratch) commitWrite(cpu);
+  if (host == cpu + <i32>VCPU_scratch) carryOut(cpu);
 }
 
 /** Whether [linear, linear + size) with size <= 4096 can be written, before anything is changed. */

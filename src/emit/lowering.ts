@@ -4,6 +4,7 @@
  */
 import { storeOperator, loadOperator } from '../ir/builder.ts';
 import type { FieldName, Statement, Temp, Type, Value } from '../ir/ir.ts';
+import { ACCESS_SEGMENT_SHIFT } from '../layout/access.ts';
 import { CORE_FUNCTIONS, type CoreName } from '../layout/core-abi.ts';
 import { EXCEPTION_GP } from '../layout/exceptions.ts';
 import { RAM_BASE, TLB_ENTRIES } from '../layout/map.ts';
@@ -18,27 +19,35 @@ const ALIGN: Readonly<Record<number, number>> = { 1: 0, 2: 1, 4: 2, 8: 3 };
 
 export type StatementOf<K extends Statement['kind']> = Extract<Statement, { kind: K }>;
 
+const NONE: ReadonlySet<number> = new Set();
+
 /** Locals of one function, shared by the instructions that are emitted into it one after the other. */
 export class LocalPool {
   readonly #code: Code;
-  readonly #locals = new Map<ValueType, number[]>();
-  readonly #used = new Map<ValueType, number>();
+  readonly #freeLocals = new Map<ValueType, number[]>();
+  #taken: { readonly local: number; readonly type: ValueType }[] = [];
 
   constructor(code: Code) {
     this.#code = code;
   }
 
-  /** Forgets what the last instruction held. */
-  reset(): void {
-    this.#used.clear();
+  /** Ends an instruction: its locals are free again, except those that `kept` holds. */
+  reset(kept: ReadonlySet<number> = NONE): void {
+    const taken = this.#taken;
+    this.#taken = taken.filter(({ local }) => kept.has(local));
+    for (const { local, type } of taken) if (!kept.has(local)) this.#free(type).push(local);
   }
 
   take(type: ValueType): number {
-    let locals = this.#locals.get(type);
-    if (!locals) this.#locals.set(type, (locals = []));
-    const next = this.#used.get(type) ?? 0;
-    this.#used.set(type, next + 1);
-    return (locals[next] ??= this.#code.local(type));
+    const local = this.#free(type).pop() ?? this.#code.local(type);
+    this.#taken.push({ local, type });
+    return local;
+  }
+
+  #free(type: ValueType): number[] {
+    let locals = this.#freeLocals.get(type);
+    if (!locals) this.#freeLocals.set(type, (locals = []));
+    return locals;
   }
 }
 
@@ -48,8 +57,11 @@ export abstract class Lowering {
   protected readonly cpu: number;
   protected readonly pool: LocalPool;
   readonly #core: (name: CoreName) => number;
-  readonly #temps = new Map<number, number>();
+  /** The local that holds a temporary, by its id. */
+  protected readonly temps = new Map<number, number>();
   #retry: Label | undefined;
+  /** Temporaries that descriptions do not know count down from here. */
+  #ownTemps = 0;
 
   constructor(code: Code, cpu: number, pool: LocalPool, core: (name: CoreName) => number) {
     this.code = code;
@@ -63,7 +75,7 @@ export abstract class Lowering {
   protected abstract field(name: FieldName): void;
   protected abstract readRegister(statement: StatementOf<'readRegister'>): void;
   protected abstract writeRegister(statement: StatementOf<'writeRegister'>): void;
-  protected abstract flags(statement: StatementOf<'flags'>): void;
+  protected abstract flags(statement: StatementOf<'flags'>, rest: readonly Statement[]): void;
   /** Leaves 1 if the condition code holds, else 0. */
   protected abstract condition(condition: number): void;
   /** Leaves the address of the next instruction (i64). */
@@ -88,11 +100,15 @@ export abstract class Lowering {
   /** Around calls that may read or change registers, flags or the budget. */
   protected abstract beforeCall(name: CoreName): void;
   protected abstract afterCall(name: CoreName): void;
-  /** Around the slow paths of memory accesses, which may run devices but see no register. */
-  protected abstract beforeSlow(): void;
-  protected abstract afterSlow(): void;
-  /** A write went through the scratch and may have changed code: statements `rest` complete the instruction. */
-  protected abstract afterCommit(rest: readonly Statement[]): void;
+  /** Leaves the part of an access that names the instruction (layout/access.ts). */
+  protected abstract accessSite(): number;
+  /** Leave the instruction after a slow path that has recorded its fault. */
+  protected abstract failed(likely?: boolean): void;
+  /**
+   * A write took a slow path, whose status is on the stack: 0, STATUS_FAULT_AT_RIP (not from commitWrite), or
+   * STATUS_BRANCH, when code may have changed; statements `rest` complete the instruction.
+   */
+  protected abstract afterWrite(mayFault: boolean, rest: readonly Statement[]): void;
 
   // --- values
 
@@ -101,10 +117,10 @@ export abstract class Lowering {
   }
 
   protected local(temp: Temp): number {
-    let local = this.#temps.get(temp.id);
+    let local = this.temps.get(temp.id);
     if (local === undefined) {
       local = this.pool.take(WASM_TYPES[temp.type]);
-      this.#temps.set(temp.id, local);
+      this.temps.set(temp.id, local);
     }
     return local;
   }
@@ -157,7 +173,7 @@ export abstract class Lowering {
         code.set(this.local(statement.temp));
         return;
       case 'if':
-        this.conditional(statement);
+        this.conditional(statement, rest);
         return;
       case 'readState':
         code.get(cpu);
@@ -194,7 +210,7 @@ export abstract class Lowering {
         this.updateEnd(statement, rest);
         return;
       case 'flags':
-        this.flags(statement);
+        this.flags(statement, rest);
         return;
       case 'condition':
         this.condition(statement.condition);
@@ -229,6 +245,9 @@ export abstract class Lowering {
         code.end();
         return;
       }
+      case 'fpuGate':
+        this.fpuGate(statement);
+        return;
       case 'fence':
         code.fence();
         return;
@@ -237,7 +256,15 @@ export abstract class Lowering {
     }
   }
 
-  protected conditional(statement: StatementOf<'if'>): void {
+  protected fpuGate({ blocked, check }: StatementOf<'fpuGate'>): void {
+    const { code } = this;
+    code.get(this.cpu).memory('i32.load', VCPU.at.fpuBlocked).i32Const(blocked).op('i32.and').if(false);
+    const argument: Value = { kind: 'const', type: 'i32', value: BigInt(check) };
+    this.call({ kind: 'call', name: 'checkFpu', args: [argument], temp: undefined });
+    code.end();
+  }
+
+  protected conditional(statement: StatementOf<'if'>, _rest: readonly Statement[]): void {
     this.value(statement.condition);
     this.code.if(statement.likely);
     this.statements(statement.yes);
@@ -293,17 +320,32 @@ export abstract class Lowering {
     this.code.get(linear).op('i32.wrap_i64').get(entry).memory('i32.load', TLB_ENTRY.at.addend).op('i32.add');
   }
 
-  /** Calls a slow path and leaves its host address in `host`; faults on 0. */
-  private slowPath(name: CoreName, linear: number, bytes: number, segment: Value, host: number): void {
+  /** Leaves the description of an access (layout/access.ts). */
+  private access(bytes: number, segment: Value): void {
     const { code } = this;
-    this.beforeSlow();
-    code.get(this.cpu).get(linear).i32Const(bytes);
+    const known = bytes | this.accessSite();
+    if (segment.kind === 'const') {
+      code.i32Const(known | (Number(segment.value) << ACCESS_SEGMENT_SHIFT));
+      return;
+    }
     this.value(segment);
-    this.callCore(name).set(host);
-    this.afterSlow();
-    code.get(host).op('i32.eqz').if(false);
-    this.fail();
-    code.end();
+    code.i32Const(ACCESS_SEGMENT_SHIFT).op('i32.shl').i32Const(known).op('i32.or');
+  }
+
+  /** Leaves the host address that the TLB or else a slow path gives. */
+  private host(name: CoreName, linear: number, bytes: number, segment: Value, tag: number): void {
+    const { code, pool } = this;
+    const entry = pool.take(I32);
+    const host = pool.take(I32);
+    this.probe(linear, bytes, tag, entry);
+    code.if(true, I32);
+    this.hitAddress(linear, entry);
+    code.else();
+    code.get(this.cpu).get(linear);
+    this.access(bytes, segment);
+    this.callCore(name).tee(host).op('i32.eqz');
+    this.failed();
+    code.get(host).end();
   }
 
   private linear(statement: StatementOf<'linear'>): void {
@@ -343,59 +385,65 @@ export abstract class Lowering {
   }
 
   private load(statement: StatementOf<'load'>): void {
-    const { code, pool } = this;
     const linear = this.intoLocal(statement.linear);
-    const entry = pool.take(I32);
-    const host = pool.take(I32);
-    this.probe(linear, statement.bytes, TLB_ENTRY.at.readTag, entry);
-    code.if(true);
-    this.hitAddress(linear, entry);
-    code.set(host).else();
-    this.slowPath('readSlow', linear, statement.bytes, statement.segment, host);
-    code.end();
-    code.get(host).memory(statement.op, 0).set(this.local(statement.temp));
+    this.host('readSlow', linear, statement.bytes, statement.segment, TLB_ENTRY.at.readTag);
+    this.code.memory(statement.op, 0).set(this.local(statement.temp));
   }
 
   private store(statement: StatementOf<'store'>, rest: readonly Statement[]): void {
     const { code, pool } = this;
     const linear = this.intoLocal(statement.linear);
+    const { bytes, op } = statement;
+    const value = statement.value.kind === 'op' ? this.letLocal(statement.value) : statement.value;
+    if (value.type === 'v128') {
+      const host = pool.take(I32);
+      this.host('writeSlow', linear, bytes, statement.segment, TLB_ENTRY.at.writeTag);
+      code.tee(host);
+      this.value(value);
+      code.memory(op, 0);
+      this.commitIfScratch(host, bytes, statement.segment, rest);
+      return;
+    }
     const entry = pool.take(I32);
-    const host = pool.take(I32);
-    this.probe(linear, statement.bytes, TLB_ENTRY.at.writeTag, entry);
+    this.probe(linear, bytes, TLB_ENTRY.at.writeTag, entry);
     code.if(true);
     this.hitAddress(linear, entry);
-    this.value(statement.value);
-    code.memory(statement.op, 0).else();
-    this.slowPath('writeSlow', linear, statement.bytes, statement.segment, host);
-    code.get(host);
-    this.value(statement.value);
-    code.memory(statement.op, 0);
-    this.commitIfScratch(host, rest);
+    this.value(value);
+    code.memory(op, 0).else();
+    code.get(this.cpu).get(linear);
+    this.access(bytes, statement.segment);
+    this.value(value);
+    if (value.type === 'f32') code.op('i32.reinterpret_f32').op('i64.extend_i32_u');
+    else if (value.type === 'f64') code.op('i64.reinterpret_f64');
+    else if (value.type === 'i32') code.op('i64.extend_i32_u');
+    this.callCore('storeSlow');
+    this.afterWrite(true, rest);
     code.end();
   }
 
-  private commitIfScratch(host: number, rest: readonly Statement[]): void {
+  /** A value in a local, as a temporary. */
+  private letLocal(value: Value): Value {
+    const temp: Temp = { kind: 'temp', type: value.type, id: --this.#ownTemps };
+    this.temps.set(temp.id, this.intoLocal(value));
+    return temp;
+  }
+
+  private commitIfScratch(host: number, bytes: number, segment: Value, rest: readonly Statement[]): void {
     const { code } = this;
     code.get(host).i32Const(RAM_BASE).op('i32.lt_u').if(false);
-    this.beforeSlow();
     code.get(this.cpu);
+    this.access(bytes, segment);
     this.callCore('commitWrite');
-    this.afterSlow();
-    this.afterCommit(rest);
+    this.afterWrite(false, rest);
     code.end();
   }
 
   private updateBegin(statement: StatementOf<'updateBegin'>): void {
-    const { code, pool } = this;
+    const { code } = this;
     const linear = this.intoLocal(statement.linear);
-    const entry = pool.take(I32);
     const host = this.local(statement.host);
-    this.probe(linear, statement.bytes, TLB_ENTRY.at.writeTag, entry);
-    code.if(true);
-    this.hitAddress(linear, entry);
-    code.set(host).else();
-    this.slowPath('rmwSlow', linear, statement.bytes, statement.segment, host);
-    code.end();
+    this.host('rmwSlow', linear, statement.bytes, statement.segment, TLB_ENTRY.at.writeTag);
+    code.set(host);
     if (statement.locked) this.#retry = code.loop();
     const load = loadOperator(statement.bytes, statement.signed);
     code.get(host).memory(load, 0).set(this.local(statement.old));
@@ -430,7 +478,7 @@ export abstract class Lowering {
       code.end();
       this.#retry = undefined;
     }
-    this.commitIfScratch(host, rest);
+    this.commitIfScratch(host, bytes, statement.segment, rest);
   }
 
   /** Stores the new value if nobody changed the old one, else starts the update again. */

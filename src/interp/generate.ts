@@ -5,6 +5,7 @@
  * a function of its own, (cpu, rec) -> STATUS_*, called through a table. Measured in
  * ../shared/MEASUREMENTS.md: a loop function that holds thousands of handlers takes 457 ms to optimise.
  */
+import { emitCondition, FLAGS_KINDS } from '../emit/conditions.ts';
 import { Builder } from '../ir/builder.ts';
 import {
   FORMS,
@@ -43,14 +44,6 @@ import {
 } from '../layout/map.ts';
 import {
   BLOCK,
-  FLAGS_ADC,
-  FLAGS_ADD,
-  FLAGS_DEC,
-  FLAGS_EXPLICIT,
-  FLAGS_INC,
-  FLAGS_RESULT,
-  FLAGS_SBB,
-  FLAGS_SUB,
   HANDLER_LOOKUP,
   MODE_FLAT,
   RECORD,
@@ -74,6 +67,8 @@ const STATUS_FOLLOW = 6;
 
 const MAX_PAGES = 65536;
 
+const EVEN_CONDITIONS = [0, 2, 4, 6, 8, 10, 12, 14];
+
 const WASM_TYPES: Record<CoreType, ValueType> = { i32: I32, i64: I64 };
 
 export function generateInterpreter(): Uint8Array<ArrayBuffer> {
@@ -94,7 +89,7 @@ export function generateInterpreter(): Uint8Array<ArrayBuffer> {
     core: (name) => imported.get(name)!,
     condition: (even) => conditions.get(even)!,
   };
-  for (const even of [0, 2, 4, 6, 8, 10, 12, 14]) {
+  for (const even of EVEN_CONDITIONS) {
     const func = module.declare({ params: [I32], results: [I32] });
     conditions.set(even, func);
     module.exportFunction(`condition${even}`, func);
@@ -164,133 +159,24 @@ function coldHandler(form: Form, functions: Functions): Code {
   return code.i32Const(STATUS_NEXT);
 }
 
-/** CF, OF and the conditions that combine flags, from the lazy flags of the vCPU block. */
+/** The condition codes, from the lazy flags of the vCPU block: one case a FLAGS_* kind. */
 function defineConditions(module: ModuleBuilder, functions: Functions): void {
   const cpu = 0;
-  const define = (even: number, emit: (code: Code) => void): void => {
+  for (const even of EVEN_CONDITIONS) {
     const code = new Code([I32]);
-    emit(code);
-    module.define(functions.condition(even), code);
-  };
-  const kind = (code: Code): Code => code.get(cpu).memory('i32.load', VCPU.at.flagKind);
-  const wide = (code: Code, at: number): Code => code.get(cpu).memory('i64.load', at);
-  const explicitBit = (code: Code, bit: number): Code =>
-    code.get(cpu).memory('i32.load', VCPU.at.flagA).i32Const(bit).op('i32.shr_u').i32Const(1).op('i32.and');
-  const { flagResult: r, flagA: a, flagB: b } = VCPU.at;
-
-  /** One case a FLAGS_* kind, in order; each leaves an i32. */
-  const byKind = (code: Code, cases: readonly ((code: Code) => void)[]): void => {
-    const labels: Label[] = cases.map(() => code.block());
-    kind(code).brTable(labels.toReversed(), labels[0]!);
-    for (const emit of cases) {
+    const field = (offset: number) => () => void code.get(cpu).memory('i64.load', offset);
+    const { flagResult, flagA, flagB } = VCPU.at;
+    const values = { result: field(flagResult), a: field(flagA), b: field(flagB) };
+    const labels = Array.from({ length: FLAGS_KINDS }, () => code.block());
+    code.get(cpu).memory('i32.load', VCPU.at.flagKind).brTable(labels.toReversed(), labels[0]!);
+    for (let kind = 0; kind < FLAGS_KINDS; kind++) {
       code.end();
-      emit(code);
+      emitCondition(code, even, kind, values);
       code.return();
     }
     code.unreachable();
-  };
-  const zero = (code: Code): void => void code.i32Const(0);
-  const compare =
-    (x: number, y: number, op: string) =>
-    (code: Code): void => {
-      wide(code, x);
-      wide(code, y);
-      code.op(op);
-    };
-  const storedCarry = (code: Code): void => void code.get(cpu).memory('i32.load', b);
-  const kinds = (by: Record<number, (code: Code) => void>): ((code: Code) => void)[] =>
-    Array.from({ length: FLAGS_RESULT + 1 }, (_, i) => by[i] ?? zero);
-
-  define(2, (code) =>
-    byKind(
-      code,
-      kinds({
-        [FLAGS_EXPLICIT]: (c) => explicitBit(c, 0),
-        [FLAGS_ADD]: compare(r, a, 'i64.lt_u'),
-        [FLAGS_ADC]: compare(r, a, 'i64.le_u'),
-        [FLAGS_SUB]: compare(a, b, 'i64.lt_u'),
-        [FLAGS_SBB]: compare(a, b, 'i64.le_u'),
-        [FLAGS_INC]: storedCarry,
-        [FLAGS_DEC]: storedCarry,
-        [FLAGS_RESULT]: (c) => explicitBit(c, 0),
-      }),
-    ),
-  );
-  const negative = (code: Code): void => void code.i64Const(0n).op('i64.lt_s');
-  const addOverflow = (code: Code): void => {
-    wide(code, a);
-    wide(code, r).op('i64.xor');
-    wide(code, b);
-    wide(code, r).op('i64.xor').op('i64.and');
-    negative(code);
-  };
-  const subOverflow = (code: Code): void => {
-    wide(code, a);
-    wide(code, b).op('i64.xor');
-    wide(code, a);
-    wide(code, r).op('i64.xor').op('i64.and');
-    negative(code);
-  };
-  define(0, (code) =>
-    byKind(
-      code,
-      kinds({
-        [FLAGS_EXPLICIT]: (c) => explicitBit(c, 11),
-        [FLAGS_ADD]: addOverflow,
-        [FLAGS_ADC]: addOverflow,
-        [FLAGS_SUB]: subOverflow,
-        [FLAGS_SBB]: subOverflow,
-        [FLAGS_INC]: (c) => {
-          wide(c, a).i64Const(-1n).op('i64.xor');
-          wide(c, r).op('i64.and');
-          negative(c);
-        },
-        [FLAGS_DEC]: (c) => {
-          wide(c, r).i64Const(-1n).op('i64.xor');
-          wide(c, a).op('i64.and');
-          negative(c);
-        },
-        [FLAGS_RESULT]: (c) => explicitBit(c, 11),
-      }),
-    ),
-  );
-  /** From the result, or from the explicit image. */
-  const fromResult = (code: Code, bit: number, emit: () => void): void => {
-    kind(code).if(true, I32);
-    emit();
-    code.else();
-    explicitBit(code, bit);
-    code.end();
-  };
-  const isZero = (code: Code): void => fromResult(code, 6, () => void wide(code, r).op('i64.eqz'));
-  const isNegative = (code: Code): void =>
-    fromResult(code, 7, () => {
-      wide(code, r);
-      negative(code);
-    });
-  define(4, isZero);
-  define(8, isNegative);
-  define(10, (code) =>
-    fromResult(code, 2, () => {
-      code.get(cpu).memory('i32.load8_u', r).op('i32.popcnt').i32Const(1).op('i32.and').op('i32.eqz');
-    }),
-  );
-  const call = (code: Code, even: number): Code => code.get(cpu).call(functions.condition(even));
-  define(6, (code) => {
-    call(code, 2);
-    isZero(code);
-    code.op('i32.or');
-  });
-  define(12, (code) => {
-    call(code, 0);
-    isNegative(code);
-    code.op('i32.ne');
-  });
-  define(14, (code) => {
-    call(code, 12);
-    isZero(code);
-    code.op('i32.or');
-  });
+    module.define(functions.condition(even), code);
+  }
 }
 
 /** Handlers, (cpu, rec), and regions, (cpu, entry), have the same type. */
@@ -505,6 +391,10 @@ function mainLoop(functions: Functions, tables: Tables): Code {
   ran()
     .get(host)
     .op('i32.sub')
+    .i32Const(2)
+    .op('i32.shl')
+    .i32Const(2)
+    .op('i32.shr_s')
     .op('i64.extend_i32_s')
     .op('i64.add')
     .memory('i64.store', VCPU.at.countRegionInstructions);

@@ -2,6 +2,7 @@ import { Lowering, type LocalPool, type StatementOf } from '../emit/lowering.ts'
 import { loadOperator, storeOperator } from '../ir/builder.ts';
 import type { FieldName, RegisterRef, Value } from '../ir/ir.ts';
 import type { CoreName } from '../layout/core-abi.ts';
+import { STATUS_FAULT_AT_RIP } from '../layout/exits.ts';
 import {
   FLAGS_SUB,
   RECORD,
@@ -207,6 +208,27 @@ export class HandlerLowering extends Lowering {
     this.code.get(this.#rec).memory('i32.load8_u', RECORD.at.flags).i32Const(RECORD_CHECKED).op('i32.and');
   }
 
+  /** The main loop knows the record that it is at. */
+  protected override accessSite(): number {
+    return 0;
+  }
+
+  protected override failed(): void {
+    this.code.if(false);
+    this.fail();
+    this.code.end();
+  }
+
+  protected override afterWrite(mayFault: boolean): void {
+    const { code } = this;
+    if (!mayFault) {
+      code.drop();
+      return;
+    }
+    code.i32Const(STATUS_FAULT_AT_RIP).op('i32.eq');
+    this.failed();
+  }
+
   protected override fail(): void {
     this.#exits.fault(this.code);
   }
@@ -252,7 +274,4 @@ export class HandlerLowering extends Lowering {
   // Registers, flags and budget are always in memory here, and a block that died shows it by its records.
   protected override beforeCall(): void {}
   protected override afterCall(): void {}
-  protected override beforeSlow(): void {}
-  protected override afterSlow(): void {}
-  protected override afterCommit(): void {}
 }

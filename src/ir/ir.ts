@@ -122,6 +122,7 @@ export type Statement =
       readonly kind: 'updateEnd';
       readonly host: Temp;
       readonly old: Temp;
+      readonly segment: Value;
       readonly bytes: number;
       readonly value: Value;
       readonly locked: boolean;
@@ -155,6 +156,8 @@ export type Statement =
   | { readonly kind: 'branch'; readonly condition: Value | undefined }
   /** An indirect branch to (E/R)IP = target. Last statement. */
   | { readonly kind: 'branchTo'; readonly target: Value }
+  /** Calls `checkFpu` with `check` if one of these FPU_BLOCKED_* bits says that the instruction may not run now. */
+  | { readonly kind: 'fpuGate'; readonly blocked: number; readonly check: number }
   /** Orders memory accesses as MFENCE does, for other agents of this machine. */
   | { readonly kind: 'fence' }
   /** What is decoded depends on what was just changed: go on by a new look-up. Last statement. */

@@ -5,6 +5,7 @@ import {
   MODE_CODE16,
   MODE_CODE64,
   MODE_CODE_MASK,
+  MODE_DEBUG,
   MODE_FLAT,
   MODE_REAL,
   RECORD_ADDRESS_SIZE_SHIFT,
@@ -530,10 +531,10 @@ export class Decoder {
 
 /**
  * Whether branches may go straight to the block of their target: not where each target has to be checked against the
- * limit of CS.
+ * limit of CS, nor where each instruction may have a breakpoint.
  */
 export function isLinkable(mode: number): boolean {
-  return (mode & MODE_FLAT) !== 0 && (mode & MODE_CODE_MASK) !== MODE_CODE16;
+  return (mode & (MODE_FLAT | MODE_DEBUG)) === MODE_FLAT && (mode & MODE_CODE_MASK) !== MODE_CODE16;
 }
 
 /** Byte offset of a byte register: without REX, 4-7 are AH, CH, DH and BH. */

@@ -176,7 +176,7 @@ export class MemoryOperand implements Operand {
     const { segment, locked } = this;
     s.push({ kind: 'updateBegin', host, old, linear, segment, bytes, signed: true, locked });
     const now = s.let(change(old));
-    s.push({ kind: 'updateEnd', host, old, bytes, value: now, locked });
+    s.push({ kind: 'updateEnd', host, old, segment, bytes, value: now, locked });
     return { old, now };
   }
 }

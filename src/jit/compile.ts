@@ -1,8 +1,5 @@
 /** Regions to a WebAssembly module: one function each, (cpu, entry) -> STATUS_*. */
 import { LocalPool } from '../emit/lowering.ts';
-import { Builder } from '../ir/builder.ts';
-import type { Statement } from '../ir/ir.ts';
-import { describeInstruction } from '../isa/semantics/index.ts';
 import { CORE_FUNCTIONS, signatureOf, type CoreName } from '../layout/core-abi.ts';
 import { STATUS_BRANCH, STATUS_FAULT_AT_RIP } from '../layout/exits.ts';
 import { RAM_BASE, REGION_CACHE_ENTRIES, REGION_CACHE_OFFSET, TLB_ENTRIES } from '../layout/map.ts';
@@ -10,17 +7,8 @@ import { REG_PAGE_RIP, REGION_CACHE, TLB_ENTRY, VCPU } from '../layout/vcpu.ts';
 import { Code } from '../wasmgen/code.ts';
 import { ModuleBuilder, type Signature } from '../wasmgen/module.ts';
 import { I32, I64 } from '../wasmgen/opcodes.ts';
-import {
-  frameLocals,
-  loadFlags,
-  loadRegisters,
-  RegionLowering,
-  spillFlags,
-  spillRegisters,
-  type RegionFrame,
-} from './region-lowering.ts';
+import { RegionLowering, type RegionFrame } from './region-lowering.ts';
 import type { Region } from './region.ts';
-import { InstructionSite } from './site.ts';
 
 const MAX_PAGES = 65536;
 const CPU = 0;
@@ -73,74 +61,46 @@ interface Linkage {
   readonly regionTable: number;
 }
 
-function compileRegion(region: Region, linkage: Linkage): Code {
-  const builder = new Builder();
-  const statements = region.blocks.map((block) =>
-    block.instructions.map((instruction): readonly Statement[] => {
-      describeInstruction(builder, new InstructionSite(instruction, region.mode));
-      return builder.take();
-    }),
-  );
+function compileRegion({ plan, mode }: Region, linkage: Linkage): Code {
   const code = new Code([I32, I32]);
-  const touched = new Set<number>();
-  const written = new Set<number>();
-  for (const block of statements) for (const list of block) collectRegisters(list, touched, written);
-  const registers = new Map<number, number>();
-  for (const index of touched) registers.set(index, code.local(I64));
-  const frame: RegionFrame = { ...frameLocals(code), cpu: CPU, next: ENTRY, registers, written };
-
-  loadRegisters(code, frame);
-  loadFlags(code, frame);
-  code
-    .get(CPU)
-    .memory('i64.load', VCPU.at.regs + REG_PAGE_RIP * 8)
-    .set(frame.pageRip);
-  code.get(CPU).memory('i32.load', VCPU.at.tlb).set(frame.tlb);
+  const frame: RegionFrame = {
+    cpu: CPU,
+    next: ENTRY,
+    budget: code.local(I32),
+    status: code.local(I32),
+    rip: code.local(I64),
+  };
   code.get(CPU).memory('i32.load', VCPU.at.budget).set(frame.budget);
-  code.get(CPU).memory('i32.load', VCPU.at.countInvalidations).set(frame.epoch);
-
-  const exitSpilled = code.block();
   const exit = code.block();
-  const fault = code.block();
   const dispatch = code.block();
-  const header = code.loop();
-  const blocks = region.blocks.map(() => code.block()).toReversed();
-  code.get(ENTRY).brTable(blocks, blocks[0]!);
-  const numbers = new Map(region.blocks.map(({ offset }, i) => [offset, i]));
+  const header = plan.loops ? code.loop() : undefined;
+  const traces = plan.traces.map(() => code.block()).toReversed();
+  const entries = traces.filter((_, i) => plan.traces[i]!.entry >= 0);
+  code.get(ENTRY).brTable(entries.slice(0, -1), entries.at(-1)!);
   const lowering = new RegionLowering(
     code,
     new LocalPool(code),
     linkage.core,
     linkage.condition,
     frame,
-    { exit, exitSpilled, fault, dispatch, header, blocks },
-    numbers,
-    region.mode,
+    { exit, dispatch, header, traces },
+    plan,
+    mode,
   );
-  region.blocks.forEach((block, i) => {
+  plan.traces.forEach((trace, i) => {
     code.end();
-    lowering.emitBlock(i, block, statements[i]!);
+    lowering.emitTrace(i, trace);
   });
-  code.end().unreachable();
+  if (header) code.end().unreachable();
 
   code.end(); // dispatch
-  spillRegisters(code, frame);
-  spillFlags(code, frame);
-  emitDispatch(code, frame, region.mode, linkage);
-
-  code.end(); // fault
-  code.get(frame.budget).get(frame.refund).op('i32.add').set(frame.budget);
-  code.get(CPU).get(frame.pageRip).get(frame.faultOffset).op('i64.extend_i32_u').op('i64.add');
-  code.get(CPU).memory('i64.load', VCPU.at.ripMask).op('i64.and').memory('i64.store', VCPU.at.rip);
-  code.i32Const(STATUS_FAULT_AT_RIP).set(frame.status);
+  emitDispatch(code, frame, mode, linkage);
 
   code.end(); // exit
-  spillRegisters(code, frame);
-  spillFlags(code, frame);
-
-  code.end(); // exitSpilled
-  code.get(CPU).get(frame.budget).memory('i32.store', VCPU.at.budget);
-  return code.get(frame.status);
+  code.get(CPU);
+  code.get(frame.budget).get(CPU).memory('i32.load', VCPU.at.refund).op('i32.add');
+  code.memory('i32.store', VCPU.at.budget);
+  return code.get(frame.status).i32Const(STATUS_FAULT_AT_RIP).get(frame.status).select();
 }
 
 /**
@@ -148,7 +108,7 @@ function compileRegion(region: Region, linkage: Linkage): Code {
  * translation; returns STATUS_BRANCH otherwise, and when the budget is used up.
  */
 function emitDispatch(code: Code, frame: RegionFrame, mode: number, linkage: Linkage): void {
-  const { rip, budget, tlb } = frame;
+  const { rip, budget } = frame;
   const entry = code.local(I32);
   const physical = code.local(I32);
   const found = code.local(I32);
@@ -165,7 +125,8 @@ function emitDispatch(code: Code, frame: RegionFrame, mode: number, linkage: Lin
   code
     .i32Const((TLB_ENTRIES - 1) * TLB_ENTRY.size)
     .op('i32.and')
-    .get(tlb)
+    .get(CPU)
+    .memory('i32.load', VCPU.at.tlb)
     .op('i32.add')
     .tee(entry);
   code.memory('i64.load', TLB_ENTRY.at.executeTag);
@@ -188,19 +149,4 @@ function emitDispatch(code: Code, frame: RegionFrame, mode: number, linkage: Lin
   code.returnCallIndirect(linkage.regionType, linkage.regionTable);
   code.end();
   code.i32Const(STATUS_BRANCH).return();
-}
-
-/** General registers that statements read or write. */
-function collectRegisters(list: readonly Statement[], touched: Set<number>, written: Set<number>): void {
-  for (const statement of list) {
-    if (statement.kind === 'if') {
-      collectRegisters(statement.yes, touched, written);
-      collectRegisters(statement.no, touched, written);
-    } else if (statement.kind === 'readRegister' || statement.kind === 'writeRegister') {
-      const { file, where } = statement.register;
-      if (file !== 'general' || typeof where !== 'number' || where >> 3 === REG_PAGE_RIP) continue;
-      touched.add(where >> 3);
-      if (statement.kind === 'writeRegister') written.add(where >> 3);
-    }
-  }
 }

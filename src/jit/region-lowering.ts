@@ -1,97 +1,107 @@
+import { emitCondition, type FlagValues } from '../emit/conditions.ts';
 import { Lowering, type LocalPool, type StatementOf } from '../emit/lowering.ts';
 import { loadOperator, storeOperator } from '../ir/builder.ts';
 import type { RegisterRef, Statement, Value } from '../ir/ir.ts';
-import type { CoreName } from '../layout/core-abi.ts';
-import { STATUS_BRANCH, STATUS_FAULT, STATUS_FAULT_AT_RIP, STATUS_REPEAT } from '../layout/exits.ts';
-import {
-  FLAGS_ADC,
-  FLAGS_ADD,
-  FLAGS_DEC,
-  FLAGS_EXPLICIT,
-  FLAGS_INC,
-  FLAGS_LOGIC,
-  FLAGS_SBB,
-  FLAGS_SUB,
-  MODE_CODE64,
-  MODE_CODE_MASK,
-  RECORD_CHECKED,
-  REG_PAGE_RIP,
-  SEG_FS,
-  VCPU,
-} from '../layout/vcpu.ts';
+import { accessSite } from '../layout/access.ts';
+import { CORE_FUNCTIONS, type CoreName } from '../layout/core-abi.ts';
+import { STATUS_BRANCH, STATUS_FAULT_AT_RIP } from '../layout/exits.ts';
+import { MODE_CODE64, MODE_CODE_MASK, RECORD_CHECKED, REG_PAGE_RIP, SEG_FS, VCPU } from '../layout/vcpu.ts';
 import type { Code, Label } from '../wasmgen/code.ts';
-import { I32, I64 } from '../wasmgen/opcodes.ts';
-import type { RegionBlock } from './region.ts';
+import { F32, F64, I32, I64, V128, type ValueType } from '../wasmgen/opcodes.ts';
+import { effectsOf } from './effects.ts';
+import { ends, faultFate, flagsFate, setsFlags, type Plan, type PlannedBlock, type Trace } from './plan.ts';
 import type { Instruction } from './site.ts';
 
 const FILES = { xmm: VCPU.at.xmm, mmx: VCPU.at.fpu };
 
-/** Core functions that see neither registers nor flags and cannot run a device. */
-const PURE: ReadonlySet<string> = new Set([
-  'mulHighUnsigned',
-  'mulHighSigned',
-  'depositBits',
-  'extractBits',
-  'random',
-]);
-/** Those that only read the flags. */
-const READS_FLAGS: ReadonlySet<string> = new Set(['materializeFlags']);
-/** Those that end normally and may have written code. */
-const WRITES_MEMORY: ReadonlySet<string> = new Set('movs stos ins fxsave xsave x87Memory enter'.split(' '));
-
-/** Locals and labels of a region's function that its instructions share. */
+/** Locals of a region's function that all of its traces share. */
 export interface RegionFrame {
   readonly cpu: number;
-  /** General registers that the region touches, by number; the others stay in memory. */
-  readonly registers: ReadonlyMap<number, number>;
-  readonly written: ReadonlySet<number>;
-  readonly flagKind: number;
-  readonly flagResult: number;
-  readonly flagA: number;
-  readonly flagB: number;
-  readonly pageRip: number;
-  readonly tlb: number;
   readonly budget: number;
-  /** `countInvalidations` as it was when code below was known to be good. */
-  readonly epoch: number;
+  /** STATUS_* to return; 0 stands for STATUS_FAULT_AT_RIP. */
   readonly status: number;
-  /** Where a fault happened: offset in the page, and the charged instructions not executed. */
-  readonly faultOffset: number;
-  readonly refund: number;
   /** Where `dispatch` goes. */
   readonly rip: number;
-  /** Selects the block at the loop header. */
+  /** Selects the trace at the loop's header. */
   readonly next: number;
 }
 
 export interface RegionLabels {
-  /** Registers are in locals: store them, return `status`. */
+  /** rip and refund are in memory (layout/access.ts): return `status`. */
   readonly exit: Label;
-  /** Registers are in memory. */
-  readonly exitSpilled: Label;
-  readonly fault: Label;
-  /** Registers are in locals: go to the code at `rip`, in another region if it is translated. */
+  /** Go to the code at `rip`, in another region if it is translated. */
   readonly dispatch: Label;
-  readonly header: Label;
-  /** By block number; open only for blocks behind the current one. */
-  readonly blocks: readonly Label[];
+  /** The loop around all traces; undefined if no branch leads back. */
+  readonly header: Label | undefined;
+  /** By the trace's index; open only for those behind the current one. */
+  readonly traces: readonly Label[];
 }
 
-/** Emits the instructions of a region: registers and lazy flags live in locals. */
+/** An operand of the lazy flags: a constant or a local that nothing changes while the flags are current. */
+type FlagValue = bigint | { readonly local: number };
+
+interface Flags {
+  /** FLAGS_*, if that is known here. */
+  readonly kind: number | undefined;
+  readonly result?: FlagValue | undefined;
+  readonly a?: FlagValue | undefined;
+  readonly b?: FlagValue | undefined;
+  /** They are not in memory yet. */
+  readonly dirty: boolean;
+  /** Stores them, then leaves by `exit`. */
+  readonly pad?: Label;
+}
+
+const IN_MEMORY: Flags = { kind: undefined, dirty: false };
+
+/** A register's contents in a local; all registers are in memory as well, always. */
+interface Cached {
+  readonly local: number;
+  /** Bits 32-63 are zero. */
+  readonly narrow: boolean;
+}
+
+/** What is known at a place in a trace. */
+interface State {
+  readonly registers: Map<string, Cached>;
+  flags: Flags;
+  /** Local with the host address of the current TLB. */
+  tlb: number | undefined;
+  /** FPU_BLOCKED_* bits that were found clear. */
+  open: number;
+}
+
+const freshState = (): State => ({ registers: new Map(), flags: IN_MEMORY, tlb: undefined, open: 0 });
+const copyState = (state: State): State => ({ ...state, registers: new Map(state.registers) });
+
+/**
+ * Emits the traces of a region. The truth about registers is in memory, which every write reaches at once; locals
+ * hold copies for the rest of the trace, so that leaving a region, a fault and a call cost nothing. Flags are stored
+ * only where somebody might see them.
+ */
 export class RegionLowering extends Lowering {
   readonly #frame: RegionFrame;
   readonly #labels: RegionLabels;
-  readonly #blockNumbers: ReadonlyMap<number, number>;
+  readonly #plan: Plan;
   readonly #is64: boolean;
   readonly #conditionFunction: (even: number) => number;
+  #state = freshState();
+  #traceIndex = 0;
+  #block!: PlannedBlock;
   #instruction!: Instruction;
-  #block!: RegionBlock;
-  #blockNumber = 0;
   #index = 0;
-  /** FLAGS_* in the flag locals, where it is known here. */
-  #known: number | undefined;
+  /** The block that follows in the same trace. */
+  #following: PlannedBlock | undefined;
+  /** Inside an arm of an `if`: what is set there must be in memory behind it. */
+  #conditionally = false;
   /** Code changed below: complete the instruction and leave the region. */
   #leaving = false;
+  /** Statements behind the `if`s whose arm is being emitted. */
+  #outerRest: readonly Statement[] = [];
+  /** What the pads of the trace store, from the outermost to the innermost. */
+  #pads: Flags[] = [];
+  /** Temporaries of the current instruction that are assigned more than once. */
+  #variables: ReadonlySet<number> = new Set();
 
   constructor(
     code: Code,
@@ -100,52 +110,78 @@ export class RegionLowering extends Lowering {
     conditionFunction: (even: number) => number,
     frame: RegionFrame,
     labels: RegionLabels,
-    blockNumbers: ReadonlyMap<number, number>,
+    plan: Plan,
     mode: number,
   ) {
     super(code, frame.cpu, pool, core);
     this.#conditionFunction = conditionFunction;
     this.#frame = frame;
     this.#labels = labels;
-    this.#blockNumbers = blockNumbers;
+    this.#plan = plan;
     this.#is64 = (mode & MODE_CODE_MASK) === MODE_CODE64;
   }
 
-  /** Emits block `number`, whose instructions have these statements. */
-  emitBlock(number: number, block: RegionBlock, bodies: readonly (readonly Statement[])[]): void {
+  /** Emits trace `index`; control never reaches what is emitted behind it. */
+  emitTrace(index: number, { blocks }: Trace): void {
+    this.#traceIndex = index;
+    this.#state = freshState();
+    this.#pads = [];
+    blocks.forEach((block, i) => {
+      this.#following = blocks[i + 1];
+      this.#emitBlock(block, i, blocks);
+    });
+    for (const flags of this.#pads.toReversed()) {
+      this.code.end();
+      this.#storeFlags(flags);
+      this.code.br(this.#labels.exit);
+    }
+    this.#state = freshState();
+    this.pool.reset();
+  }
+
+  #emitBlock(block: PlannedBlock, position: number, trace: readonly PlannedBlock[]): void {
     const { code } = this;
     const { budget } = this.#frame;
     this.#block = block;
-    this.#blockNumber = number;
-    this.#known = undefined;
     code.get(budget).i32Const(block.instructions.length).op('i32.sub').set(budget);
     block.instructions.forEach((instruction, i) => {
       this.#instruction = instruction;
       this.#index = i;
-      this.pool.reset();
-      this.statements(bodies[i] ?? []);
+      const body = block.bodies[i] ?? [];
+      this.#variables = new Set(assigned(body));
+      this.statements(body);
+      this.#openPad(trace, position, i);
+      this.pool.reset(this.#kept());
+      this.temps.clear();
     });
-    this.#goto(block.end);
+    if (!ends(block.bodies.at(-1) ?? [])) this.#goto(block.end);
+  }
+
+  /** Locals that outlive the instruction. */
+  #kept(): Set<number> {
+    const { registers, flags, tlb } = this.#state;
+    const kept = new Set<number>();
+    for (const { local } of registers.values()) kept.add(local);
+    for (const value of [flags.result, flags.a, flags.b])
+      if (typeof value === 'object') kept.add(value.local);
+    if (tlb !== undefined) kept.add(tlb);
+    return kept;
   }
 
   // --- leaving
 
-  /** Leaves the region for the (E/R)IP on the stack. */
+  /** Goes to the (E/R)IP on the stack. */
   #dispatch(): void {
-    this.code.set(this.#frame.rip).br(this.#labels.dispatch);
+    this.code.set(this.#frame.rip);
+    this.#flush();
+    this.code.br(this.#labels.dispatch);
   }
 
-  #storeRip(offset: number): void {
-    const { code } = this;
-    code.get(this.cpu);
-    this.#rip(offset);
-    code.memory('i64.store', VCPU.at.rip);
-  }
-
-  /** Leaves (E/R)IP of an offset in the page. */
+  /** Leaves the (E/R)IP of an offset in the page. */
   #rip(offset: number): void {
     const { code } = this;
-    code.get(this.#frame.pageRip).i64Const(BigInt(offset)).op('i64.add');
+    code.get(this.#register(`general${REG_PAGE_RIP}`, VCPU.at.regs + REG_PAGE_RIP * 8).local);
+    if (offset !== 0) code.i64Const(BigInt(offset)).op('i64.add');
     if (!this.#is64) code.i64Const(0xffffffffn).op('i64.and');
   }
 
@@ -153,64 +189,93 @@ export class RegionLowering extends Lowering {
   #goto(offset: number): void {
     const { code } = this;
     const { budget, next } = this.#frame;
-    const target = this.#blockNumbers.get(offset);
+    if (!this.#leaving && this.#following?.offset === offset && !this.#conditionally) return;
+    const target = this.#plan.heads.get(offset);
     if (target === undefined || this.#leaving) {
       this.#rip(offset);
       this.#dispatch();
       return;
     }
-    if (target > this.#blockNumber) {
-      code.br(this.#labels.blocks[target]!);
+    const { blocks, entry } = this.#plan.traces[target]!;
+    if (!blocksReplaceFlags(blocks)) this.#flush();
+    if (target > this.#traceIndex) {
+      code.br(this.#labels.traces[target]!);
       return;
     }
     code.get(budget).i32Const(0).op('i32.le_s').if(false);
     this.#rip(offset);
     this.#dispatch();
     code.end();
-    code.i32Const(target).set(next).br(this.#labels.header);
+    code.i32Const(entry).set(next).br(this.#labels.header!);
+  }
+
+  /** Where faults go. */
+  get #failure(): Label {
+    const { flags } = this.#state;
+    if (!flags.dirty) return this.#labels.exit;
+    if (!flags.pad) throw new Error('flags that a fault shows have no pad');
+    return flags.pad;
+  }
+
+  /** The charged instructions from this one on are given back. */
+  protected override accessSite(): number {
+    const { offset, length } = this.#instruction;
+    return accessSite(offset, length, this.#block.instructions.length - this.#index);
   }
 
   protected override fail(): void {
     const { code } = this;
-    const { faultOffset, refund } = this.#frame;
-    code.i32Const(this.#instruction.offset).set(faultOffset);
-    code.i32Const(this.#block.instructions.length - this.#index).set(refund);
-    code.br(this.#labels.fault);
+    code.get(this.cpu).i32Const(this.accessSite());
+    this.callCore('faultAt');
+    code.i32Const(STATUS_FAULT_AT_RIP).set(this.#frame.status).br(this.#failure);
+  }
+
+  protected override failed(): void {
+    this.code.brIf(this.#failure, false);
+  }
+
+  protected override afterWrite(mayFault: boolean, inner: readonly Statement[]): void {
+    const { code } = this;
+    const rest = [...inner, ...this.#outerRest];
+    const { status } = this.#frame;
+    code.tee(status);
+    if (rest.length === 0 && !this.#leaving) {
+      code.brIf(this.#failure, false);
+      return;
+    }
+    code.if(false);
+    if (mayFault) code.get(status).i32Const(STATUS_FAULT_AT_RIP).op('i32.eq').brIf(this.#failure, false);
+    if (!this.#leaving) {
+      this.#aside(() => {
+        this.#leaving = true;
+        this.statements(rest);
+        if (!ends(rest)) {
+          this.#flush();
+          code.br(this.#labels.exit);
+        }
+        this.#leaving = false;
+      });
+    }
+    code.end();
+  }
+
+  /** Emits what is not on the way to the code behind it. */
+  #aside(emit: () => void): void {
+    const state = this.#state;
+    this.#state = copyState(state);
+    emit();
+    this.#state = state;
   }
 
   protected override leaveWith(status: number): void {
     const { code } = this;
-    this.#ownRipFor(status);
-    code.get(status).i32Const(STATUS_FAULT).op('i32.eq').if();
-    code.i32Const(STATUS_FAULT_AT_RIP).set(status);
-    code.end();
-    this.#refundRest();
-    code.get(status).set(this.#frame.status).br(this.#labels.exitSpilled);
+    code.get(this.cpu).i32Const(this.accessSite()).get(status);
+    this.callCore('leaveAt').set(this.#frame.status);
+    code.br(this.#failure);
   }
 
   protected override finish(status: number): void {
-    const { code } = this;
-    this.#ownRipFor(status);
-    code.get(status).i32Const(STATUS_FAULT).op('i32.eq').if();
-    code.i32Const(STATUS_FAULT_AT_RIP).set(status);
-    code.end();
-    this.#refundRest();
-    code.get(status).set(this.#frame.status).br(this.#labels.exit);
-  }
-
-  /** Faults and instructions that go on later are resumed at their own address. */
-  #ownRipFor(status: number): void {
-    const { code } = this;
-    code.get(status).i32Const(STATUS_FAULT).op('i32.eq');
-    code.get(status).i32Const(STATUS_REPEAT).op('i32.eq').op('i32.or').if();
-    this.#storeRip(this.#instruction.offset);
-    code.end();
-  }
-
-  /** Gives back what the block was charged for the instructions behind this one. */
-  #refundRest(): void {
-    const rest = this.#block.instructions.length - this.#index - 1;
-    if (rest > 0) this.code.get(this.#frame.budget).i32Const(rest).op('i32.add').set(this.#frame.budget);
+    this.leaveWith(status);
   }
 
   /** Regions are of flat code, where every target is inside the segment. */
@@ -218,31 +283,31 @@ export class RegionLowering extends Lowering {
 
   protected override branch({ condition }: StatementOf<'branch'>): void {
     const { code } = this;
-    const { form, disp, offset, length } = this.#instruction;
-    const target = this.#blockNumbers.get(disp);
+    const { form, disp } = this.#instruction;
     const wraps = form.operandBits === 16;
-    if (condition === undefined) {
+    const go = (): void => {
       if (wraps) this.#wrapped(disp);
       else this.#goto(disp);
+    };
+    if (condition === undefined) {
+      go();
       return;
     }
     this.value(condition);
-    if (target !== undefined && target > this.#blockNumber && !wraps && !this.#leaving) {
-      code.brIf(this.#labels.blocks[target]!);
-    } else {
-      code.if();
-      if (wraps) this.#wrapped(disp);
-      else this.#goto(disp);
-      code.end();
-    }
-    if (this.#leaving) this.#goto(offset + length);
+    code.if();
+    this.#aside(() => {
+      const before = this.#conditionally;
+      this.#conditionally = true;
+      go();
+      this.#conditionally = before;
+    });
+    code.end();
   }
 
   /** A branch with a 16-bit operand clears the upper part of (E/R)IP. */
   #wrapped(offset: number): void {
-    const { code } = this;
     this.#rip(offset);
-    code.i64Const(0xffffn).op('i64.and');
+    this.code.i64Const(0xffffn).op('i64.and');
     this.#dispatch();
   }
 
@@ -267,209 +332,273 @@ export class RegionLowering extends Lowering {
     throw new Error(`translated code has no record to read ${name} from`);
   }
 
-  #local(index: number): number {
-    return index === REG_PAGE_RIP ? this.#frame.pageRip : this.#frame.registers.get(index)!;
+  /** The register's copy in a local, loaded if there is none yet. */
+  #register(key: string, offset: number, type: ValueType = I64): Cached {
+    const { registers } = this.#state;
+    let cached = registers.get(key);
+    if (!cached) {
+      const local = this.pool.take(type);
+      this.code.get(this.cpu).memory(LOADS[type]!, offset).set(local);
+      registers.set(key, (cached = { local, narrow: !this.#is64 && key.startsWith('general') }));
+    }
+    return cached;
   }
 
-  protected override readRegister({ register, temp, bytes, signed }: StatementOf<'readRegister'>): void {
+  protected override readRegister(statement: StatementOf<'readRegister'>): void {
+    const { register, temp, bytes, signed } = statement;
     const { code } = this;
     const where = place(register);
     if (register.file !== 'general') {
-      const { type } = temp;
-      const op = type === 'f32' || type === 'f64' ? `${type}.load` : loadOperator(bytes, signed);
-      code
-        .get(this.cpu)
-        .memory(op, FILES[register.file] + where)
-        .set(this.local(temp));
+      this.#readVector(statement, where);
       return;
     }
-    code.get(this.#local(where >> 3));
-    if (where & 7) code.i64Const(8n).op('i64.shr_u');
-    if (bytes < 8) {
-      if (signed) code.op(`i64.extend${bytes * 8}_s`);
-      else if (bytes < 4 || this.#is64) code.i64Const((1n << BigInt(bytes * 8)) - 1n).op('i64.and');
+    const { local, narrow } = this.#register(`general${where >> 3}`, VCPU.at.regs + (where & ~7));
+    if (bytes === 8 || (bytes === 4 && !signed && narrow)) {
+      this.temps.set(temp.id, local);
+      return;
     }
+    code.get(local);
+    if (where & 7) code.i64Const(8n).op('i64.shr_u');
+    if (signed) code.op(`i64.extend${bytes * 8}_s`);
+    else code.i64Const((1n << BigInt(bytes * 8)) - 1n).op('i64.and');
     code.set(this.local(temp));
   }
 
-  protected override writeRegister({ register, bytes, value }: StatementOf<'writeRegister'>): void {
+  #readVector({ register, temp, bytes, signed }: StatementOf<'readRegister'>, where: number): void {
+    const { code } = this;
+    const { type } = temp;
+    const float = type === 'f32' || type === 'f64';
+    const op = float ? `${type}.load` : loadOperator(bytes, signed);
+    const offset = FILES[register.file as 'xmm' | 'mmx'] + where;
+    if (register.file === 'mmx' || where % 16 !== 0 || (!float && bytes !== 16)) {
+      code.get(this.cpu).memory(op, offset).set(this.local(temp));
+      return;
+    }
+    const { registers } = this.#state;
+    const whole = registers.get(`xmm${where} v128`);
+    if (float && whole && !registers.has(`xmm${where} ${type}`)) {
+      code
+        .get(whole.local)
+        .lane(`${type}x${type === 'f32' ? 4 : 2}.extract_lane`, 0)
+        .set(this.local(temp));
+      return;
+    }
+    const key = `xmm${where} ${type}`;
+    this.temps.set(temp.id, this.#register(key, offset, VALUE_TYPES[type]).local);
+  }
+
+  protected override writeRegister(statement: StatementOf<'writeRegister'>): void {
+    const { register, bytes, value } = statement;
     const { code } = this;
     const where = place(register);
     if (register.file !== 'general') {
-      const base = FILES[register.file] + where;
-      code.get(this.cpu);
-      this.value(value);
-      code.memory(storeOperator(bytes, value.type), base);
-      // Sign and exponent of an MMX register read as all ones.
-      if (register.file === 'mmx')
-        code
-          .get(this.cpu)
-          .i32Const(0xffff)
-          .memory('i32.store16', base + 8);
+      this.#writeVector(statement, where);
       return;
     }
-    const local = this.#local(where >> 3);
+    const key = `general${where >> 3}`;
+    const offset = VCPU.at.regs + (where & ~7);
+    const { registers } = this.#state;
     if (bytes === 8) {
+      this.#keepWritten(key, offset, value, 'i64.store', false);
+      return;
+    }
+    if (bytes === 4) {
+      const local = this.pool.take(I64);
+      code.get(this.cpu);
       this.value(value);
-      code.set(local);
+      code.i64Const(0xffffffffn).op('i64.and').tee(local).memory('i64.store', offset);
+      registers.set(key, { local, narrow: true });
       return;
     }
     const mask = (1n << BigInt(bytes * 8)) - 1n;
-    if (bytes === 4) {
-      this.value(value);
-      code.i64Const(mask).op('i64.and').set(local);
-      return;
-    }
     const shift = where & 7 ? 8n : 0n;
+    const { local: old, narrow } = this.#register(key, offset);
+    const local = this.pool.take(I64);
+    code.get(this.cpu);
     code
-      .get(local)
+      .get(old)
       .i64Const(~(mask << shift))
       .op('i64.and');
     this.value(value);
     code.i64Const(mask).op('i64.and');
     if (shift) code.i64Const(shift).op('i64.shl');
-    code.op('i64.or').set(local);
+    code.op('i64.or').tee(local).memory('i64.store', offset);
+    registers.set(key, { local, narrow });
+  }
+
+  /** Stores a register's new contents and remembers them. */
+  #keepWritten(key: string, offset: number, value: Value, op: string, narrow: boolean): void {
+    const { code } = this;
+    const { registers } = this.#state;
+    code.get(this.cpu);
+    if (value.kind === 'temp' && !this.#variables.has(value.id)) {
+      const local = this.local(value);
+      code.get(local);
+      registers.set(key, { local, narrow });
+    } else {
+      const local = this.pool.take(VALUE_TYPES[value.type]!);
+      this.value(value);
+      code.tee(local);
+      registers.set(key, { local, narrow });
+    }
+    code.memory(op, offset);
+  }
+
+  #writeVector({ register, bytes, value }: StatementOf<'writeRegister'>, where: number): void {
+    const { code } = this;
+    const { registers } = this.#state;
+    const offset = FILES[register.file as 'xmm' | 'mmx'] + where;
+    const op = storeOperator(bytes, value.type);
+    const base = where & ~15;
+    if (register.file === 'mmx') {
+      code.get(this.cpu);
+      this.value(value);
+      code.memory(op, offset);
+      // Sign and exponent of an MMX register read as all ones.
+      code
+        .get(this.cpu)
+        .i32Const(0xffff)
+        .memory('i32.store16', offset + 8);
+      return;
+    }
+    const whole = registers.get(`xmm${base} v128`);
+    for (const view of ['v128', 'f64', 'f32']) registers.delete(`xmm${base} ${view}`);
+    const float = value.type === 'f64' || value.type === 'f32';
+    if (where !== base || (bytes !== 16 && !float)) {
+      code.get(this.cpu);
+      this.value(value);
+      code.memory(op, offset);
+      return;
+    }
+    this.#keepWritten(`xmm${base} ${value.type}`, offset, value, op, false);
+    if (!float || !whole) return;
+    const local = this.pool.take(V128);
+    const written = registers.get(`xmm${base} ${value.type}`)!.local;
+    const lanes = value.type === 'f64' ? 'f64x2' : 'f32x4';
+    code.get(whole.local).get(written).lane(`${lanes}.replace_lane`, 0).set(local);
+    registers.set(`xmm${base} v128`, { local, narrow: false });
   }
 
   // --- flags
 
-  protected override flags({ flagKind, result, a, b }: StatementOf<'flags'>): void {
-    const { code } = this;
-    const frame = this.#frame;
-    const put = (value: Value, local: number): void => {
-      this.value(value);
-      code.set(local);
+  protected override flags(statement: StatementOf<'flags'>, rest: readonly Statement[]): void {
+    const { flagKind, result, a, b } = statement;
+    const hold = (value: Value | undefined): FlagValue | undefined => {
+      if (value === undefined) return undefined;
+      if (value.kind === 'const') return value.value;
+      if (value.kind === 'temp' && this.#variables.has(value.id)) {
+        const local = this.pool.take(I64);
+        this.code.get(this.local(value)).set(local);
+        return { local };
+      }
+      return { local: this.intoLocal(value) };
     };
-    put(flagKind, frame.flagKind);
-    if (result) put(result, frame.flagResult);
-    if (a) put(a, frame.flagA);
-    if (b) put(b, frame.flagB);
-    this.#known = flagKind.kind === 'const' ? Number(flagKind.value) : undefined;
+    const flags = { result: hold(result), a: hold(a), b: hold(b) };
+    if (flagKind.kind === 'const') {
+      this.#state.flags = { ...flags, kind: Number(flagKind.value), dirty: true };
+      if (this.#conditionally || this.#leaving || faultFate(rest) === 'fault') this.#flush();
+      return;
+    }
+    const { code, cpu } = this;
+    code.get(cpu);
+    this.value(flagKind);
+    code.memory('i32.store', VCPU.at.flagKind);
+    this.#storeValues(flags);
+    this.#state.flags = IN_MEMORY;
   }
 
-  protected override conditional(statement: StatementOf<'if'>): void {
-    const before = this.#known;
-    super.conditional(statement);
-    // What an arm set is not known behind it.
-    this.#known = setsFlags(statement.yes) || setsFlags(statement.no) ? undefined : before;
+  /** Flags that a fault before their replacement would show get a place that stores them. */
+  #openPad(trace: readonly PlannedBlock[], position: number, index: number): void {
+    const { flags } = this.#state;
+    if (!flags.dirty || flags.pad) return;
+    for (let i = position, from = index + 1; i < trace.length; i++, from = 0) {
+      for (const body of trace[i]!.bodies.slice(from)) {
+        const fate = faultFate(body);
+        if (fate === 'settled') return;
+        if (fate === 'kept') continue;
+        const pad = this.code.block();
+        this.#state.flags = { ...flags, pad };
+        this.#pads.push(flags);
+        return;
+      }
+    }
+  }
+
+  /** Puts the flags into memory, if they are not there. */
+  #flush(): void {
+    const { flags } = this.#state;
+    if (!flags.dirty) return;
+    this.#storeFlags(flags);
+    this.#state.flags = { ...flags, dirty: false };
+  }
+
+  #storeFlags(flags: Flags): void {
+    const { code, cpu } = this;
+    code.get(cpu).i32Const(flags.kind!).memory('i32.store', VCPU.at.flagKind);
+    this.#storeValues(flags);
+  }
+
+  #storeValues({ result, a, b }: Pick<Flags, 'result' | 'a' | 'b'>): void {
+    const { code, cpu } = this;
+    const store = (value: FlagValue | undefined, offset: number): void => {
+      if (value === undefined) return;
+      code.get(cpu);
+      this.#flagValue(value);
+      code.memory('i64.store', offset);
+    };
+    store(result, VCPU.at.flagResult);
+    store(a, VCPU.at.flagA);
+    store(b, VCPU.at.flagB);
+  }
+
+  #flagValue(value: FlagValue): void {
+    if (typeof value === 'bigint') this.code.i64Const(BigInt.asIntN(64, value));
+    else this.code.get(value.local);
   }
 
   protected override condition(condition: number): void {
+    const { code } = this;
     const even = condition & 14;
-    if (this.#known === undefined) this.#unknownCondition(even);
-    else this.#knownCondition(even, this.#known);
-    if (condition & 1) this.code.op('i32.eqz');
-  }
-
-  #unknownCondition(even: number): void {
-    const { code } = this;
-    const { flagKind, flagResult } = this.#frame;
-    const general = (): void => {
-      spillFlags(this.code, this.#frame);
+    const { kind, result, a, b } = this.#state.flags;
+    if (kind === undefined) {
       code.get(this.cpu).call(this.#conditionFunction(even));
-    };
-    if (even !== 4 && even !== 8) {
-      general();
-      return;
+    } else {
+      const values: FlagValues = {
+        result: () => this.#flagValue(result!),
+        a: () => this.#flagValue(a!),
+        b: () => this.#flagValue(b!),
+      };
+      emitCondition(code, even, kind, values);
     }
-    code.get(flagKind).if(true, I32);
-    code.get(flagResult);
-    if (even === 4) code.op('i64.eqz');
-    else code.i64Const(0n).op('i64.lt_s');
-    code.else();
-    general();
-    code.end();
+    if (condition & 1) code.op('i32.eqz');
   }
 
-  #knownCondition(even: number, kind: number): void {
+  protected override conditional(statement: StatementOf<'if'>, rest: readonly Statement[]): void {
     const { code } = this;
-    const { flagResult: r, flagA: a, flagB: b } = this.#frame;
-    const bit = (position: number): void => {
-      code.get(a).op('i32.wrap_i64').i32Const(position).op('i32.shr_u').i32Const(1).op('i32.and');
+    const { yes, no } = statement;
+    this.value(statement.condition);
+    if (setsFlags(yes) || setsFlags(no)) this.#flush();
+    const before = this.#state;
+    const outer = this.#conditionally;
+    const outerRest = this.#outerRest;
+    this.#outerRest = [...rest, ...outerRest];
+    const arm = (list: readonly Statement[]): State => {
+      this.#state = copyState(before);
+      this.#conditionally = true;
+      this.statements(list);
+      this.#conditionally = outer;
+      // What follows such an arm never comes from it.
+      return ends(list) ? before : this.#state;
     };
-    const compare = (x: number, y: number, op: string): void => void code.get(x).get(y).op(op);
-    const isNegative = (): void => void code.i64Const(0n).op('i64.lt_s');
-    const logic = kind === FLAGS_LOGIC;
-    const subtract = kind === FLAGS_SUB;
-    switch (even) {
-      case 0:
-        if (logic) {
-          code.i32Const(0);
-        } else if (kind === FLAGS_ADD || kind === FLAGS_ADC) {
-          code.get(a).get(r).op('i64.xor').get(b).get(r).op('i64.xor').op('i64.and');
-          isNegative();
-        } else if (subtract || kind === FLAGS_SBB) {
-          code.get(a).get(b).op('i64.xor').get(a).get(r).op('i64.xor').op('i64.and');
-          isNegative();
-        } else if (kind === FLAGS_INC || kind === FLAGS_DEC) {
-          const [set, clear] = kind === FLAGS_INC ? [r, a] : [a, r];
-          code.get(clear).i64Const(-1n).op('i64.xor').get(set).op('i64.and');
-          isNegative();
-        } else {
-          bit(11);
-        }
-        return;
-      case 2:
-        if (logic) code.i32Const(0);
-        else if (kind === FLAGS_ADD) compare(r, a, 'i64.lt_u');
-        else if (kind === FLAGS_ADC) compare(r, a, 'i64.le_u');
-        else if (subtract) compare(a, b, 'i64.lt_u');
-        else if (kind === FLAGS_SBB) compare(a, b, 'i64.le_u');
-        else if (kind === FLAGS_INC || kind === FLAGS_DEC) code.get(b).op('i32.wrap_i64');
-        else bit(0);
-        return;
-      case 4:
-        if (kind === FLAGS_EXPLICIT) bit(6);
-        else code.get(r).op('i64.eqz');
-        return;
-      case 6:
-        if (subtract) {
-          compare(a, b, 'i64.le_u');
-          return;
-        }
-        this.#knownCondition(2, kind);
-        this.#knownCondition(4, kind);
-        code.op('i32.or');
-        return;
-      case 8:
-        if (kind === FLAGS_EXPLICIT) {
-          bit(7);
-        } else {
-          code.get(r);
-          isNegative();
-        }
-        return;
-      case 10:
-        if (kind === FLAGS_EXPLICIT) bit(2);
-        else
-          code
-            .get(r)
-            .op('i32.wrap_i64')
-            .i32Const(0xff)
-            .op('i32.and')
-            .op('i32.popcnt')
-            .i32Const(1)
-            .op('i32.and')
-            .op('i32.eqz');
-        return;
-      case 12:
-        if (subtract) {
-          compare(a, b, 'i64.lt_s');
-          return;
-        }
-        this.#knownCondition(8, kind);
-        this.#knownCondition(0, kind);
-        code.op('i32.ne');
-        return;
-      default:
-        if (subtract) {
-          compare(a, b, 'i64.le_s');
-          return;
-        }
-        this.#knownCondition(12, kind);
-        this.#knownCondition(4, kind);
-        code.op('i32.or');
+    code.if(statement.likely);
+    const states = [arm(yes)];
+    if (no.length > 0) {
+      code.else();
+      states.push(arm(no));
     }
+    code.end();
+    this.#outerRest = outerRest;
+    this.#state = states.reduce(meet, copyState(before));
   }
 
   // --- memory and calls
@@ -483,7 +612,13 @@ export class RegionLowering extends Lowering {
   }
 
   protected override tlb(): void {
-    this.code.get(this.#frame.tlb);
+    const { code } = this;
+    if (this.#state.tlb === undefined) {
+      const local = this.pool.take(I32);
+      code.get(this.cpu).memory('i32.load', VCPU.at.tlb).set(local);
+      this.#state.tlb = local;
+    }
+    code.get(this.#state.tlb);
   }
 
   protected override addBase(segment: Value, offset: number): void {
@@ -497,137 +632,118 @@ export class RegionLowering extends Lowering {
       .op('i64.add');
   }
 
-  protected override beforeSlow(): void {
-    const { code, cpu } = this;
-    code.get(cpu).get(this.#frame.budget).memory('i32.store', VCPU.at.budget);
+  protected override fpuGate(statement: StatementOf<'fpuGate'>): void {
+    if ((this.#state.open & statement.blocked) === statement.blocked) return;
+    const before = copyState(this.#state);
+    super.fpuGate(statement);
+    this.#state = { ...before, open: before.open | statement.blocked };
   }
 
-  protected override afterSlow(): void {
-    const { code, cpu } = this;
-    code.get(cpu).memory('i32.load', VCPU.at.budget).set(this.#frame.budget);
-  }
+  #invalidations: number | undefined;
 
   protected override beforeCall(name: CoreName): void {
-    if (PURE.has(name)) return;
-    if (READS_FLAGS.has(name)) {
-      spillFlags(this.code, this.#frame);
-      return;
-    }
-    spillRegisters(this.code, this.#frame);
-    spillFlags(this.code, this.#frame);
-    this.beforeSlow();
+    const { code, cpu } = this;
+    const effects = effectsOf(name);
+    if (effects.readsFlags || effects.writesFlags) this.#flush();
+    if (effects.budget) code.get(cpu).get(this.#frame.budget).memory('i32.store', VCPU.at.budget);
+    if (!effects.writesMemory) return;
+    this.#invalidations = this.pool.take(I32);
+    code.get(cpu).memory('i32.load', VCPU.at.countInvalidations).set(this.#invalidations);
   }
 
   protected override afterCall(name: CoreName): void {
-    if (PURE.has(name) || READS_FLAGS.has(name)) return;
     const { code, cpu } = this;
-    const frame = this.#frame;
-    if (WRITES_MEMORY.has(name)) {
-      this.#ifCodeChanged(() => {
-        // rip already is that of the next instruction.
-        this.#refundRest();
-        code.i32Const(STATUS_BRANCH).set(frame.status).br(this.#labels.exitSpilled);
-      });
+    const effects = effectsOf(name);
+    if (effects.terminal) return;
+    const { budget, status } = this.#frame;
+    if (effects.budget) code.get(cpu).memory('i32.load', VCPU.at.budget).set(budget);
+    for (const register of effects.registers) this.#state.registers.delete(`general${register}`);
+    if (effects.writesFlags) this.#state.flags = IN_MEMORY;
+    if (effects.context) {
+      this.#state.tlb = undefined;
+      this.#state.open = 0;
     }
-    loadRegisters(code, frame);
-    loadFlags(code, frame);
-    code.get(cpu).memory('i32.load', VCPU.at.tlb).set(frame.tlb);
-    this.afterSlow();
-    this.#known = undefined;
-  }
-
-  #ifCodeChanged(then: () => void): void {
-    const { code, cpu } = this;
-    code
-      .get(cpu)
-      .memory('i32.load', VCPU.at.countInvalidations)
-      .get(this.#frame.epoch)
-      .op('i32.ne')
-      .if(false);
-    then();
+    if (!effects.writesMemory) return;
+    code.get(cpu).memory('i32.load', VCPU.at.countInvalidations).get(this.#invalidations!).op('i32.ne');
+    code.if(false);
+    // rip already is that of the next instruction.
+    code.get(cpu).i32Const(this.accessSite()).i32Const(STATUS_BRANCH);
+    this.callCore('leaveAt').set(status);
+    code.br(this.#failure);
     code.end();
   }
 
-  protected override afterCommit(rest: readonly Statement[]): void {
-    if (this.#leaving) return;
-    this.#ifCodeChanged(() => {
-      const known = this.#known;
-      this.#leaving = true;
-      this.statements(rest);
-      if (!ends(rest)) {
-        this.#refundRest();
-        this.#goto(this.#instruction.offset + this.#instruction.length);
-      }
-      this.#leaving = false;
-      this.#known = known;
-    });
+  protected override call(statement: StatementOf<'call'>): void {
+    const name = statement.name as CoreName;
+    if (CORE_FUNCTIONS[name].result !== 'status' || !effectsOf(name).terminal) {
+      super.call(statement);
+      return;
+    }
+    const { code } = this;
+    const args = statement.args.map((arg) => (arg.kind === 'const' ? arg : this.intoLocal(arg)));
+    this.storeNextRip();
+    this.beforeCall(name);
+    code.get(this.cpu);
+    for (const arg of args) {
+      if (typeof arg === 'number') code.get(arg);
+      else this.value(arg);
+    }
+    const status = this.pool.take(I32);
+    this.callCore(name).set(status);
+    if (effectsOf(name).budget) code.get(this.cpu).memory('i32.load', VCPU.at.budget).set(this.#frame.budget);
+    this.leaveWith(status);
   }
 }
+
+const VALUE_TYPES: Readonly<Record<string, ValueType>> = {
+  i32: I32,
+  i64: I64,
+  f32: F32,
+  f64: F64,
+  v128: V128,
+};
+const LOADS: Readonly<Record<number, string>> = {
+  [I32]: 'i32.load',
+  [I64]: 'i64.load',
+  [F32]: 'f32.load',
+  [F64]: 'f64.load',
+  [V128]: 'v128.load',
+};
 
 function place({ where }: RegisterRef): number {
   if (typeof where !== 'number') throw new Error('translated code knows its registers');
   return where;
 }
 
-function setsFlags(list: readonly Statement[]): boolean {
-  return list.some(
-    (statement) =>
-      statement.kind === 'flags' ||
-      (statement.kind === 'if' && (setsFlags(statement.yes) || setsFlags(statement.no))),
-  );
+function assigned(list: readonly Statement[]): number[] {
+  return list.flatMap((statement) => {
+    if (statement.kind === 'if') return [...assigned(statement.yes), ...assigned(statement.no)];
+    return statement.kind === 'assign' ? [statement.temp.id] : [];
+  });
 }
 
-/** Whether control never reaches the end of these statements. */
-function ends(list: readonly Statement[]): boolean {
-  const last = list.at(-1);
-  return last !== undefined && (last.kind === 'branch' || last.kind === 'branchTo' || last.kind === 'leave');
-}
-
-export function spillRegisters(code: Code, { cpu, registers, written }: RegionFrame): void {
-  for (const [index, local] of registers) {
-    if (written.has(index))
-      code
-        .get(cpu)
-        .get(local)
-        .memory('i64.store', VCPU.at.regs + index * 8);
+/** Whether nobody can see the flags with which these blocks are entered. */
+function blocksReplaceFlags(blocks: readonly PlannedBlock[]): boolean {
+  for (const { bodies } of blocks) {
+    for (const body of bodies) {
+      const fate = flagsFate(body);
+      if (fate !== 'kept') return fate === 'replaced';
+    }
   }
+  return false;
 }
 
-export function loadRegisters(code: Code, { cpu, registers }: RegionFrame): void {
-  for (const [index, local] of registers)
-    code
-      .get(cpu)
-      .memory('i64.load', VCPU.at.regs + index * 8)
-      .set(local);
-}
-
-export function loadFlags(code: Code, { cpu, flagKind, flagResult, flagA, flagB }: RegionFrame): void {
-  code.get(cpu).memory('i32.load', VCPU.at.flagKind).set(flagKind);
-  code.get(cpu).memory('i64.load', VCPU.at.flagResult).set(flagResult);
-  code.get(cpu).memory('i64.load', VCPU.at.flagA).set(flagA);
-  code.get(cpu).memory('i64.load', VCPU.at.flagB).set(flagB);
-}
-
-export function spillFlags(code: Code, { cpu, flagKind, flagResult, flagA, flagB }: RegionFrame): void {
-  code.get(cpu).get(flagKind).memory('i32.store', VCPU.at.flagKind);
-  code.get(cpu).get(flagResult).memory('i64.store', VCPU.at.flagResult);
-  code.get(cpu).get(flagA).memory('i64.store', VCPU.at.flagA);
-  code.get(cpu).get(flagB).memory('i64.store', VCPU.at.flagB);
-}
-
-export function frameLocals(code: Code): Omit<RegionFrame, 'registers' | 'written' | 'cpu' | 'next'> {
+/** What is known where two paths meet. */
+function meet(a: State, b: State): State {
+  const registers = new Map<string, Cached>();
+  for (const [key, cached] of a.registers) {
+    if (b.registers.get(key)?.local === cached.local) registers.set(key, cached);
+  }
+  const same = a.flags.kind === b.flags.kind && a.flags.result === b.flags.result && a.flags.a === b.flags.a;
   return {
-    flagKind: code.local(I32),
-    flagResult: code.local(I64),
-    flagA: code.local(I64),
-    flagB: code.local(I64),
-    pageRip: code.local(I64),
-    tlb: code.local(I32),
-    budget: code.local(I32),
-    epoch: code.local(I32),
-    status: code.local(I32),
-    faultOffset: code.local(I32),
-    refund: code.local(I32),
-    rip: code.local(I64),
+    registers,
+    flags: same ? (a.flags.dirty ? a.flags : b.flags) : IN_MEMORY,
+    tlb: a.tlb === b.tlb ? a.tlb : undefined,
+    open: a.open & b.open,
   };
 }

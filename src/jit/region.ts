@@ -3,6 +3,7 @@ import type { Decoder } from '../isa/decoder.ts';
 import { formOf } from '../isa/forms.ts';
 import { PAGE_SIZE } from '../layout/map.ts';
 import { MAX_BLOCK_INSTRUCTIONS } from '../layout/vcpu.ts';
+import { planRegion, type Plan } from './plan.ts';
 import type { Instruction } from './site.ts';
 
 export interface RegionBlock {
@@ -15,8 +16,9 @@ export interface RegionBlock {
 
 export interface Region {
   readonly mode: number;
-  /** By rising offset; the index is the number of the block's entry. */
+  /** By rising offset. */
   readonly blocks: readonly RegionBlock[];
+  readonly plan: Plan;
 }
 
 /** A region's function selects its entry by a byte. */
@@ -33,6 +35,7 @@ export function formRegion(
   pageStart: number,
   mode: number,
   leaders: readonly number[],
+  wanted: ReadonlySet<number> = new Set(),
 ): Region {
   const starts = new Set(leaders);
   const blocks: RegionBlock[] = [];
@@ -58,5 +61,5 @@ export function formRegion(
     total += instructions.length;
     blocks.push({ offset, instructions, end: at });
   }
-  return { mode, blocks };
+  return { mode, blocks, plan: planRegion(blocks, mode, wanted) };
 }

@@ -38,15 +38,25 @@ function fn(result: CoreResult, ...params: CoreType[]): CoreFunction {
 }
 
 export const CORE_FUNCTIONS = {
-  // --- memory. `size` 1-64 bytes, `segment` SEG_* (non-canonical: SS gives #SS, others #GP).
-  /** (linear, size, segment): where `size` bytes can be read: RAM, or `VCPU.scratch` filled with them. */
-  readSlow: fn('host', 'i64', 'i32', 'i32'),
-  /** (linear, size, segment): where to put the bytes; followed by commitWrite if that is the scratch. */
-  writeSlow: fn('host', 'i64', 'i32', 'i32'),
-  /** (linear, size, segment): as writeSlow, with the present contents there; faults as a write (W = 1). */
-  rmwSlow: fn('host', 'i64', 'i32', 'i32'),
-  /** Carries out the write prepared by writeSlow or rmwSlow, from the scratch. */
-  commitWrite: fn('void'),
+  // --- memory. `access` is described in access.ts; its segment matters for non-canonical addresses (#SS or #GP).
+  /** (linear, access): where the bytes (1-64) can be read: RAM, or `VCPU.scratch` filled with them. */
+  readSlow: fn('host', 'i64', 'i32'),
+  /** (linear, access): where to put the bytes; followed by commitWrite if that is the scratch. */
+  writeSlow: fn('host', 'i64', 'i32'),
+  /** (linear, access): as writeSlow, with the present contents there; faults as a write (W = 1). */
+  rmwSlow: fn('host', 'i64', 'i32'),
+  /**
+   * (access): carries out the write prepared by writeSlow or rmwSlow, from the scratch. Result: STATUS_BRANCH, rip and
+   * refund set, if translated code has to be left behind this instruction: it changed code, or a device wants the
+   * run loop's attention. Otherwise 0.
+   */
+  commitWrite: fn('host', 'i32'),
+  /** (linear, access, value): the whole store of up to 8 bytes. 0, STATUS_FAULT_AT_RIP, or as commitWrite. */
+  storeSlow: fn('host', 'i64', 'i32', 'i64'),
+  /** (access): the instruction has raised its exception: sets rip and refund for STATUS_FAULT_AT_RIP. */
+  faultAt: fn('void', 'i32'),
+  /** (access, STATUS_*): translated code is left with a status that an instruction's function gave. The status to return. */
+  leaveAt: fn('host', 'i32', 'i32'),
   /** (segment, offset, size, SEGMENT_* of vcpu.ts): checks limit and type outside the flat case. */
   segmentLinear: fn('linear', 'i32', 'i64', 'i32', 'i32'),
   /** (offset): outside the flat case, 0 and #GP(0) raised if it is beyond the limit of CS, else 1. */

@@ -63,5 +63,10 @@ export const FLAG_ID = 1 << 21;
 /** CF PF AF ZF SF OF, which live outside `VCPU.eflags`. */
 export const FLAGS_ARITHMETIC = 0x8d5;
 
-/** DR6, single step: 13.1.1.3. */
+/** DR6: 13.1.1.3. */
+export const DR6_BD = 1 << 13;
 export const DR6_BS = 1 << 14;
+export const DR6_BT = 1 << 15;
+/** DR7: 13.1.1.4. */
+export const DR7_LOCAL = 0x155;
+export const DR7_GD = 1 << 13;

@@ -72,22 +72,20 @@ export const VCPU = struct({
 
   /** (E/R)IP; current only at block boundaries, exits and calls that say so. */
   rip: 'u64',
-  /** Instructions left before the interpreter returns; `budgetStart - budget` have run since entry. */
+  /** Instructions left before the interpreter returns; `budgetStart - budget` modulo BUDGET_USED_UP have run since entry. */
   budget: 'i32',
   budgetStart: 'i32',
   /** Host address of the TLB of the current context (user; kernel; kernel with EFLAGS.AC under SMAP). */
   tlb: 'u32',
   /** ATTENTION_* bits, set atomically by any thread, tested by the run loop and by STI-like instructions. */
   attention: 'u32',
-  /** Interrupt shadow: SHADOW_*; interrupts are held off for one more instruction while `rip` is `shadowRip`. */
+  /** SHADOW_*: interrupts are held off for one more instruction, the one at `shadowRip`. */
   shadow: 'u32',
   /** Blocks are decoded for this mode: MODE_* bits. */
   mode: 'u32',
   cpl: 'u32',
   /** 2, 4 or 8: bytes of a stack address (SS.B, or 64-bit mode). */
   stackBytes: 'u32',
-  /** Exceptions, interrupts and INT instructions that were delivered, modulo 2^32. */
-  delivered: 'u32',
   shadowRip: 'u64',
   /** ANDed into stack pointers: FFFFh, FFFFFFFFh or all ones. */
   stackMask: 'u64',
@@ -161,6 +159,20 @@ export const VCPU = struct({
   scratchKind: 'u32',
   /** 1 from the delivery of an NMI to the next IRET: no other NMI may be delivered meanwhile. */
   nmiBlocked: 'u32',
+  /** What the region that is being left by a fault or after a write gives back to its budget (layout/access.ts). */
+  refund: 'i32',
+  pad0: 'u32',
+
+  /** Enabled breakpoints on instructions, data and ports: bit n is DRn. Kept by `updateBreakpoints`. */
+  breakpointsCode: 'u32',
+  breakpointsData: 'u32',
+  breakpointsIo: 'u32',
+  /** Bits of DR6 that the current instruction has earned: a #DB follows it. */
+  debugPending: 'u32',
+  /** Counts events delivered, software interrupts included: an instruction that caused one is not single-stepped. */
+  delivered: 'u32',
+  /** 1: the next fetch passes its breakpoint, as RF asked for. */
+  debugResume: 'u32',
 
   /** Next free byte and end of this vCPU's part of the arena of decoded blocks. */
   arenaNext: 'u32',
@@ -221,6 +233,9 @@ export const VCPU = struct({
 /** Width of a physical address (CPUID 8000_0008h EAX bits 0-7): page-table bits above it are reserved. */
 export const PHYSICAL_ADDRESS_BITS = 40;
 
+/** Subtracted from the budget to use it up without miscounting what has run: no stay is as long. */
+export const BUDGET_USED_UP = 1 << 30;
+
 /** `VCPU.mode` bits; part of the key of a block. */
 export const MODE_CODE16 = 0;
 export const MODE_CODE32 = 1;
@@ -230,6 +245,13 @@ export const MODE_CODE_MASK = 3;
 export const MODE_FLAT = 4;
 /** Real or virtual-8086 mode, where some encodings are no instructions. */
 export const MODE_REAL = 8;
+
+/** Breakpoints on code or data are enabled: blocks are single instructions, and nothing is translated. */
+export const MODE_DEBUG = 16;
+
+/** `VCPU.shadow`: after STI; after a load of SS, which holds debug traps off too. */
+export const SHADOW_STI = 1;
+export const SHADOW_STACK = 2;
 
 export const FPU_BLOCKED_X87 = 1;
 export const FPU_BLOCKED_MMX = 2;
@@ -242,10 +264,6 @@ export const ATTENTION_NMI = 2;
 export const ATTENTION_STOP = 4;
 export const ATTENTION_MAIL = 8;
 export const ATTENTION_INIT = 16;
-
-/** `VCPU.shadow`: by STI, which debug exceptions do not heed; by a load of SS, which holds them off too. */
-export const SHADOW_STI = 1;
-export const SHADOW_SS = 2;
 
 /** One entry of the TLB. A tag is the linear address of a page, or TLB_EMPTY. */
 export const TLB_ENTRY = struct({

@@ -4,7 +4,15 @@ import type { Views } from '../base/views.ts';
 import { Decoder, isLinkable, MAX_LENGTH, type Decoded } from '../isa/decoder.ts';
 import { HANDLER_END } from '../isa/forms.ts';
 import { PAGE_SIZE, RAM_BASE, SCRATCH_BLOCK_OFFSET } from '../layout/map.ts';
-import { BLOCK, MAX_BLOCK_INSTRUCTIONS, MODE_FLAT, RECORD, SEG_CS, VCPU } from '../layout/vcpu.ts';
+import {
+  BLOCK,
+  MAX_BLOCK_INSTRUCTIONS,
+  MODE_DEBUG,
+  MODE_FLAT,
+  RECORD,
+  SEG_CS,
+  VCPU,
+} from '../layout/vcpu.ts';
 import type { CoreExports } from './link.ts';
 
 /** Arena bytes that the longest block can need. */
@@ -46,7 +54,8 @@ export class BlockDecoder {
     let at = host;
     let record = block + BLOCK.size;
     let count = 0;
-    while (count < MAX_BLOCK_INSTRUCTIONS) {
+    const most = mode & MODE_DEBUG ? 1 : MAX_BLOCK_INSTRUCTIONS;
+    while (count < most) {
       const offset = at & (PAGE_SIZE - 1);
       const decoded = this.#decoder.decode(u8, at, pageEnd, offset, mode);
       if (decoded.length === 0) break;

@@ -12,7 +12,15 @@ import {
   REGION_CACHE_ENTRIES,
   REGION_CACHE_OFFSET,
 } from '../layout/map.ts';
-import { BLOCK, MODE_CODE16, MODE_CODE_MASK, MODE_FLAT, REGION_CACHE, VCPU } from '../layout/vcpu.ts';
+import {
+  BLOCK,
+  MODE_CODE16,
+  MODE_CODE_MASK,
+  MODE_DEBUG,
+  MODE_FLAT,
+  REGION_CACHE,
+  VCPU,
+} from '../layout/vcpu.ts';
 import { REGION_SLOTS, type Linked } from './link.ts';
 
 /** Entries of a block in the interpreter before it is translated. */
@@ -97,7 +105,7 @@ export class Translator {
   hot(block: number): void {
     const { u32 } = this.#views;
     const mode = u32[(block + BLOCK.at.mode) >>> 2]!;
-    if ((mode & MODE_FLAT) === 0 || (mode & MODE_CODE_MASK) === MODE_CODE16) return;
+    if ((mode & (MODE_FLAT | MODE_DEBUG)) !== MODE_FLAT || (mode & MODE_CODE_MASK) === MODE_CODE16) return;
     const address = u32[(block + BLOCK.at.address) >>> 2]!;
     // One entry for each page and mode; low address bits are free.
     this.#queue.set((address & -PAGE_SIZE) | mode, block);
@@ -125,7 +133,7 @@ export class Translator {
       const region = formRegion(this.#decoder, this.#views.u8, RAM_BASE + page, mode, [...blocks.keys()]);
       if (region.blocks.length === 0) continue;
       regions.push(region);
-      members.push(region.blocks.map(({ offset }) => blocks.get(offset)!));
+      members.push(region.plan.entries.map((offset) => blocks.get(offset)!));
     }
     this.#queue.clear();
     if (regions.length === 0) return;

@@ -15,14 +15,15 @@ import {
 } from '../layout/exits.ts';
 import { STOP_RUN, THREAD_VCPU0 } from '../layout/machine.ts';
 import { ARENA_BASE, ARENA_BYTES, vcpuAddress } from '../layout/map.ts';
-import { DR6_BS, FLAG_IF, FLAG_TF } from '../layout/registers.ts';
+import { DR6_BS, FLAG_IF, FLAG_RF, FLAG_TF } from '../layout/registers.ts';
 import {
   ATTENTION_INTERRUPT,
   ATTENTION_MAIL,
   ATTENTION_NMI,
+  BUDGET_USED_UP,
   REG_PAGE_RIP,
   SEG_CS,
-  SHADOW_SS,
+  SHADOW_STACK,
   VCPU,
 } from '../layout/vcpu.ts';
 import { stopRequest } from '../sync/stop.ts';
@@ -155,8 +156,8 @@ export class Vcpu<Asked> {
 
   /** Makes the interpreter return at the next block (docs/core.md, Interrupts). */
   useUpBudget(): void {
-    this.#set(VCPU.at.budgetStart, this.#get(VCPU.at.budgetStart) - this.#get(VCPU.at.budget));
-    this.#set(VCPU.at.budget, 0);
+    const left = this.#get(VCPU.at.budget) | 0;
+    if (left > 0) this.#set(VCPU.at.budget, left - BUDGET_USED_UP);
   }
 
   /** Runs the guest until something stops it. */
@@ -176,7 +177,7 @@ export class Vcpu<Asked> {
         this.#sleep();
         continue;
       }
-      const end = this.#isTraced ? this.#stepTraced() : this.#stay();
+      const end = (this.#isAlone() ? this.#stepAlone() : this.#stay()) ?? this.#debugTrap();
       if (end) return end;
     }
   }
@@ -225,7 +226,7 @@ export class Vcpu<Asked> {
     if (reason === EXIT_BUDGET) this.#translator.tick();
     const elapsed = this.#hostNow() - started;
     this.#interpretMs += elapsed - (this.#decodeMs - decodedBefore);
-    const ran = (this.#get(VCPU.at.budgetStart) - this.#get(VCPU.at.budget)) | 0;
+    const ran = this.#ran();
     this.#countInstructions(ran);
     // Only a full stay says how long a budget lasts.
     if (reason === EXIT_BUDGET && ran > this.#budget >> 1 && elapsed > 0) {
@@ -238,7 +239,7 @@ export class Vcpu<Asked> {
   #handle(reason: number, counted: boolean): RunEnd<Asked> | undefined {
     this.#exits[reason]!++;
     if (counted) {
-      this.#countInstructions((this.#get(VCPU.at.budgetStart) - this.#get(VCPU.at.budget)) | 0);
+      this.#countInstructions(this.#ran());
     }
     switch (reason) {
       case EXIT_SHUTDOWN:
@@ -291,24 +292,36 @@ export class Vcpu<Asked> {
     );
   }
 
-  get #isTraced(): boolean {
-    return (this.#get(VCPU.at.eflags) & FLAG_TF) !== 0;
+  /** Whether the next instruction runs by itself: it is traced, passes its breakpoint, or stands behind MOV SS. */
+  #isAlone(): boolean {
+    return (this.#get(VCPU.at.eflags) & (FLAG_TF | FLAG_RF)) !== 0 || this.#get(VCPU.at.debugPending) !== 0;
   }
 
-  /** The next instruction, with the trap that may follow it. */
-  #stepOne(): RunEnd<Asked> | undefined {
-    return this.#isTraced ? this.#stepTraced() : this.step();
-  }
-
-  /** Single step: #DB follows every instruction that did not itself cause an event (SDM vol. 3, 18.3.1.4). */
-  #stepTraced(): RunEnd<Asked> | undefined {
-    const delivered = this.#get(VCPU.at.delivered);
+  /** Single step: a trap follows every instruction that did not itself cause an event (SDM vol. 3, 18.3.1.4). */
+  #stepAlone(): RunEnd<Asked> | undefined {
+    const flags = this.#get(VCPU.at.eflags);
+    if (flags & FLAG_RF) {
+      this.#set(VCPU.at.eflags, flags & ~FLAG_RF);
+      this.#set(VCPU.at.debugResume, 1);
+    }
     this.#set(VCPU.at.shadow, 0);
+    const delivered = this.#get(VCPU.at.delivered);
     const end = this.step();
     if (end) return end;
-    if (this.#get(VCPU.at.delivered) !== delivered || this.#get(VCPU.at.shadow) === SHADOW_SS)
-      return undefined;
-    this.#set(VCPU.at.dr + 6 * 8, this.#get(VCPU.at.dr + 6 * 8) | DR6_BS);
+    const traced = (flags & FLAG_TF) !== 0 && this.#get(VCPU.at.delivered) === delivered;
+    if (traced && this.#get(VCPU.at.shadow) !== SHADOW_STACK) {
+      this.#set(VCPU.at.debugPending, this.#get(VCPU.at.debugPending) | DR6_BS);
+    }
+    return undefined;
+  }
+
+  /** #DB for what the last instruction has earned; behind a load of SS it waits for one more (APM vol. 2, 13.1.1.5). */
+  #debugTrap(): RunEnd<Asked> | undefined {
+    const causes = this.#get(VCPU.at.debugPending);
+    if (causes === 0 || this.#get(VCPU.at.shadow) === SHADOW_STACK) return undefined;
+    this.#set(VCPU.at.debugPending, 0);
+    this.#set(VCPU.at.dr + 6 * 8, this.#get(VCPU.at.dr + 6 * 8) | causes);
+    this.#set(VCPU.at.halted, 0);
     this.#set(VCPU.at.exception, 1 + EXCEPTION_DB);
     return this.#deliver();
   }
@@ -317,9 +330,11 @@ export class Vcpu<Asked> {
   #interrupts(): boolean {
     if (this.#attention() & ATTENTION_MAIL) this.#environment.takeMail();
     if (this.#isShadowed) {
-      const end = this.#get(VCPU.at.halted) === 0 ? this.#stepOne() : undefined;
+      const held = this.#get(VCPU.at.halted) === 0;
+      const end = held ? (this.#isAlone() ? this.#stepAlone() : this.step()) : undefined;
       this.#set(VCPU.at.shadow, 0);
       if (end) return end.kind !== 'shutdown';
+      if (this.#debugTrap()) return false;
     }
     const attention = this.#attention();
     const { i32 } = this.#views;
@@ -377,6 +392,11 @@ export class Vcpu<Asked> {
       BigInt.asUintN(64, rip - BigInt(host & 0xfff)),
       true,
     );
+  }
+
+  /** Instructions executed in this stay: 30 bits with a sign, as BUDGET_USED_UP may be in the budget. */
+  #ran(): number {
+    return ((this.#get(VCPU.at.budgetStart) - this.#get(VCPU.at.budget)) << 2) >> 2;
   }
 
   #countInstructions(by: number): void {

@@ -1,26 +1,13 @@
 /** Finds and starts the browser: Debian's Chromium, or what VIRTAB_CHROMIUM names. */
-import { accessSync, constants } from 'node:fs';
-import { delimiter, join } from 'node:path';
 import { chromium } from '@playwright/test';
 import type { Browser, BrowserContext, LaunchOptions } from '@playwright/test';
+import { findProgram } from './find-program.ts';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome-stable', 'google-chrome', 'chrome'];
 
-function isExecutable(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 /** The browser's path, or undefined if there is none. */
 export function findChromium(): string | undefined {
-  const named = process.env['VIRTAB_CHROMIUM'];
-  if (named !== undefined && named !== '') return named;
-  const folders = (process.env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== '');
-  return NAMES.flatMap((name) => folders.map((folder) => join(folder, name))).find(isExecutable);
+  return findProgram('VIRTAB_CHROMIUM', NAMES);
 }
 
 /** How Chromium is started here; without a system browser, Playwright's own is used if it is installed. */

@@ -76,9 +76,9 @@ function colourAt(shapes: readonly Shape[], point: Point, scale: number): readon
     // The edge of a shape is one pixel wide.
     const cover = Math.min(1, Math.max(0, 0.5 - distance(shape, point) * scale));
     const rest = alpha * (1 - cover);
+    if (cover === 0) continue;
     const [r = 0, g = 0, b = 0] = [1, 3, 5].map((at) => Number.parseInt(shape.colour.slice(at, at + 2), 16));
     alpha = cover + rest;
-    if (alpha === 0) continue;
     red = (r * cover + red * rest) / alpha;
     green = (g * cover + green * rest) / alpha;
     blue = (b * cover + blue * rest) / alpha;
@@ -94,14 +94,14 @@ function distance(shape: Shape, [x, y]: Point): number {
     const dy = Math.abs(y - (from[1] + to[1]) / 2) - (to[1] - from[1]) / 2 + radius;
     return Math.hypot(Math.max(dx, 0), Math.max(dy, 0)) + Math.min(Math.max(dx, dy), 0) - radius;
   }
-  const toSegments = shape.points.slice(1).map((end, index) => {
-    const start = shape.points[index]!;
-    const [ex, ey] = [end[0] - start[0], end[1] - start[1]];
-    const [px, py] = [x - start[0], y - start[1]];
+  let nearest = Infinity;
+  for (let at = 1; at < shape.points.length; at++) {
+    const [[startX, startY], [endX, endY]] = [shape.points[at - 1]!, shape.points[at]!];
+    const [ex, ey, px, py] = [endX - startX, endY - startY, x - startX, y - startY];
     const along = Math.min(1, Math.max(0, (px * ex + py * ey) / (ex * ex + ey * ey)));
-    return Math.hypot(px - ex * along, py - ey * along);
-  });
-  return Math.min(...toSegments) - shape.width / 2;
+    nearest = Math.min(nearest, Math.hypot(px - ex * along, py - ey * along));
+  }
+  return nearest - shape.width / 2;
 }
 
 /** PNG, 5 and 11: signature, header, one piece of data, end. 8 bits per channel, with alpha. */

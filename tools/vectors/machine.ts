@@ -8,6 +8,7 @@ import type { Group } from '../../src/interp/vectors-file.ts';
 import { PROFILES } from '../../src/interp/vectors-state.ts';
 import { Decoder, MAX_LENGTH } from '../../src/isa/decoder.ts';
 import { compileRegions } from '../../src/jit/compile.ts';
+import { planRegion } from '../../src/jit/plan.ts';
 import { formRegion, type Region } from '../../src/jit/region.ts';
 import { STATUS_BRANCH, STATUS_EXIT, STATUS_FAULT_AT_RIP, STATUS_REPEAT } from '../../src/layout/exits.ts';
 import { PAGE_SIZE, RAM_BASE } from '../../src/layout/map.ts';
@@ -105,7 +106,8 @@ function regionOf(
   const instruction = block?.instructions[0];
   if (!instruction) return undefined;
   const end = offset + instruction.length;
-  return { mode, blocks: [{ offset, instructions: [instruction], end }] };
+  const blocks = [{ offset, instructions: [instruction], end }];
+  return { mode, blocks, plan: planRegion(blocks, mode, new Set()) };
 }
 
 function keyOf(bytes: Uint8Array, at: number, length: number, offset: number, mode: number): string {

@@ -176,6 +176,11 @@ export class TestCore {
     return Number(this.get('segSelector', segment));
   }
 
+  /** Whether the interpreter returns to its run loop at the next block. */
+  get budgetUsedUp(): boolean {
+    return this.view.getInt32(this.cpu + VCPU.at.budget, true) <= 0;
+  }
+
   /** The fault that was raised, which is taken off. */
   fault(): Fault | undefined {
     const exception = Number(this.get('exception'));

@@ -113,14 +113,8 @@ function gated(description: Description): Description {
     const letters = row.operands.map(({ letter }) => letter);
     const mmx = letters.some((letter) => 'PQN'.includes(letter)) || row.semantics === 'emms';
     const sse = letters.some((letter) => 'VWU'.includes(letter));
-    const blocked = s.readState('i32.load', VCPU.at.fpuBlocked);
     const mask = (mmx ? FPU_BLOCKED_MMX : 0) | (sse ? FPU_BLOCKED_SSE : 0);
-    s.if(
-      s.op('i32.and', blocked, s.i32(mask)),
-      () => s.status('checkFpu', s.i32(sse ? CHECK_SSE : CHECK_MMX)),
-      undefined,
-      false,
-    );
+    s.push({ kind: 'fpuGate', blocked: mask, check: sse ? CHECK_SSE : CHECK_MMX });
     if (!mmx) {
       description(s, site, ...operands);
       return;

@@ -2,12 +2,16 @@
 import { viewsOf, type Views } from '../../base/views.ts';
 import { MACHINE } from '../../layout/machine.ts';
 import { MACHINE_BASE, RAM_BASE } from '../../layout/map.ts';
-import { VCPU } from '../../layout/vcpu.ts';
+import { ATTENTION_INTERRUPT, VCPU } from '../../layout/vcpu.ts';
 import { Vcpu, type RunEnd } from '../vcpu.ts';
 
 const RAM_BYTES = 16 << 20;
 const CODE = 0x10000;
 const STACK = 0x8000;
+const GDT = 0x48000;
+const IDT = 0x49000;
+/** Handlers, 256 bytes each. */
+const HANDLERS = 0x50000;
 const PML4 = 0x1000;
 const PDPT = 0x2000;
 const SEGMENT_CS = 1;
@@ -18,6 +22,8 @@ export interface BareMachine {
   readonly views: Views;
   readonly vcpu: Vcpu<'port'>;
   register(index: number): bigint;
+  /** Asks for an external interrupt, which stays until it is acknowledged. */
+  interrupt(vector: number): void;
 }
 
 export interface Program {
@@ -36,6 +42,7 @@ export function bareMachine(core: BufferSource, interpreter: BufferSource, jit: 
   });
   const views = viewsOf(memory.buffer);
   views.u32[(MACHINE_BASE + MACHINE.at.vcpuCount) >>> 2] = 1;
+  let pending = -1;
   const vcpu: Vcpu<'port'> = new Vcpu({
     views,
     memory,
@@ -58,9 +65,14 @@ export function bareMachine(core: BufferSource, interpreter: BufferSource, jit: 
       setTaskPriority: () => undefined,
     },
     environment: {
-      pendingVector: () => -1,
+      pendingVector: () => pending,
+      acknowledge: () => {
+        const vector = pending;
+        pending = -1;
+        views.u32[(vcpu.cpu + VCPU.at.attention) >>> 2]! &= ~ATTENTION_INTERRUPT;
+        return vector;
+      },
       takeMail: () => {},
-      acknowledge: () => -1,
       now: () => 0,
       nextDeadline: () => {
         if (views.u32[(vcpu.cpu + VCPU.at.halted) >>> 2] === 0) return Infinity;
@@ -91,14 +103,46 @@ export function bareMachine(core: BufferSource, interpreter: BufferSource, jit: 
     views,
     vcpu,
     register: (index) => views.data.getBigUint64(cpu + VCPU.at.regs + index * 8, true),
+    interrupt: (vector) => {
+      pending = vector;
+      views.u32[(cpu + VCPU.at.attention) >>> 2]! |= ATTENTION_INTERRUPT;
+    },
   };
+}
+
+/** Code by interrupt vector, reached through interrupt gates at CPL 0; ends with IRETQ (48 cf) or leaves. */
+export function setHandlers(machine: BareMachine, handlers: Readonly<Record<number, string>>): void {
+  const { views, vcpu } = machine;
+  const set64 = (at: number, value: bigint): void => views.data.setBigUint64(RAM_BASE + at, value, true);
+  const set32 = (offset: number, value: number): void => {
+    views.u32[(vcpu.cpu + offset) >>> 2] = value;
+  };
+  set64(GDT + 8, 0x00af9b000000ffffn);
+  set64(GDT + 16, 0x00cf93000000ffffn);
+  for (const [vector, code] of Object.entries(handlers)) {
+    const target = BigInt(HANDLERS + Number(vector) * 256);
+    set64(
+      IDT + Number(vector) * 16,
+      ((target & 0xffff0000n) << 32n) | 0x8e00_0008_0000n | (target & 0xffffn),
+    );
+    views.u8.set(parseCode(code), RAM_BASE + Number(target));
+  }
+  set32(VCPU.at.gdtBase, GDT);
+  set32(VCPU.at.gdtLimit, 0x17);
+  set32(VCPU.at.idtBase, IDT);
+  set32(VCPU.at.idtLimit, 0xfff);
+  set32(VCPU.at.segSelector + 4, 8);
+  set32(VCPU.at.segSelector + 8, 0x10);
+}
+
+function parseCode(code: string): number[] {
+  return (code.replace(/\s/g, '').match(/../g) ?? []).map((byte) => parseInt(byte, 16));
 }
 
 /** Runs a program until it writes to a port or halts. */
 export function run(machine: BareMachine, { at = CODE, code, registers = {} }: Program): RunEnd<'port'> {
   const { views, vcpu } = machine;
-  const bytes = (code.replace(/\s/g, '').match(/../g) ?? []).map((byte) => parseInt(byte, 16));
-  views.u8.set(bytes, RAM_BASE + at);
+  views.u8.set(parseCode(code), RAM_BASE + at);
   for (const [index, value] of Object.entries(registers)) {
     views.data.setBigUint64(vcpu.cpu + VCPU.at.regs + Number(index) * 8, value, true);
   }

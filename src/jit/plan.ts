@@ -1,0 +1,241 @@
+/** The shape of a region's function: what its blocks do, how they follow each other, and where it is entered. */
+import { Builder } from '../ir/builder.ts';
+import type { Statement } from '../ir/ir.ts';
+import { describeInstruction } from '../isa/semantics/index.ts';
+import { CORE_FUNCTIONS, type CoreName } from '../layout/core-abi.ts';
+import { effectsOf } from './effects.ts';
+import type { RegionBlock } from './region.ts';
+import { InstructionSite } from './site.ts';
+
+export interface PlannedBlock extends RegionBlock {
+  /** The statements of each instruction. */
+  readonly bodies: readonly (readonly Statement[])[];
+}
+
+/**
+ * Blocks that run one behind the other: only the first can be reached from elsewhere, so what is known at the end of
+ * one is known at the start of the next.
+ */
+export interface Trace {
+  readonly blocks: readonly PlannedBlock[];
+  /** Number of the region's entry that leads here, or -1. */
+  readonly entry: number;
+}
+
+export interface Plan {
+  /** In the order of emission. */
+  readonly traces: readonly Trace[];
+  /** Page offsets at which the region can be entered, by the number of the entry. */
+  readonly entries: readonly number[];
+  /** Index of the trace that starts at a page offset. */
+  readonly heads: ReadonlyMap<number, number>;
+  /** Whether a branch leads back, to an entry. */
+  readonly loops: boolean;
+}
+
+interface Exits {
+  /** Offset of the direct branch's target. */
+  readonly target: number | undefined;
+  readonly isCall: boolean;
+  readonly fallsThrough: boolean;
+}
+
+/** `wanted`: offsets of blocks at which the region has to be enterable, apart from those where it must be. */
+export function planRegion(blocks: readonly RegionBlock[], mode: number, wanted: ReadonlySet<number>): Plan {
+  const builder = new Builder();
+  const planned = blocks.map((block): PlannedBlock => {
+    const bodies = block.instructions.map((instruction) => {
+      describeInstruction(builder, new InstructionSite(instruction, mode));
+      return builder.take();
+    });
+    return { ...block, bodies };
+  });
+  const byOffset = new Map(planned.map((block) => [block.offset, block]));
+  const exits = new Map(planned.map((block) => [block, exitsOf(block)]));
+  const next = (block: PlannedBlock): PlannedBlock[] => {
+    const { target, fallsThrough } = exits.get(block)!;
+    const found = [target, fallsThrough ? block.end : undefined].map((offset) => byOffset.get(offset ?? -1));
+    return found.filter((successor) => successor !== undefined);
+  };
+
+  const predecessors = new Map<PlannedBlock, number>();
+  const entered = new Set(planned.filter(({ offset }) => wanted.has(offset)));
+  for (const block of planned) {
+    const { target, isCall } = exits.get(block)!;
+    const called = isCall ? byOffset.get(target ?? -1) : undefined;
+    if (called) entered.add(called);
+    for (const successor of next(block)) predecessors.set(successor, (predecessors.get(successor) ?? 0) + 1);
+  }
+  for (const block of planned) if (!predecessors.has(block)) entered.add(block);
+  const reached = new Set<PlannedBlock>();
+  const reach = (from: PlannedBlock): void => {
+    const work = [from];
+    for (let block = work.pop(); block; block = work.pop()) {
+      if (reached.has(block)) continue;
+      reached.add(block);
+      work.push(...next(block));
+    }
+  };
+  for (const block of entered) reach(block);
+  for (const block of planned) {
+    if (reached.has(block)) continue;
+    entered.add(block);
+    reach(block);
+  }
+
+  const placed = new Set<PlannedBlock>();
+  const chains: PlannedBlock[][] = [];
+  /** The block that control always comes to from `block` alone, behind its side exits. */
+  const follower = (block: PlannedBlock): PlannedBlock | undefined => {
+    const { target, fallsThrough } = exits.get(block)!;
+    const successor = byOffset.get((fallsThrough ? block.end : target) ?? -1);
+    const only = successor && !entered.has(successor) && predecessors.get(successor) === 1;
+    return only && !placed.has(successor) ? successor : undefined;
+  };
+  const place = (head: PlannedBlock): void => {
+    const chain: PlannedBlock[] = [];
+    for (let block: PlannedBlock | undefined = head; block; block = follower(block)) {
+      placed.add(block);
+      chain.push(block);
+    }
+    chains.push(chain);
+  };
+  const continues = new Set(planned.map((block) => follower(block)).filter((block) => block !== undefined));
+  for (const block of planned) if (!placed.has(block) && !continues.has(block)) place(block);
+  // Circles that nothing leads into were made entries; what is left is behind a block that was placed by another.
+  for (const block of planned) if (!placed.has(block)) place(block);
+
+  const heads = new Map(chains.map((chain, i) => [chain[0]!.offset, i]));
+  let loops = false;
+  chains.forEach((chain, i) => {
+    for (const block of chain) {
+      for (const successor of next(block)) {
+        const to = heads.get(successor.offset);
+        if (to === undefined || to > i) continue;
+        loops = true;
+        entered.add(successor);
+      }
+    }
+  });
+  const entries: number[] = [];
+  const traces = chains.map((chain): Trace => {
+    if (!entered.has(chain[0]!)) return { blocks: chain, entry: -1 };
+    return { blocks: chain, entry: entries.push(chain[0]!.offset) - 1 };
+  });
+  return { traces, entries, heads, loops };
+}
+
+function exitsOf(block: PlannedBlock): Exits {
+  const last = block.bodies.at(-1) ?? [];
+  const { form, disp } = block.instructions.at(-1)!;
+  const branch = findBranch(last);
+  const conditional = branch !== undefined && branch.kind === 'branch' && branch.condition !== undefined;
+  const target = branch && form.operandBits !== 16 ? disp : undefined;
+  return {
+    target,
+    isCall: branch !== undefined && form.row.semantics === 'call',
+    fallsThrough: conditional || !ends(last),
+  };
+}
+
+function findBranch(list: readonly Statement[]): Statement | undefined {
+  const last = list.at(-1);
+  return last?.kind === 'branch' ? last : undefined;
+}
+
+/** Whether control never reaches the end of these statements. */
+export function ends(list: readonly Statement[]): boolean {
+  const last = list.at(-1);
+  switch (last?.kind) {
+    case 'branch':
+      return last.condition === undefined;
+    case 'branchTo':
+    case 'leave':
+    case 'raise':
+      return true;
+    case 'call':
+      return isTerminal(last.name as CoreName);
+    default:
+      return false;
+  }
+}
+
+/** A function of the core that never lets its instruction fall through. */
+export function isTerminal(name: CoreName): boolean {
+  return CORE_FUNCTIONS[name].result === 'status' && effectsOf(name).terminal;
+}
+
+export function setsFlags(list: readonly Statement[]): boolean {
+  return list.some((statement) => {
+    if (statement.kind === 'if') return setsFlags(statement.yes) || setsFlags(statement.no);
+    if (statement.kind === 'call') return effectsOf(statement.name as CoreName).writesFlags;
+    return statement.kind === 'flags';
+  });
+}
+
+/**
+ * What happens to flags that are not in memory: a fault may show them, they are stored or replaced, or neither.
+ * Leaving the region and calling what looks at flags store them.
+ */
+export function faultFate(list: readonly Statement[]): 'fault' | 'settled' | 'kept' {
+  for (const statement of list) {
+    switch (statement.kind) {
+      case 'flags':
+      case 'branchTo':
+      case 'leave':
+        return 'settled';
+      case 'let':
+      case 'assign':
+      case 'condition':
+      case 'readState':
+      case 'writeState':
+      case 'readRegister':
+      case 'writeRegister':
+      case 'nextRip':
+      case 'checkBranch':
+      case 'branch':
+      case 'fence':
+        break;
+      case 'if': {
+        const fates = [faultFate(statement.yes), faultFate(statement.no)];
+        if (fates.includes('fault')) return 'fault';
+        break;
+      }
+      case 'call': {
+        const { readsFlags, writesFlags } = effectsOf(statement.name as CoreName);
+        if (readsFlags || writesFlags) return 'settled';
+        if (CORE_FUNCTIONS[statement.name as CoreName].result !== 'value') return 'fault';
+        break;
+      }
+      default:
+        return 'fault';
+    }
+  }
+  return 'kept';
+}
+
+/** What comes first in these statements: all flags are replaced, or somebody may look at them. */
+export function flagsFate(list: readonly Statement[]): 'replaced' | 'seen' | 'kept' {
+  for (const statement of list) {
+    switch (statement.kind) {
+      case 'flags':
+        return 'replaced';
+      case 'let':
+      case 'assign':
+      case 'readState':
+      case 'writeState':
+      case 'readRegister':
+      case 'writeRegister':
+      case 'nextRip':
+      case 'checkBranch':
+      case 'fence':
+        break;
+      case 'if':
+        if (flagsFate(statement.yes) !== 'kept' || flagsFate(statement.no) !== 'kept') return 'seen';
+        break;
+      default:
+        return 'seen';
+    }
+  }
+  return 'kept';
+}

@@ -187,7 +187,7 @@ export class Translator {
       this.#queue.delete(key);
       const blocks = this.#blocksOf(key);
       const page = this.#pages.get(key)!;
-      const leaders = chooseLeaders(this.#candidates(page, blocks), ++page.round);
+      const leaders = chooseLeaders(this.#candidates(page, blocks), ++page.round, this.#threshold);
       if (leaders.length === 0) continue;
       if (isWhole(page.round)) this.#merged++;
       const { u8 } = this.#views;
@@ -252,7 +252,7 @@ export class Translator {
   /** The page has a translation of these blocks. */
   #note(page: Page, blocks: ReadonlyMap<number, number>, { covered }: PageResult): void {
     const { u32 } = this.#views;
-    for (const [offset, heat] of heatAfter([...blocks.keys()], covered)) {
+    for (const [offset, heat] of heatAfter([...blocks.keys()], covered, this.#threshold)) {
       u32[(blocks.get(offset)! + BLOCK.at.heat) >>> 2] = heat;
     }
     for (const offset of covered) page.covered.set(offset, blocks.get(offset)!);
@@ -261,6 +261,10 @@ export class Translator {
   #isAlive(block: number, key: number): boolean {
     // The arena gives no memory away twice without `forget`.
     return this.#views.u32[(block + BLOCK.at.mode) >>> 2] === modeOf(key);
+  }
+
+  get #threshold(): number {
+    return this.#views.u32[(this.#cpu + VCPU.at.jitThreshold) >>> 2]!;
   }
 
   get #waiting(): number {
@@ -281,7 +285,7 @@ export class Translator {
       page.wanted.clear();
       page.round = 0;
       page.overwritten++;
-      page.restUntil = this.#instructionsRun() + restAfter(page.overwritten);
+      page.restUntil = this.#instructionsRun() + restAfter(page.overwritten, this.#threshold);
       this.#retranslated++;
     }
     return page;

@@ -155,13 +155,16 @@ function findLoops(
   const open: number[] = [];
   let count = 0;
   const visit = (node: number): void => {
-    const number = (order[node] = low[node] = ++count);
+    const number = ++count;
+    order[node] = number;
+    let lowest = number;
     open.push(node);
     for (const to of edges[node]!) {
       if (order[to] === undefined) visit(to);
-      if (open.includes(to)) low[node] = Math.min(low[node]!, low[to]!);
+      if (open.includes(to)) lowest = Math.min(lowest, low[to] ?? order[to] ?? lowest);
     }
-    if (low[node] !== number) return;
+    low[node] = lowest;
+    if (lowest !== number) return;
     const members = open.splice(open.indexOf(node));
     if (members.length === 1 && !edges[node]!.includes(node)) return;
     const kept = new Set(members.flatMap((member) => comingIn(chains[member]!)));

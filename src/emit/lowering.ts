@@ -8,7 +8,7 @@ import { ACCESS_SEGMENT_SHIFT } from '../layout/access.ts';
 import { CORE_FUNCTIONS, type CoreName } from '../layout/core-abi.ts';
 import { EXCEPTION_GP } from '../layout/exceptions.ts';
 import { RAM_BASE, TLB_ENTRIES } from '../layout/map.ts';
-import { TLB_ENTRY, VCPU } from '../layout/vcpu.ts';
+import { FLAGS_EXPLICIT, TLB_ENTRY, VCPU } from '../layout/vcpu.ts';
 import type { Code, Label } from '../wasmgen/code.ts';
 import { F32, F64, I32, I64, V128, type ValueType } from '../wasmgen/opcodes.ts';
 
@@ -223,6 +223,9 @@ export abstract class Lowering {
       case 'flags':
         this.flags(statement, rest);
         return;
+      case 'flagBits':
+        this.flagBits(statement, rest);
+        return;
       case 'condition':
         this.condition(statement.condition);
         code.set(this.local(statement.temp));
@@ -265,6 +268,17 @@ export abstract class Lowering {
       case 'leave':
         this.leave();
     }
+  }
+
+  protected flagBits(statement: StatementOf<'flagBits'>, rest: readonly Statement[]): void {
+    const bits = this.letLocal(statement.bits);
+    const old: Temp = { kind: 'temp', type: 'i64', id: --this.#ownTemps };
+    this.call({ kind: 'call', name: 'materializeFlags', args: [], temp: old });
+    const mask: Value = { kind: 'const', type: 'i64', value: BigInt.asUintN(64, ~statement.mask) };
+    const kept: Value = { kind: 'op', type: 'i64', op: 'i64.and', args: [old, mask] };
+    const a: Value = { kind: 'op', type: 'i64', op: 'i64.or', args: [kept, bits] };
+    const flagKind: Value = { kind: 'const', type: 'i32', value: BigInt(FLAGS_EXPLICIT) };
+    this.flags({ kind: 'flags', flagKind, result: undefined, a, b: undefined }, rest);
   }
 
   protected fpuGate({ blocked, check }: StatementOf<'fpuGate'>): void {
@@ -455,7 +469,7 @@ export abstract class Lowering {
   }
 
   /** A value in a local, as a temporary. */
-  private letLocal(value: Value): Value {
+  protected letLocal(value: Value): Temp {
     const temp: Temp = { kind: 'temp', type: value.type, id: --this.#ownTemps };
     this.temps.set(temp.id, this.intoLocal(value));
     return temp;

@@ -248,6 +248,11 @@ export class Builder {
     this.push({ kind: 'flags', flagKind: kind, result, a, b });
   }
 
+  /** The flags of `mask` become those of `bits`, which is zero elsewhere; the others stay. */
+  flagBits(mask: bigint, bits: Value): void {
+    this.push({ kind: 'flagBits', mask, bits });
+  }
+
   /** i32: 1 if the condition code holds. */
   condition(condition: Condition): Value {
     const temp = this.temp('i32');

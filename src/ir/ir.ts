@@ -135,6 +135,8 @@ export type Statement =
       readonly a: Value | undefined;
       readonly b: Value | undefined;
     }
+  /** The flags of `mask` (at their EFLAGS positions) become those of `bits` (i64, zero elsewhere); the others stay. */
+  | { readonly kind: 'flagBits'; readonly mask: bigint; readonly bits: Value }
   | { readonly kind: 'condition'; readonly temp: Temp; readonly condition: Condition }
   /** A function of the core (`layout/core-abi.ts`). With result `status` it is the last statement. */
   | {

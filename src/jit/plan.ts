@@ -1,6 +1,7 @@
 /** The shape of a region's function: what its blocks do, how they follow each other, and where it is entered. */
 import { Builder } from '../ir/builder.ts';
 import type { Statement } from '../ir/ir.ts';
+import { simplify } from '../ir/simplify.ts';
 import { describeInstruction } from '../isa/semantics/index.ts';
 import { CORE_FUNCTIONS, type CoreName } from '../layout/core-abi.ts';
 import { effectsOf } from './effects.ts';
@@ -59,7 +60,7 @@ export function planRegion(blocks: readonly RegionBlock[], mode: number, wanted:
   const planned = blocks.map((block): PlannedBlock => {
     const bodies = block.instructions.map((instruction) => {
       describeInstruction(builder, new InstructionSite(instruction, mode));
-      return builder.take();
+      return simplify(builder.take(), () => builder.temp('i64'));
     });
     return { ...block, bodies };
   });
@@ -243,7 +244,7 @@ export function setsFlags(list: readonly Statement[]): boolean {
   return list.some((statement) => {
     if (statement.kind === 'if') return setsFlags(statement.yes) || setsFlags(statement.no);
     if (statement.kind === 'call') return effectsOf(statement.name as CoreName).writesFlags;
-    return statement.kind === 'flags';
+    return statement.kind === 'flags' || statement.kind === 'flagBits';
   });
 }
 
@@ -255,6 +256,7 @@ export function faultFate(list: readonly Statement[]): 'fault' | 'settled' | 'ke
   for (const statement of list) {
     switch (statement.kind) {
       case 'flags':
+      case 'flagBits':
       case 'branchTo':
       case 'leave':
         return 'settled';

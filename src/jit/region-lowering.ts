@@ -1,12 +1,14 @@
-import { emitCondition, type FlagValues } from '../emit/conditions.ts';
+import { emitCondition } from '../emit/conditions.ts';
 import { Lowering, type Access, type LocalPool, type StatementOf } from '../emit/lowering.ts';
 import { loadOperator, storeOperator } from '../ir/builder.ts';
-import type { RegisterRef, Statement, Value } from '../ir/ir.ts';
+import type { RegisterRef, Statement, Temp, Value } from '../ir/ir.ts';
+import { variablesOf } from '../ir/simplify.ts';
 import { accessSite } from '../layout/access.ts';
 import { CORE_FUNCTIONS, type CoreName } from '../layout/core-abi.ts';
 import { PAGE_SIZE } from '../layout/map.ts';
 import { STATUS_BRANCH, STATUS_FAULT_AT_RIP } from '../layout/exits.ts';
 import {
+  FLAGS_EXPLICIT,
   MODE_CODE64,
   MODE_CODE_MASK,
   RECORD_CHECKED,
@@ -59,15 +61,15 @@ export interface RegionLabels {
   readonly traces: readonly Label[];
 }
 
-/** An operand of the lazy flags: a constant or a local that nothing changes while the flags are current. */
-type FlagValue = bigint | { readonly local: number };
-
+/** The lazy flags. Values are of temporaries that nothing changes while the flags are current. */
 interface Flags {
   /** FLAGS_*, if that is known here. */
   readonly kind: number | undefined;
-  readonly result?: FlagValue | undefined;
-  readonly a?: FlagValue | undefined;
-  readonly b?: FlagValue | undefined;
+  readonly result?: Value | undefined;
+  readonly a?: Value | undefined;
+  readonly b?: Value | undefined;
+  /** These flags are those of `bits`, the others those of `under`; `kind` is undefined then. */
+  readonly over?: { readonly mask: bigint; readonly bits: Value; readonly under: Flags };
   /** They are not in memory yet. */
   readonly dirty: boolean;
   /** Stores them, then leaves by `exit`. */
@@ -220,11 +222,10 @@ export class RegionLowering extends Lowering {
       this.#index = i;
       this.#keys = this.#pageKeys[position]?.[i];
       const body = block.bodies[i] ?? [];
-      this.#variables = new Set(assigned(body));
+      this.#variables = new Set(variablesOf(body));
       this.statements(body);
       this.#openPad(trace, position, i);
       this.pool.reset(this.#kept());
-      this.temps.clear();
     });
     if (!ends(block.bodies.at(-1) ?? [])) this.#goto(block.end);
   }
@@ -235,8 +236,11 @@ export class RegionLowering extends Lowering {
     const kept = new Set<number>();
     for (const { tag, addend } of pages.values()) kept.add(tag).add(addend);
     for (const { local } of registers.values()) kept.add(local);
-    for (const value of [flags.result, flags.a, flags.b])
-      if (typeof value === 'object') kept.add(value.local);
+    for (let at: Flags | undefined = flags; at; at = at.over?.under) {
+      for (const value of [at.result, at.a, at.b, at.over?.bits]) {
+        for (const id of tempsOf(value)) kept.add(this.temps.get(id)!);
+      }
+    }
     if (tlb !== undefined) kept.add(tlb);
     return kept;
   }
@@ -575,17 +579,7 @@ export class RegionLowering extends Lowering {
 
   protected override flags(statement: StatementOf<'flags'>, rest: readonly Statement[]): void {
     const { flagKind, result, a, b } = statement;
-    const hold = (value: Value | undefined): FlagValue | undefined => {
-      if (value === undefined) return undefined;
-      if (value.kind === 'const') return value.value;
-      if (value.kind === 'temp' && this.#variables.has(value.id)) {
-        const local = this.pool.take(I64);
-        this.code.get(this.local(value)).set(local);
-        return { local };
-      }
-      return { local: this.intoLocal(value) };
-    };
-    const flags = { result: hold(result), a: hold(a), b: hold(b) };
+    const flags = { result: this.#hold(result), a: this.#hold(a), b: this.#hold(b) };
     if (flagKind.kind === 'const') {
       this.#state.flags = { ...flags, kind: Number(flagKind.value), dirty: true };
       if (this.#conditionally || this.#leaving || faultFate(rest) === 'fault') this.#flush();
@@ -597,6 +591,21 @@ export class RegionLowering extends Lowering {
     code.memory('i32.store', VCPU.at.flagKind);
     this.#storeValues(flags);
     this.#state.flags = IN_MEMORY;
+  }
+
+  /** A value that stays what it is. */
+  #hold<T extends Value | undefined>(value: T): T | Temp {
+    if (value === undefined || !tempsOf(value).some((id) => this.#variables.has(id))) return value;
+    return this.letLocal(value);
+  }
+
+  protected override flagBits(statement: StatementOf<'flagBits'>, rest: readonly Statement[]): void {
+    const { mask } = statement;
+    const bits = this.#hold(statement.bits);
+    let under = this.#state.flags;
+    while (under.over && (under.over.mask & ~mask) === 0n) under = under.over.under;
+    this.#state.flags = { kind: undefined, over: { mask, bits, under }, dirty: true };
+    if (this.#conditionally || this.#leaving || faultFate(rest) === 'fault') this.#flush();
   }
 
   /** Flags that a fault before their replacement would show get a place that stores them. */
@@ -626,16 +635,26 @@ export class RegionLowering extends Lowering {
 
   #storeFlags(flags: Flags): void {
     const { code, cpu } = this;
+    if (flags.over) {
+      const { mask, bits, under } = flags.over;
+      if (under.dirty) this.#storeFlags(under);
+      code.get(cpu).get(cpu);
+      this.callCore('materializeFlags').i64Const(~mask).op('i64.and');
+      this.value(bits);
+      code.op('i64.or').memory('i64.store', VCPU.at.flagA);
+      code.get(cpu).i32Const(FLAGS_EXPLICIT).memory('i32.store', VCPU.at.flagKind);
+      return;
+    }
     code.get(cpu).i32Const(flags.kind!).memory('i32.store', VCPU.at.flagKind);
     this.#storeValues(flags);
   }
 
   #storeValues({ result, a, b }: Pick<Flags, 'result' | 'a' | 'b'>): void {
     const { code, cpu } = this;
-    const store = (value: FlagValue | undefined, offset: number): void => {
+    const store = (value: Value | undefined, offset: number): void => {
       if (value === undefined) return;
       code.get(cpu);
-      this.#flagValue(value);
+      this.value(value);
       code.memory('i64.store', offset);
     };
     store(result, VCPU.at.flagResult);
@@ -643,26 +662,54 @@ export class RegionLowering extends Lowering {
     store(b, VCPU.at.flagB);
   }
 
-  #flagValue(value: FlagValue): void {
-    if (typeof value === 'bigint') this.code.i64Const(BigInt.asIntN(64, value));
-    else this.code.get(value.local);
+  protected override condition(condition: number): void {
+    this.#condition(condition & 14, this.#state.flags);
+    if (condition & 1) this.code.op('i32.eqz');
   }
 
-  protected override condition(condition: number): void {
+  #condition(even: number, flags: Flags): void {
     const { code } = this;
-    const even = condition & 14;
-    const { kind, result, a, b } = this.#state.flags;
+    const { kind, result, a, b, over } = flags;
+    if (over) {
+      this.#conditionOver(even, over);
+      return;
+    }
     if (kind === undefined) {
       code.get(this.cpu).call(this.#conditionFunction(even));
-    } else {
-      const values: FlagValues = {
-        result: () => this.#flagValue(result!),
-        a: () => this.#flagValue(a!),
-        b: () => this.#flagValue(b!),
-      };
-      emitCondition(code, even, kind, values);
+      return;
     }
-    if (condition & 1) code.op('i32.eqz');
+    emitCondition(code, even, kind, {
+      result: () => this.value(result!),
+      a: () => this.value(a!),
+      b: () => this.value(b!),
+    });
+  }
+
+  #conditionOver(even: number, over: NonNullable<Flags['over']>): void {
+    const { code } = this;
+    const { mask, bits, under } = over;
+    const either = (first: number, second: number, op: string): void => {
+      this.#conditionOver(first, over);
+      this.#conditionOver(second, over);
+      code.op(op);
+    };
+    if (even === 6) {
+      either(2, 4, 'i32.or');
+    } else if (even === 12) {
+      either(8, 0, 'i32.ne');
+    } else if (even === 14) {
+      either(12, 4, 'i32.or');
+    } else {
+      const position = FLAG_BITS[even]!;
+      if ((mask >> BigInt(position)) & 1n) {
+        this.value(bits);
+        code.op('i32.wrap_i64');
+        if (position > 0) code.i32Const(position).op('i32.shr_u');
+        code.i32Const(1).op('i32.and');
+      } else {
+        this.#condition(even, under);
+      }
+    }
   }
 
   protected override conditional(statement: StatementOf<'if'>, rest: readonly Statement[]): void {
@@ -853,12 +900,14 @@ function place({ where }: RegisterRef): number {
   return where;
 }
 
-function assigned(list: readonly Statement[]): number[] {
-  return list.flatMap((statement) => {
-    if (statement.kind === 'if') return [...assigned(statement.yes), ...assigned(statement.no)];
-    return statement.kind === 'assign' ? [statement.temp.id] : [];
-  });
+/** Temporaries in a value, by id. */
+function tempsOf(value: Value | undefined): number[] {
+  if (value?.kind === 'temp') return [value.id];
+  return value?.kind === 'op' ? value.args.flatMap(tempsOf) : [];
 }
+
+/** Positions of the flags behind the conditions O, B, Z, S and P. */
+const FLAG_BITS: Readonly<Record<number, number>> = { 0: 11, 2: 0, 4: 6, 8: 7, 10: 2 };
 
 /** Whether nobody can see the flags with which these blocks are entered. */
 function blocksReplaceFlags(blocks: readonly PlannedBlock[]): boolean {
@@ -877,7 +926,11 @@ function meet(a: State, b: State): State {
   for (const [key, cached] of a.registers) {
     if (b.registers.get(key)?.local === cached.local) registers.set(key, cached);
   }
-  const same = a.flags.kind === b.flags.kind && a.flags.result === b.flags.result && a.flags.a === b.flags.a;
+  const same =
+    a.flags.kind === b.flags.kind &&
+    a.flags.result === b.flags.result &&
+    a.flags.a === b.flags.a &&
+    a.flags.over === b.flags.over;
   const pages = new Map<string, KnownPage>();
   for (const [key, page] of a.pages) if (b.pages.get(key) === page) pages.set(key, page);
   return {

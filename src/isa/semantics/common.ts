@@ -9,6 +9,7 @@ import type { Operand, Site } from '../operands.ts';
 export type Description = (s: Builder, site: Site, ...operands: Operand[]) => void;
 export type Descriptions = Readonly<Record<string, Description>>;
 
+export const CONDITION_O = 0;
 export const CONDITION_B = 2;
 
 export const CF = BigInt(FLAG_CF);

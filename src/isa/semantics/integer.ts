@@ -23,6 +23,8 @@ import {
   arithmeticFlags,
   carry,
   CF,
+  CONDITION_B,
+  CONDITION_O,
   OF,
   OF_SHIFT,
   PF,
@@ -53,9 +55,7 @@ function bitTest(change: ((s: Builder, old: Value, bit: Value) => Value) | undef
     const far = d instanceof MemoryOperand && x instanceof RegisterOperand;
     const unit = far ? d.at(s.mul(s.shrS(index, s.i64(Math.log2(bits))), s.i64(bits / 8))) : d;
     const old = change ? unit.update((value) => change(s, value, bit)).old : s.let(unit.get());
-    const set = s.widen(s.op('i64.ne', s.and(old, bit), s.i64(0)));
-    const flags = s.and(arithmeticFlags(s), s.i64(~CF));
-    s.flags(FLAGS_EXPLICIT, undefined, s.or(flags, set));
+    s.flagBits(CF, s.widen(s.op('i64.ne', s.and(old, bit), s.i64(0))));
   };
 }
 
@@ -88,8 +88,7 @@ function topBit(s: Builder, value: Value, bits: number): Value {
 
 /** Rotates change only CF and OF. */
 function setCarryAndOverflow(s: Builder, cf: Value, of: Value): void {
-  const kept = s.and(arithmeticFlags(s), s.i64(~(CF | OF)));
-  s.flags(FLAGS_EXPLICIT, undefined, s.or(s.or(kept, cf), s.shl(of, s.i64(OF_SHIFT))));
+  s.flagBits(CF | OF, s.or(cf, s.shl(of, s.i64(OF_SHIFT))));
 }
 
 function rotate(left: boolean): Description {
@@ -396,8 +395,7 @@ function random(s: Builder, d: Operand): void {
 /** ADCX and ADOX: an addition whose only flag is CF or OF. */
 function addFlag(flag: bigint): Description {
   return (s, _site, d, x) => {
-    const flags = s.let(arithmeticFlags(s));
-    const cin = s.let(s.widen(s.ne(s.and(flags, s.i64(flag)), s.i64(0))));
+    const cin = s.let(s.widen(s.condition(flag === CF ? CONDITION_B : CONDITION_O)));
     const a = s.let(d.get());
     const b = s.let(x.get());
     const sum = s.let(s.add(s.add(a, b), cin));
@@ -408,12 +406,12 @@ function addFlag(flag: bigint): Description {
         ? s.shrU(sum, s.i64(32))
         : s.widen(s.select(s.narrow(cin), s.op('i64.le_u', low, a), s.ltU(low, a)));
     const position = flag === CF ? cout : s.shl(cout, s.i64(OF_SHIFT));
-    s.flags(FLAGS_EXPLICIT, undefined, s.or(s.and(flags, s.i64(~flag)), position));
+    s.flagBits(flag, position);
   };
 }
 
-function setFlag(change: (s: Builder, flags: Value) => Value): Description {
-  return (s) => s.flags(FLAGS_EXPLICIT, undefined, change(s, arithmeticFlags(s)));
+function setCarry(value: (s: Builder) => Value): Description {
+  return (s) => s.flagBits(CF, value(s));
 }
 
 const AH = { file: 'general', where: 1 } as const;
@@ -697,9 +695,9 @@ export const INTEGER: Descriptions = {
     highPart(s, bits).set(s.shrS(accumulator(s, bits).getSigned(), s.i64(63)));
   },
 
-  clc: setFlag((s, flags) => s.and(flags, s.i64(~CF))),
-  stc: setFlag((s, flags) => s.or(flags, s.i64(CF))),
-  cmc: setFlag((s, flags) => s.xor(flags, s.i64(CF))),
+  clc: setCarry((s) => s.i64(0)),
+  stc: setCarry((s) => s.i64(CF)),
+  cmc: setCarry((s) => s.xor(carry(s), s.i64(CF))),
   lahf: (s) =>
     s.writeRegister(AH, 1, s.or(s.and(arithmeticFlags(s), s.i64(SF | ZF | AF | PF | CF)), s.i64(2))),
   sahf: (s) => {

@@ -1,4 +1,5 @@
-import { createReadStream, existsSync, statSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { createReadStream, existsSync, readFileSync, statSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { join, normalize, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -70,7 +71,17 @@ function guest(): Plugin {
   };
 }
 
+/** For reports: the package's version, and the commit where there is one. */
+function version(): string {
+  const { version: number } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+    version: string;
+  };
+  const commit = spawnSync('git', ['describe', '--always', '--dirty'], { cwd: root, encoding: 'utf8' });
+  return commit.status === 0 ? `${number} (${commit.stdout.trim()})` : number;
+}
+
 export default defineConfig({
+  define: { __VIRTAB_VERSION__: JSON.stringify(version()) },
   // A build works under any path.
   base: './',
   plugins: [guest(), appIcons()],

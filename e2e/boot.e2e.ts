@@ -11,13 +11,13 @@ test('the default guest boots to a shell, runs commands, pauses, resets and powe
   const site = await serve();
   await virtab.page.goto(site.url);
   await virtab.waitForOutput('Linux version');
-  await virtab.screenshot('booting');
+  await virtab.lookAt('booting');
   await virtab.waitForOutput(PROMPT, 90_000);
 
   await virtab.type('echo sum: $((6 * 7)); uname -m\n');
   await virtab.waitForOutput('sum: 42');
   await virtab.waitForOutput('x86_64');
-  await virtab.screenshot('prompt');
+  await virtab.lookAt('prompt');
 
   await virtab.button('Pause').click();
   await expect(virtab.status).toHaveText('Paused');
@@ -33,7 +33,7 @@ test('the default guest boots to a shell, runs commands, pauses, resets and powe
 
   await virtab.type('poweroff -f\n');
   await expect(virtab.notice).toHaveAttribute('data-kind', 'power-off', { timeout: 30_000 });
-  await virtab.screenshot('powered-off');
+  await virtab.lookAt('powered-off');
 });
 
 test('an idle guest leaves the processor alone', async ({ virtab, serve }) => {

@@ -29,7 +29,7 @@ test('a pause stops the guest, keeps what is typed, and resumes', async ({ virta
   await virtab.page.waitForTimeout(300);
   expect(await virtab.instructions()).toBe(paused);
   expect(await virtab.consoleText()).not.toContain('typed while paused');
-  await virtab.screenshot('paused');
+  await virtab.lookAt('paused');
   await virtab.button('Resume').click();
   await virtab.waitForOutput('ready> typed while paused');
 });
@@ -85,7 +85,9 @@ test('everything can be reached by keyboard', async ({ virtab, serve }, testInfo
   await virtab.button('Pause').focus();
   await virtab.page.keyboard.press('Enter');
   await expect(virtab.status).toHaveText('Paused');
-  await virtab.button('Guest').focus();
+  await virtab.button('Settings').focus();
+  await virtab.page.keyboard.press('Enter');
+  await virtab.button('Choose a guest').focus();
   await virtab.page.keyboard.press('Enter');
   await expect(virtab.page.getByRole('dialog')).toBeVisible();
   await virtab.page.keyboard.press('Escape');
@@ -111,6 +113,6 @@ test.describe('on a phone', () => {
     await virtab.type('i[x]');
     // Ctrl-I is a tab.
     await expect.poll(() => virtab.consoleText()).toMatch(/ready> +\[x\]/);
-    await virtab.screenshot('phone');
+    await virtab.lookAt('phone');
   });
 });

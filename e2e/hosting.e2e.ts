@@ -105,12 +105,12 @@ test('a new version is offered, and nothing of it is used before it is accepted'
   await virtab.waitForOutput('first>');
   const offer = virtab.page.getByRole('complementary', { name: 'New version' });
   await expect(offer).toContainText('A new version of Virtab is ready.');
-  await virtab.screenshot('new-version');
+  await virtab.lookAt('new-version');
   await expect(virtab.page.locator('title[data-next]')).toHaveCount(0);
 
   await offer.getByRole('button', { name: 'Reload now' }).click();
-  await virtab.waitForOutput('second>');
   await expect(virtab.page.locator('title[data-next]')).toHaveCount(1);
+  await virtab.waitForOutput('second>');
   await waitUntilKept(virtab.page);
   await expect.poll(() => virtab.page.evaluate(async () => (await caches.keys()).length)).toBe(1);
 });

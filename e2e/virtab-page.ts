@@ -1,15 +1,12 @@
 /** What the browser tests do with the page, in the words of its users. */
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { test as base, expect } from '@playwright/test';
 import type { Locator, Page } from '@playwright/test';
 import type { VirtabWindow } from '../src/main.ts';
 import { GUEST_FOLDER } from '../tools/guest/folders.ts';
 import { serveSite, SITE_FOLDER } from '../tools/runner/site.ts';
 import type { SiteOptions, SiteServer } from '../tools/runner/site.ts';
-import { root } from '../tools/runner/stale.ts';
-
-const screenshots = join(root, 'test-results', 'screenshots');
+import { expectAccessible } from './accessible.ts';
+import { takeScreenshots } from './screenshots.ts';
 
 export class VirtabPage {
   readonly page: Page;
@@ -45,9 +42,13 @@ export class VirtabPage {
     await this.page.keyboard.type(text);
   }
 
-  async screenshot(name: string): Promise<void> {
-    mkdirSync(screenshots, { recursive: true });
-    await this.page.screenshot({ path: join(screenshots, `${name}.png`) });
+  /**
+   * A state of the page, looked at: axe finds no serious fault, in light and in dark. `npm run screenshots` keeps
+   * pictures of it under this name.
+   */
+  async lookAt(name: string): Promise<void> {
+    await expectAccessible(this.page);
+    await takeScreenshots(this.page, name);
   }
 
   /** Instructions that translated code has executed. */

@@ -1,15 +1,24 @@
-/** The page's entry: checks the browser, reads the address, finds the guest, hands over to the page. */
+/** The page's entry: checks the browser, reads the address, finds the machine, hands over to the page. */
 import './ui/style.css';
 import '@xterm/xterm/css/xterm.css';
+import { createStore, del, get, set, update } from 'idb-keyval';
 import { MIB } from './base/units.ts';
 import { parseUrl } from './config/url-options.ts';
 import { DEFAULT_CONFIG, MEMORY_MAX_BYTES, MEMORY_MIN_BYTES } from './config/vm-config.ts';
-import { fileFromUrl } from './machine/boot-file.ts';
-import type { BootFile } from './machine/boot-file.ts';
+import type { VmConfig } from './config/vm-config.ts';
 import { isolatePage } from './hosting/isolation.ts';
 import { watchForUpdates } from './hosting/updates.ts';
+import { openDiskStore } from './machine/disk-store.ts';
 import { findDefaultGuest } from './machine/default-guest.ts';
+import { MachineStore } from './store/machine-store.ts';
+import type { KeyValueStore } from './store/machine-store.ts';
+import { newId } from './store/saved-machine.ts';
+import type { SavedMachine } from './store/saved-machine.ts';
+import { confirmLink } from './ui/link-check.ts';
 import { isolationProblem } from './ui/isolation-problem.ts';
+import { chooseMachine } from './ui/machines/chooser.ts';
+import { MachineSession } from './ui/machine-session.ts';
+import type { SessionKind } from './ui/machine-session.ts';
 import { Page, showProblemPage } from './ui/page.ts';
 import { checkRequirements } from './ui/requirements.ts';
 import { UpdateBar } from './ui/update-bar.ts';
@@ -20,10 +29,42 @@ export interface VirtabWindow extends Window {
   virtab?: Page;
 }
 
-/** A file that the address names, relative to the page. */
-function namedFile(url: string | undefined): BootFile | undefined {
-  if (url === undefined) return undefined;
-  return fileFromUrl(url.split('/').at(-1) ?? url, url);
+/** In the tab's storage: which machine it shows, so that a reload shows it again. */
+const SHOWN_MACHINE = 'virtab-machine';
+
+function keyValueStore(): KeyValueStore {
+  const database = createStore('virtab', 'values');
+  return {
+    get: (key) => get(key, database),
+    set: (key, value) => set(key, value, database),
+    update: (key, change) => update(key, change, database),
+    remove: (key) => del(key, database),
+  };
+}
+
+function freshMachine(config: VmConfig): SavedMachine {
+  return { id: newId(), name: 'Machine', config, usedAt: 0 };
+}
+
+interface Found {
+  readonly machine: SavedMachine;
+  readonly kind: SessionKind;
+}
+
+/** The machine that this tab showed, the only one there is, or the one that the user chooses. */
+async function findMachine(root: HTMLElement, store: MachineStore): Promise<Found> {
+  const machines = await store.list();
+  const shown = machines.find(({ id }) => id === sessionStorage.getItem(SHOWN_MACHINE));
+  const machine = shown ?? (machines.length > 1 ? await chooseMachine(root, machines) : machines[0]);
+  return machine === undefined
+    ? { machine: freshMachine(DEFAULT_CONFIG), kind: 'new' }
+    : { machine, kind: 'saved' };
+}
+
+/** Shows another machine in this tab. */
+function show(id: string): void {
+  sessionStorage.setItem(SHOWN_MACHINE, id);
+  location.assign(location.pathname);
 }
 
 async function openPage(root: HTMLElement): Promise<void> {
@@ -37,17 +78,36 @@ async function openPage(root: HTMLElement): Promise<void> {
     showProblemPage(root, isolationProblem(failure));
     return;
   }
-  const parsed = parseUrl(new URLSearchParams(location.search));
-  const config = parsed.ok ? parsed.value : DEFAULT_CONFIG;
-  const kernel = namedFile(config.kernel);
-  const initrd = namedFile(config.initrd);
-  const defaultGuest = kernel === undefined ? await findDefaultGuest('./guest/') : undefined;
+  const store = new MachineStore(keyValueStore());
+  const parameters = new URLSearchParams(location.search);
+  const parsed = parseUrl(parameters);
+  const linked: Found | undefined =
+    parameters.size === 0
+      ? undefined
+      : {
+          machine: {
+            ...freshMachine(parsed.ok ? await confirmLink(parsed.value) : DEFAULT_CONFIG),
+            name: 'From a link',
+          },
+          kind: 'link',
+        };
+  const { machine, kind } = linked ?? (await findMachine(root, store));
+  if (kind === 'saved') sessionStorage.setItem(SHOWN_MACHINE, machine.id);
+  const defaultGuest = await findDefaultGuest('./guest/');
+  const session = await MachineSession.open({ store, defaultGuest, machine, kind });
+  session.onChange(() => {
+    if (session.kind === 'saved') sessionStorage.setItem(SHOWN_MACHINE, session.machine.id);
+  });
   const page = new Page(root, {
-    config,
+    session,
+    store,
+    disks: openDiskStore(),
     memoryLimits: { minimumMiB: MEMORY_MIN_BYTES / MIB, maximumMiB: MEMORY_MAX_BYTES / MIB },
-    defaultGuest,
-    ...(kernel === undefined ? {} : { kernel }),
-    ...(initrd === undefined ? {} : { initrd }),
+    open: ({ id }) => show(id),
+    openNew: (name) => {
+      const fresh = { ...freshMachine(DEFAULT_CONFIG), name };
+      void store.save(fresh).then(() => show(fresh.id));
+    },
     ...(parsed.ok ? {} : { configProblem: { kind: 'bad-address' as const, ...parsed.error } }),
   });
   (window as VirtabWindow).virtab = page;

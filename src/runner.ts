@@ -15,6 +15,7 @@ export interface RunnerRequest {
   readonly disks: readonly (RunnerFile & { readonly readOnly: boolean })[];
   readonly modules?: readonly RunnerFile[];
   readonly until?: string;
+  readonly marker?: string;
 }
 
 export interface RunnerFile {
@@ -54,7 +55,7 @@ function done(result: Result<undefined>): void {
 let session: Session | undefined;
 
 window.virtabRunner = {
-  run: async ({ config, kernel, initrd, modules, disks, until }) => {
+  run: async ({ config, kernel, initrd, modules, disks, until, marker }) => {
     const store = openDiskStore();
     for (const { name, url } of disks) done(await store.importUrl(name, url));
     let delivered: Promise<unknown> = Promise.resolve();
@@ -67,6 +68,7 @@ window.virtabRunner = {
         host: browserHost,
       },
       ...(until === undefined ? {} : { until }),
+      ...(marker === undefined ? {} : { marker }),
       onWarning: (message) => console.warn(message),
       onOutput: (bytes) => {
         delivered = Promise.all([delivered, window.virtabOutput?.(toText(bytes))]);

@@ -12,6 +12,7 @@ import type { CoreFunction } from '../src/layout/core-abi.ts';
 import * as access from '../src/layout/access.ts';
 import * as exceptions from '../src/layout/exceptions.ts';
 import * as exits from '../src/layout/exits.ts';
+import * as ioeventfd from '../src/layout/ioeventfd.ts';
 import * as machine from '../src/layout/machine.ts';
 import * as map from '../src/layout/map.ts';
 import * as registers from '../src/layout/registers.ts';
@@ -59,7 +60,7 @@ function layoutSource(): string {
   let source = '// Written by tools/build-core.ts from src/layout.\n';
   // Masks: `~` of one must not reach into the upper half of a u64.
   for (const [name, value] of Object.entries(registers)) source += constant(name, 'u32', value);
-  for (const module of [map, machine, vcpu, access, exits, sse, exceptions]) {
+  for (const module of [map, machine, ioeventfd, vcpu, access, exits, sse, exceptions]) {
     for (const [name, value] of Object.entries<unknown>(module)) {
       if (typeof value === 'number') {
         source += constant(name, value > 0x7fffffff ? 'u32' : 'i32', value);

@@ -8,6 +8,8 @@
  */
 import { writeFileSync } from 'node:fs';
 import type { SessionResult } from '../src/machine/session.ts';
+import { describeInfo, INFO_TOPICS } from '../src/control/describe.ts';
+import type { InfoTopic } from '../src/control/describe.ts';
 import { helpText, parseQemuOptions } from '../src/config/qemu-options.ts';
 import { describeAioDrivers } from '../src/block/aio.ts';
 import { findHostDisks } from './runner/host-disks.ts';
@@ -31,6 +33,10 @@ type Told = 'timeout' | 'quit' | 'signal' | 'pipe';
 function fail(code: number, message: string): never {
   process.stderr.write(`vm: ${message}\n`);
   process.exit(code);
+}
+
+function isInfoTopic(topic: string): topic is InfoTopic {
+  return INFO_TOPICS.some((known) => known === topic);
 }
 
 function endMessage(result: SessionResult): { readonly code: number; readonly message?: string } {
@@ -84,6 +90,7 @@ function writeStats(file: string, result: SessionResult, runner: Runner): void {
     pageStartMs: runner.pageStartMs,
     startToResetMs: result.startToResetMs,
     counters: stats,
+    info: result.info,
   };
   writeFileSync(file, `${JSON.stringify(record, undefined, 2)}\n`);
 }
@@ -122,6 +129,8 @@ async function main(): Promise<number> {
     process.stdout.write(`${describeAioDrivers()}\n`);
     return 0;
   }
+  const unknown = run.info.find((topic) => !isInfoTopic(topic));
+  if (unknown !== undefined) fail(EXIT_USAGE, `--info ${unknown}: the topics are ${INFO_TOPICS.join(', ')}.`);
   const disks = findHostDisks(config);
   if (!disks.ok) fail(EXIT_USAGE, disks.error);
   const files = await findGuestFiles(config);
@@ -162,6 +171,11 @@ async function main(): Promise<number> {
   } finally {
     disconnect();
     await runner.close();
+  }
+  const { info } = result;
+  if (info !== undefined) {
+    for (const topic of run.info.filter(isInfoTopic))
+      process.stderr.write(`\ninfo ${topic}\n${describeInfo(info, topic)}\n`);
   }
   if (run.statsFile !== undefined) writeStats(run.statsFile, result, runner);
 

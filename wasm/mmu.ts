@@ -16,6 +16,7 @@ import {
   EXCEPTION_AC,
   EXCEPTION_GP,
   EXCEPTION_SS,
+  IOEVENTFD_SPACE_MEMORY,
   MODE_CODE64,
   MODE_CODE_MASK,
   MODE_FLAT,
@@ -63,6 +64,7 @@ import {
 } from './cpu';
 import { mayFetch, watchData } from './breakpoints';
 import { mmioRead, mmioWrite } from './host';
+import { ringsDoorbell } from './ioeventfd';
 import {
   ACCESS_ALIGNED,
   ACCESS_DEBUG,
@@ -184,10 +186,12 @@ function writeDevice(cpu: usize, gpa: u32, size: i32, at: i32): void {
   const scratch = scratchAddress(cpu);
   while (size > 0) {
     const chunk = deviceChunk(size);
-    const saved = load<u64>(scratch);
-    store<u64>(scratch, loadChunk(scratch + at, chunk));
-    mmioWrite(cpu, gpa, chunk);
-    store<u64>(scratch, saved);
+    if (!ringsDoorbell(IOEVENTFD_SPACE_MEMORY, gpa, chunk, loadChunk(scratch + at, chunk))) {
+      const saved = load<u64>(scratch);
+      store<u64>(scratch, loadChunk(scratch + at, chunk));
+      mmioWrite(cpu, gpa, chunk);
+      store<u64>(scratch, saved);
+    }
     gpa += chunk;
     at += chunk;
     size -= chunk;

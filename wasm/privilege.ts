@@ -1,5 +1,6 @@
 /** RFLAGS under IOPL, CPL and virtual-8086 mode, and the I/O permission bitmap. */
 import {
+  IOEVENTFD_SPACE_PORT,
   CR0_PE,
   CR4_PVI,
   CR4_VME,
@@ -42,6 +43,7 @@ import { watchPort } from './breakpoints';
 import { ATTR_P } from './descriptor';
 import { getFlags, setFlags } from './flags';
 import { portRead, portWrite } from './host';
+import { ringsDoorbell } from './ioeventfd';
 import { readSystem } from './mmu';
 import { updateContext } from './mode';
 
@@ -175,6 +177,8 @@ export function portOut(cpu: usize, port: i32, bytes: i32, value: u64): i32 {
   port &= 0xffff;
   if (!checkPort(cpu, port, bytes)) return STATUS_FAULT;
   const mask: u32 = bytes == 4 ? 0xffffffff : (1 << (bytes << 3)) - 1;
-  portWrite(cpu, port, bytes, <u32>value & mask);
+  if (!ringsDoorbell(IOEVENTFD_SPACE_PORT, port, bytes, <u32>value & mask)) {
+    portWrite(cpu, port, bytes, <u32>value & mask);
+  }
   return yieldIfAttention(cpu) ? STATUS_BRANCH : STATUS_NEXT;
 }

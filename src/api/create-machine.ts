@@ -4,8 +4,11 @@
  */
 import type { Result } from '../base/result.ts';
 import { DEFAULT_CONFIG } from '../config/vm-config.ts';
+import type { Switch } from '../config/devices.ts';
 import type { VmConfig } from '../config/vm-config.ts';
 import type { MachineEvent } from '../control/events.ts';
+import type { DeviceInfo } from '../control/info.ts';
+import type { Medium } from '../control/io-control.ts';
 import type { MachineStats } from '../control/stats.ts';
 import type { MachineStatus, Problem } from '../control/status.ts';
 import { browserHost } from '../machine/browser-host.ts';
@@ -20,6 +23,8 @@ import { ConsoleText } from './console-text.ts';
 export interface MachineOptions extends Partial<Omit<VmConfig, 'kernel' | 'initrd'>> {
   readonly kernel: BootSource;
   readonly initrd?: BootSource;
+  /** Files of the user that are disks, by the name that a drive's `file` gives them; read in place. */
+  readonly files?: Readonly<Record<string, File>>;
   /** What a triple fault does: a reset, as on a PC (default), or an end with a report. */
   readonly tripleFault?: 'reset' | 'stop';
   /** Where modules and threads come from; tests replace it. */
@@ -51,6 +56,23 @@ export interface VirtualMachine {
   powerOff(): Promise<Result<void>>;
   /** Ends the machine for good and frees its memory and threads. */
   stop(): Promise<Result<void>>;
+  /**
+   * Puts a medium into a drive that has none (`-drive if=none,id=NAME` without a file, and a virtio-blk-pci in front of it): the guest
+   * sees a disk of that size. A file is read in place.
+   */
+  attach(
+    drive: string,
+    medium: Medium | File,
+    options?: { readonly readOnly?: boolean },
+  ): Promise<Result<void>>;
+  /** Takes the medium out; what the guest has under way on it fails. */
+  detach(drive: string): Promise<Result<void>>;
+  /** Of one device by its name, or of all of them, while the guest runs. */
+  setIoeventfd(setting: Switch, device?: string): Promise<Result<void>>;
+  /** Disks, network cards, doorbells and their threads; undefined while the machine has no power. */
+  deviceInfo(): Promise<DeviceInfo | undefined>;
+  /** Gives all threads up without waiting: for a page that is being left. */
+  release(): void;
   /** What COM1 has shown since power-on: the last 10,000 lines. */
   consoleText(): string;
   /** Figures since power-on; after the end, the last ones. */
@@ -62,11 +84,12 @@ export interface VirtualMachine {
 }
 
 export function createMachine(options: MachineOptions): VirtualMachine {
-  const { kernel, initrd, tripleFault, host, ...config } = options;
+  const { kernel, initrd, files, tripleFault, host, ...config } = options;
   const machine = new Machine({
     config: { ...DEFAULT_CONFIG, ...config },
     kernel: bootFile(kernel),
     ...(initrd === undefined ? {} : { initrd: bootFile(initrd) }),
+    ...(files === undefined ? {} : { files }),
     ...(tripleFault === undefined ? {} : { tripleFault }),
     host: host ?? browserHost,
   });
@@ -128,6 +151,39 @@ class EmbeddedMachine implements VirtualMachine {
 
   stop(): Promise<Result<void>> {
     return this.#execute('stop');
+  }
+
+  attach(
+    drive: string,
+    medium: Medium | File,
+    { readOnly = medium instanceof File }: { readonly readOnly?: boolean } = {},
+  ): Promise<Result<void>> {
+    return this.#machine.execute({
+      kind: 'attachDisk',
+      drive,
+      medium: medium instanceof File ? { kind: 'file', file: medium } : medium,
+      readOnly,
+    });
+  }
+
+  detach(drive: string): Promise<Result<void>> {
+    return this.#machine.execute({ kind: 'ejectDisk', drive });
+  }
+
+  setIoeventfd(setting: Switch, device?: string): Promise<Result<void>> {
+    return this.#machine.execute({
+      kind: 'setIoeventfd',
+      setting,
+      ...(device === undefined ? {} : { device }),
+    });
+  }
+
+  deviceInfo(): Promise<DeviceInfo | undefined> {
+    return this.#machine.deviceInfo();
+  }
+
+  release(): void {
+    this.#machine.release();
   }
 
   consoleText(): string {

@@ -198,6 +198,8 @@ export interface DriverCounters {
 export interface BlockStats {
   readonly properties: BlockProperties;
   readonly paused: boolean;
+  /** Writes have completed that are not on the medium yet, as far as we know. */
+  readonly dirty: boolean;
   readonly driver: Readonly<DriverCounters>;
   /** Per driver operation. */
   readonly operationLatency: LatencySummary;

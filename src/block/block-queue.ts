@@ -211,6 +211,7 @@ export class BlockQueue implements BlockBackend {
     return {
       properties: this.#properties,
       paused: this.#paused !== undefined,
+      dirty: this.#flushes.isDirty,
       driver: { ...counters, ...driver.copied },
       operationLatency: operationLatency.summary(),
       flushLatency: flushLatency.summary(),

@@ -227,6 +227,7 @@ function noMedium(id: string): BlockProperties {
 const NO_LATENCY = { count: 0, p50: 0, p90: 0, p99: 0, p999: 0, max: 0 };
 const NO_STATS: Omit<BlockStats, 'properties'> = {
   paused: false,
+  dirty: false,
   driver: {
     operations: 0,
     flushes: 0,

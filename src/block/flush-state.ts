@@ -21,6 +21,11 @@ export class FlushState {
     return this.#flushed === this.#writes;
   }
 
+  /** Writes of this session have completed that no flush has covered. */
+  get isDirty(): boolean {
+    return Math.max(0, this.#flushed) < this.#writes;
+  }
+
   /** What a flush that is submitted now covers. */
   get covers(): number {
     return this.#writes;

@@ -119,7 +119,12 @@ export class ImageStore {
         } catch (error) {
           file.close();
           await folder.removeEntry(unfinished).catch(() => {});
-          return failure(outcomeOf(error, `importing “${name}”`).problem ?? '');
+          const { status, problem } = outcomeOf(error, `importing “${name}”`);
+          return failure(
+            status === 'no-space'
+              ? `The browser has no room left for “${name}”. Delete disks that are not needed, or use the image where it is.`
+              : (problem ?? ''),
+          );
         }
         file.close();
         await handle.move(name);
@@ -168,7 +173,7 @@ export class ImageStore {
   }
 
   #changing<T>(name: string, work: () => Promise<Result<T>>): Promise<Result<T>> {
-    const wrong = wrongName(name);
+    const wrong = name.startsWith(UNFINISHED) ? undefined : imageNameProblem(name);
     return wrong === undefined ? this.#locked(name, work) : Promise.resolve(failure(wrong));
   }
 
@@ -238,8 +243,7 @@ async function fill(
 }
 
 /** Names are shown, written in addresses and used as file names of downloads. */
-function wrongName(name: string): string | undefined {
-  if (name.startsWith(UNFINISHED)) return undefined;
+export function imageNameProblem(name: string): string | undefined {
   // oxlint-disable-next-line no-control-regex -- control characters are what is refused
   return /^[^/\\:*?"<>|\x00-\x1f.][^/\\:*?"<>|\x00-\x1f]{0,199}$/.test(name)
     ? undefined

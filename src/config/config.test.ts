@@ -40,7 +40,7 @@ describe('QEMU options', () => {
   it('gives the defaults for no options', () => {
     expect(parseQemuOptions([])).toEqual({
       ok: true,
-      value: { config: DEFAULT_CONFIG, run: { node: false, help: false } },
+      value: { config: DEFAULT_CONFIG, run: { info: [], node: false, help: false } },
     });
   });
 
@@ -69,7 +69,14 @@ describe('QEMU options', () => {
           devices: [],
           iothreads: [],
         },
-        run: { timeoutSeconds: 60, statsFile: 'stats.json', until: 'login:', node: false, help: false },
+        run: {
+          timeoutSeconds: 60,
+          statsFile: 'stats.json',
+          until: 'login:',
+          info: [],
+          node: false,
+          help: false,
+        },
       },
     });
   });

@@ -18,6 +18,8 @@ export interface RunOptions {
   readonly statsFile?: string;
   /** End the machine when its serial output contains this. */
   readonly until?: string;
+  /** What to print of disks and devices at the end: topics of `info`. */
+  readonly info: readonly string[];
   /** Run under Node instead of Chromium. */
   readonly node: boolean;
   readonly help: boolean;
@@ -64,6 +66,12 @@ const RUN_OPTIONS: readonly RunOption[] = [
     apply: (run, value) => success({ ...run, until: value }),
   },
   {
+    name: 'info',
+    value: 'TOPIC,...',
+    help: 'print this at the end: block, aio, ioeventfd, exits, network, stats',
+    apply: (run, value) => success({ ...run, info: [...run.info, ...value.split(',')] }),
+  },
+  {
     name: 'node',
     help: 'run under Node instead of Chromium',
     apply: (run) => success({ ...run, node: true }),
@@ -74,7 +82,7 @@ const RUN_OPTIONS: readonly RunOption[] = [
 /** Takes one dash or two, as QEMU does, and `--name=value` too. When an option is repeated, the last one counts. */
 export function parseQemuOptions(argv: readonly string[]): Result<CommandLine, ConfigError> {
   let draft: Draft = {};
-  let run: RunOptions = { node: false, help: false };
+  let run: RunOptions = { info: [], node: false, help: false };
   for (let index = 0; index < argv.length; index++) {
     const argument = argv[index]!;
     if (!/^--?[^-]/.test(argument)) {
@@ -155,7 +163,7 @@ export function formatQemuCommand(config: VmConfig, program = 'qemu-system-x86_6
   return [program, ...toQemuArguments(config).map(shellQuote)].join(' ');
 }
 
-function shellQuote(text: string): string {
+export function shellQuote(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 

@@ -48,6 +48,8 @@ export interface MediumInfo {
   readonly writeCache: boolean;
   readonly discardGranularity: number;
   readonly paused: boolean;
+  /** The guest has written what is not on the medium yet. */
+  readonly dirty: boolean;
   readonly lastProblem: string;
   readonly warning?: string;
   readonly driver: {
@@ -96,6 +98,7 @@ export interface IoeventfdInfo {
     readonly state: 'deassigned' | 'assigned' | 'offlimits';
     /** Wanted, but the table was full. */
     readonly lacksSlot: boolean;
+    /** Kicks that rang a doorbell, without leaving WebAssembly. */
     readonly kicks: number;
     /** Kicks that had to wake the thread. */
     readonly notifies: number;
@@ -109,6 +112,8 @@ export interface IoeventfdInfo {
 export interface IothreadInfo {
   readonly name: string;
   readonly wakeups: number;
+  /** Sleeps that polling has spared. */
+  readonly pollHits: number;
   readonly doorbells: number;
   readonly exits: number;
   /** In ms since it started: how long it slept, and how long it is there. */
@@ -127,12 +132,13 @@ export interface ExitInfo {
   readonly nanoseconds: number;
 }
 
-export interface MachineInfo {
+export interface DeviceInfo {
   readonly disks: readonly DiskInfo[];
   readonly net: readonly NetInfo[];
   readonly ioeventfd: readonly IoeventfdInfo[];
   readonly iothreads: readonly IothreadInfo[];
+}
+
+export interface MachineInfo extends DeviceInfo {
   readonly exits: readonly ExitInfo[];
-  /** Kicks that the core answered without leaving WebAssembly. */
-  readonly lightKicks: number;
 }

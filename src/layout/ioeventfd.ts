@@ -51,7 +51,7 @@ export const IOEVENTFD_SLOT = struct({
   /** 1 + the next slot of the bucket, 0: none. */
   next: 'u32',
 });
-const SLOTS_ADDRESS = IOEVENTFD_BASE + 0x400;
+export const IOEVENTFD_SLOTS_ADDRESS = IOEVENTFD_BASE + 0x400;
 
 /** One virtqueue's doorbell; each on a cache line of its own, as vCPUs write it. */
 export const DOORBELL = struct({
@@ -63,11 +63,11 @@ export const DOORBELL = struct({
   notifies: 'i32',
   pad: ['u32', 13],
 });
-const DOORBELLS_ADDRESS = IOEVENTFD_BASE + 0x4000;
+export const DOORBELLS_ADDRESS = IOEVENTFD_BASE + 0x4000;
 export const MAX_DOORBELLS = MAX_VIRTIO_DEVICES * MAX_VIRTIO_QUEUES;
 
 export function ioeventfdSlotAddress(slot: number): number {
-  return SLOTS_ADDRESS + slot * IOEVENTFD_SLOT.size;
+  return IOEVENTFD_SLOTS_ADDRESS + slot * IOEVENTFD_SLOT.size;
 }
 
 export function ioeventfdBucket(address: number): number {

@@ -1,5 +1,6 @@
 /** The page's end of the disk store (docs/disks-api.md). */
 import { proxy, wrap } from 'comlink';
+import { IMAGE_FOLDER } from '../control/disk-store.ts';
 import type { DiskStore, StoreProgress } from '../control/disk-store.ts';
 
 export interface OpenDiskStore extends DiskStore {
@@ -21,11 +22,19 @@ export function openDiskStore(): OpenDiskStore {
     grow: (name, bytes) => remote.grow(name, bytes),
     remove: (name) => remote.remove(name),
     rename: (from, to) => remote.rename(from, to),
-    importBlob: (name, blob, progress) => remote.importBlob(name, blob, told(progress)),
+    importBlob: (name, blob, progress, job) => remote.importBlob(name, blob, told(progress), job),
+    steer: (job, how) => remote.steer(job, how),
     importUrl: (name, url, progress) => remote.importUrl(name, url, told(progress)),
     exportFile: (name) => remote.exportFile(name),
     exportTo: (name, url, progress) => remote.exportTo(name, url, told(progress)),
     usage: () => remote.usage(),
     close: () => worker.terminate(),
   };
+}
+
+/** The image as a file, without the lock: for a look at its contents, which a machine may be changing. Rejects where there is none. */
+export async function openStoredImage(name: string): Promise<File> {
+  const root = await navigator.storage.getDirectory();
+  const folder = await root.getDirectoryHandle(IMAGE_FOLDER);
+  return await (await folder.getFileHandle(name)).getFile();
 }

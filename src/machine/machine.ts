@@ -14,7 +14,7 @@ import type { VmConfig } from '../config/vm-config.ts';
 import { isLegal } from '../control/commands.ts';
 import type { Command } from '../control/commands.ts';
 import type { MachineEvent, MachineListener } from '../control/events.ts';
-import type { ExitInfo, MachineInfo } from '../control/info.ts';
+import type { DeviceInfo, ExitInfo, MachineInfo } from '../control/info.ts';
 import type { IoCommand, IoEvent } from '../control/io-control.ts';
 import type { MachineStats } from '../control/stats.ts';
 import type { LoadStep, MachineStatus, Problem, ShutdownReason } from '../control/status.ts';
@@ -82,6 +82,7 @@ export class Machine {
   #lastStats: MachineStats | undefined;
   #lastFigures: VcpuFigures | undefined;
   #lastExits: readonly ExitInfo[] = [];
+  #lastInfo: MachineInfo | undefined;
   /** Why the machine is paused, if it was not the user. */
   #pauseProblem: Problem | undefined;
   #times: MachineTimes = { start: 0 };
@@ -195,22 +196,26 @@ export class Machine {
   }
 
   /**
-   * What `info block`, `info aio`, `info ioeventfd`, `info exits` and `info stats` tell; undefined while the machine has no power. A
-   * running guest stands still for a moment, as its thread answers no message otherwise.
+   * What `info block`, `info aio`, `info ioeventfd`, `info exits`, `info network` and `info stats` tell; after the end, the last. A running
+   * guest stands still for a moment, as its thread answers no message otherwise.
    */
   async info(): Promise<MachineInfo | undefined> {
     const powered = this.#powered;
-    if (powered === undefined || !['running', 'paused'].includes(this.#status.state)) return undefined;
+    if (powered === undefined || !['running', 'paused'].includes(this.#status.state)) return this.#lastInfo;
     if (this.#status.state === 'running' && this.#request === undefined) await this.#ask('look');
-    const threads = await powered.io.info();
-    return {
-      disks: threads.flatMap(({ disks }) => disks),
-      net: threads.flatMap(({ net }) => net),
-      ioeventfd: threads.flatMap(({ ioeventfd }) => ioeventfd),
-      iothreads: threads.map(({ thread }) => thread),
-      exits: this.#lastExits,
-      lightKicks: 0,
-    };
+    return await this.#readInfo(powered);
+  }
+
+  /** The part of it for which the guest need not stand still: what the threads that own devices tell. */
+  async deviceInfo(): Promise<DeviceInfo | undefined> {
+    const powered = this.#powered;
+    if (powered === undefined || !['running', 'paused'].includes(this.#status.state)) return undefined;
+    return await readDevices(powered);
+  }
+
+  async #readInfo(powered: Powered): Promise<MachineInfo> {
+    this.#lastInfo = { ...(await readDevices(powered)), exits: this.#lastExits };
+    return this.#lastInfo;
   }
 
   /** The page is left: the threads are told to end, as one that waits holds the next page back for seconds. */
@@ -504,6 +509,7 @@ export class Machine {
     if (powered === undefined) return;
     await this.#readFigures(powered);
     this.readStats();
+    await this.#readInfo(powered).catch(() => undefined);
     // Before the power is gone for whoever watches: the disks are flushed and closed.
     await powered.io.quit();
     if (this.#powered !== powered) return;
@@ -566,6 +572,16 @@ function diskFailed(message: string): Problem {
 
 function diskPaused(message: string): Problem {
   return { kind: 'disk-paused', message, advice: 'Delete disks or other data of this site, then continue.' };
+}
+
+async function readDevices({ io }: Powered): Promise<DeviceInfo> {
+  const threads = await io.info();
+  return {
+    disks: threads.flatMap(({ disks }) => disks),
+    net: threads.flatMap(({ net }) => net),
+    ioeventfd: threads.flatMap(({ ioeventfd }) => ioeventfd),
+    iothreads: threads.map(({ thread }) => thread),
+  };
 }
 
 function coreMissing(error: unknown): Problem {

@@ -1,19 +1,31 @@
 /** One run of a machine from start to its end, with the figures that the runner writes down. */
 import { isLegal } from '../control/commands.ts';
+import type { MachineInfo } from '../control/info.ts';
 import type { MachineStats } from '../control/stats.ts';
 import type { MachineStatus } from '../control/status.ts';
 import type { VcpuFigures } from '../control/vcpu-control.ts';
 import { Machine } from './machine.ts';
 import type { MachineParts } from './machine.ts';
+import { MarkedLines } from './marked-lines.ts';
 import { OutputWatch } from './output-watch.ts';
 
 export interface SessionOptions {
   readonly parts: MachineParts;
   /** Output that ends the run. */
   readonly until?: string;
+  /** Lines of output with this text are noted in the result. */
+  readonly marker?: string;
   readonly onOutput: (bytes: Uint8Array) => void;
   /** What the user must know; the machine goes on. */
   readonly onWarning?: (message: string) => void;
+}
+
+export interface Mark {
+  /** From the marker on. */
+  readonly line: string;
+  /** From reset. */
+  readonly timeMs: number;
+  readonly instructions?: number;
 }
 
 /** Can be sent from the runner's page to the runner. */
@@ -23,6 +35,8 @@ export interface SessionResult {
   readonly status: MachineStatus;
   readonly stats?: MachineStats;
   readonly figures?: VcpuFigures;
+  /** Disks, devices, exits: what `info` tells. */
+  readonly info?: MachineInfo;
   /** Registers at the end of a run that did not end by itself. */
   readonly registers?: string;
   /** In ms. */
@@ -30,6 +44,7 @@ export interface SessionResult {
   readonly resetToFirstOutputMs?: number;
   readonly resetToUntilMs?: number;
   readonly runMs?: number;
+  readonly marks: readonly Mark[];
 }
 
 export class Session {
@@ -37,6 +52,7 @@ export class Session {
   readonly #options: SessionOptions;
   #firstOutput: number | undefined;
   #untilSeen: number | undefined;
+  readonly #marks: Mark[] = [];
   /** Typed before the machine ran. */
   #early: Uint8Array[] = [];
   #finish: ((ended: SessionResult['ended']) => void) | undefined;
@@ -52,6 +68,8 @@ export class Session {
 
   async run(): Promise<SessionResult> {
     const watch = this.#options.until === undefined ? undefined : new OutputWatch(this.#options.until);
+    const { marker } = this.#options;
+    const marks = marker === undefined ? undefined : new MarkedLines(marker, (line) => this.#mark(line));
     const end = new Promise<SessionResult['ended']>((resolve) => {
       this.#finish = resolve;
     });
@@ -59,6 +77,7 @@ export class Session {
       switch (event.kind) {
         case 'serialOutput':
           this.#firstOutput ??= performance.now();
+          marks?.push(event.bytes);
           this.#options.onOutput(event.bytes);
           if (this.#untilSeen === undefined && watch?.push(event.bytes) === true) {
             this.#untilSeen = performance.now();
@@ -84,7 +103,7 @@ export class Session {
     const endTime = performance.now();
     // A pause brings registers and figures into memory; then the machine may go.
     await this.#machine.execute({ kind: 'pause' });
-    const result = this.#result(ended, endTime);
+    const result = this.#result(ended, endTime, await this.#machine.info());
     await this.#machine.execute({ kind: 'stop' });
     return result;
   }
@@ -107,7 +126,16 @@ export class Session {
     this.#finish?.('told');
   }
 
-  #result(ended: SessionResult['ended'], endTime: number): SessionResult {
+  #mark(line: string): void {
+    const instructions = this.#machine.readStats()?.instructions;
+    this.#marks.push({
+      line,
+      timeMs: performance.now() - (this.#machine.times.powerOn ?? Number.NaN),
+      ...(instructions === undefined ? {} : { instructions }),
+    });
+  }
+
+  #result(ended: SessionResult['ended'], endTime: number, info: MachineInfo | undefined): SessionResult {
     const { times, status, figures } = this.#machine;
     const stats = this.#machine.readStats();
     const registers = ended === 'by-itself' ? undefined : this.#machine.describe();
@@ -120,11 +148,13 @@ export class Session {
       status,
       stats,
       figures,
+      info,
       registers,
       startToResetMs: reset === undefined ? undefined : reset - times.start,
       resetToFirstOutputMs: since(this.#firstOutput),
       resetToUntilMs: since(this.#untilSeen),
       runMs: since(endTime),
+      marks: this.#marks,
     });
   }
 }

@@ -6,6 +6,7 @@ import type { StartState } from '../boot/start-state.ts';
 import { STOP_PAUSE, STOP_QUIT, STOP_RUN, THREAD_VCPU0 } from '../layout/machine.ts';
 import { requestStop } from '../sync/stop.ts';
 import type { VcpuThread } from './host.ts';
+import { ThreadWatch } from './thread-watch.ts';
 
 /** The interpreter looks at its STOP word at least every 100 us; a thread that needs this long does not run any more. */
 const STOP_TIMEOUT_MS = 3000;
@@ -20,11 +21,13 @@ export class VcpuSupervisor {
   readonly #thread: VcpuThread;
   readonly #views: Views;
   readonly #lost: Promise<ThreadEnd>;
+  readonly #watch: ThreadWatch;
   #stay: Promise<ThreadEnd> | undefined;
 
   constructor(thread: VcpuThread, views: Views) {
     this.#thread = thread;
     this.#views = views;
+    this.#watch = new ThreadWatch(views);
     this.#lost = thread.lost.then((message) => ({ kind: 'lost', message }));
   }
 
@@ -42,7 +45,10 @@ export class VcpuSupervisor {
     const stay = this.#thread.control
       .run()
       .catch((error: unknown): ThreadEnd => ({ kind: 'defect', message: errorText(error) }));
-    this.#stay = Promise.race([stay, this.#lost]);
+    const silent = new Promise<ThreadEnd>((resolve) => {
+      this.#watch.start(() => resolve({ kind: 'lost', message: "the vCPU's thread shows no sign of life" }));
+    });
+    this.#stay = Promise.race([stay, this.#lost, silent]).finally(() => this.#watch.stop());
     return this.#stay;
   }
 
@@ -78,6 +84,7 @@ export class VcpuSupervisor {
   }
 
   terminate(): void {
+    this.#watch.stop();
     this.#thread.terminate();
   }
 

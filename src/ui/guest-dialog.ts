@@ -1,9 +1,7 @@
 /** Which guest to start: kernel, initial RAM disk, command line, memory. */
 import { button, element, ICON, setText } from './dom.ts';
+import type { FileChoice } from './machine-session.ts';
 import { formatBytes } from './text.ts';
-
-/** A file of the user's, or `default`: the one that comes with the site. */
-export type FileChoice = File | 'default' | undefined;
 
 export interface GuestChoice {
   readonly kernel: FileChoice;
@@ -14,8 +12,8 @@ export interface GuestChoice {
 
 export interface GuestDialogOptions {
   /** Label of the default kernel and initrd; absent where there is none. */
-  readonly defaultKernel?: string;
-  readonly defaultInitrd?: string;
+  readonly defaultKernel?: string | undefined;
+  readonly defaultInitrd?: string | undefined;
   readonly memoryLimits: { readonly minimumMiB: number; readonly maximumMiB: number };
   start(choice: GuestChoice): void;
 }

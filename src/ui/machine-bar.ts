@@ -9,51 +9,66 @@ export type ButtonCommand = 'start' | 'pause' | 'resume' | 'reset' | 'powerOff';
 
 export interface BarActions {
   command(command: ButtonCommand): void;
-  openGuest(): void;
   openSearch(): void;
   toggleFullScreen(): void;
 }
 
+export interface Activity {
+  /** Requests, or frames, since the last look. */
+  readonly disk: number;
+  readonly network: number;
+}
+
+const QUIET = 'button button-icon button-quiet';
+
 export function brand(): HTMLElement {
-  return element('h1', { class: 'brand' }, icon(ICON.brand), 'Virtab');
+  return element('h1', { class: 'brand' }, icon(ICON.brand), element('span', {}, 'Virtab'));
+}
+
+function light(name: string): HTMLElement {
+  return element(
+    'span',
+    { class: 'light', role: 'img', 'aria-label': `${name}: idle`, title: `${name}: idle`, 'data-name': name },
+    name,
+  );
 }
 
 export class MachineBar {
   readonly node: HTMLElement;
+  readonly #name = element('span', { class: 'machine-name' });
   readonly #word = element('span', { class: 'status-word' }, 'Off');
   readonly #light = element('span', { class: 'status-light', 'aria-hidden': 'true' });
   readonly #reason = element('span', { class: 'status-reason' });
   readonly #mips = element('span', { class: 'mips-value' }, '0.0');
-  readonly #run = button('Start', ICON.play, () => this.#runClicked(), 'button button-primary');
+  readonly #disk = light('disk');
+  readonly #network = light('net');
+  readonly #run = button('Start', ICON.play, () => this.#runClicked(), 'button button-primary button-run');
   readonly #reset: HTMLButtonElement;
   readonly #power: HTMLButtonElement;
   readonly #actions: BarActions;
   #status: MachineStatus = { state: 'off' };
   #canStart = false;
 
-  constructor(actions: BarActions) {
+  /** `toggles` open the pages of the panel. */
+  constructor(actions: BarActions, toggles: readonly HTMLElement[]) {
     this.#actions = actions;
-    this.#reset = button('Reset', ICON.reset, () => actions.command('reset')).node;
-    this.#power = button('Power off', ICON.power, () => actions.command('powerOff')).node;
-    const search = button('Search', ICON.search, () => actions.openSearch(), 'button button-quiet').node;
-    const guest = button('Guest', ICON.guest, () => actions.openGuest(), 'button button-quiet').node;
-    const full = button(
-      'Full screen',
-      ICON.fullscreen,
-      () => actions.toggleFullScreen(),
-      'button button-quiet',
-    ).node;
+    this.#reset = button('Reset', ICON.reset, () => actions.command('reset'), QUIET).node;
+    this.#power = button('Power off', ICON.power, () => actions.command('powerOff'), QUIET).node;
+    const search = button('Search', ICON.search, () => actions.openSearch(), QUIET).node;
+    const full = button('Full screen', ICON.fullscreen, () => actions.toggleFullScreen(), QUIET).node;
     full.hidden = !document.fullscreenEnabled;
     this.node = element(
       'header',
       { class: 'bar' },
       brand(),
+      this.#name,
       element(
         'div',
         { class: 'status' },
         this.#light,
         element('span', { class: 'status-text', role: 'status' }, this.#word, this.#reason),
       ),
+      element('div', { class: 'lights' }, this.#disk, this.#network),
       element(
         'div',
         { class: 'mips', title: 'Millions of guest instructions per second' },
@@ -67,15 +82,15 @@ export class MachineBar {
         this.#reset,
         this.#power,
       ),
-      element(
-        'div',
-        { class: 'buttons', role: 'toolbar', 'aria-label': 'Console and guest' },
-        guest,
-        search,
-        full,
-      ),
+      element('div', { class: 'buttons', role: 'toolbar', 'aria-label': 'Console' }, search, full),
+      element('div', { class: 'buttons bar-panels', role: 'toolbar', 'aria-label': 'Panels' }, ...toggles),
     );
     this.setStatus(this.#status, '');
+    this.setActivity({ disk: 0, network: 0 });
+  }
+
+  setName(name: string): void {
+    setText(this.#name, name);
   }
 
   /** Whether there is something to start. */
@@ -101,11 +116,27 @@ export class MachineBar {
       state === 'loading' || (state !== 'running' && state !== 'paused' && !this.#canStart);
     this.#reset.disabled = !isLegal('reset', state);
     this.#power.disabled = !isLegal('powerOff', state);
-    if (state !== 'running') this.setMips(0);
+    if (state !== 'running') {
+      this.setMips(0);
+      this.setActivity({ disk: 0, network: 0 });
+    }
   }
 
   setMips(mips: number): void {
     setText(this.#mips, formatMips(mips));
+  }
+
+  setActivity({ disk, network }: Activity): void {
+    for (const [node, count] of [
+      [this.#disk, disk],
+      [this.#network, network],
+    ] as const) {
+      const label = `${node.dataset['name']}: ${count > 0 ? 'busy' : 'idle'}`;
+      if (node.title === label) continue;
+      node.title = label;
+      node.ariaLabel = label;
+      node.dataset['busy'] = String(count > 0);
+    }
   }
 
   #runClicked(): void {

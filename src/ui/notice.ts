@@ -16,6 +16,7 @@ export interface NoticeContent {
   readonly title: string;
   readonly message: string;
   readonly advice?: string;
+  /** What the failing part says of itself; the rest of the report is added. */
   readonly report?: string;
   readonly actions?: readonly NoticeAction[];
 }
@@ -24,9 +25,12 @@ export class Notice {
   readonly node = element('section', { class: 'notice', hidden: true, 'aria-label': 'Message' });
   /** Announces without taking the focus away. */
   readonly #live = element('div', { class: 'visually-hidden', role: 'status', 'aria-live': 'polite' });
+  readonly #compose: (content: NoticeContent) => string;
   #kind: string | undefined;
 
-  constructor(host: HTMLElement) {
+  /** `compose` makes the report that every error offers. */
+  constructor(host: HTMLElement, compose: (content: NoticeContent) => string) {
+    this.#compose = compose;
     host.append(this.node, this.#live);
   }
 
@@ -43,13 +47,14 @@ export class Notice {
       element('p', {}, content.message),
     );
     if (content.advice !== undefined) card.append(element('p', { class: 'notice-advice' }, content.advice));
-    if (content.report !== undefined) {
+    const report = content.tone === 'error' ? this.#compose(content) : undefined;
+    if (report !== undefined) {
       card.append(
         element(
           'details',
           { class: 'notice-report' },
           element('summary', {}, 'Report'),
-          element('pre', { tabindex: '0', 'aria-label': 'Report' }, content.report),
+          element('pre', { tabindex: '0', 'aria-label': 'Report' }, report),
         ),
       );
     }
@@ -57,7 +62,7 @@ export class Notice {
       const className = action.primary === true ? 'button button-primary' : 'button';
       return button(action.label, action.icon, () => action.run(), className).node;
     });
-    if (content.report !== undefined) actions.push(copyButton(content.report));
+    if (report !== undefined) actions.push(copyButton(report));
     if (actions.length > 0) card.append(element('div', { class: 'notice-actions' }, ...actions));
 
     this.node.dataset['kind'] = content.kind;

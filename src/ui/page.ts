@@ -1,45 +1,56 @@
 /** The page: puts the parts together and turns the machine's events into what is shown. */
-import { createMachine } from '../api/create-machine.ts';
 import type { VirtualMachine } from '../api/create-machine.ts';
-import type { VmConfig } from '../config/vm-config.ts';
+import { MIB } from '../base/units.ts';
+import type { DeviceInfo, MediumInfo } from '../control/info.ts';
 import type { HaltState } from '../control/stats.ts';
 import type { LoadStep, MachineStatus, Problem } from '../control/status.ts';
-import { fileFromBlob } from '../machine/boot-file.ts';
-import type { BootFile } from '../machine/boot-file.ts';
-import type { DefaultGuest } from '../machine/default-guest.ts';
+import type { DiskStore } from '../control/disk-store.ts';
+import type { MachineStore } from '../store/machine-store.ts';
+import { decodeMachine } from '../store/saved-machine.ts';
+import type { SavedMachine } from '../store/saved-machine.ts';
 import { BootProgress } from './boot-progress.ts';
+import { ask } from './confirm.ts';
+import { DisksPanel } from './disks/disks-panel.ts';
+import { SessionAttachments } from './disks/session-attachments.ts';
+import { countOperations, DeviceWatch } from './device-watch.ts';
 import { element, ICON } from './dom.ts';
 import { acceptDrops } from './drop.ts';
+import { refusalText, sortFiles } from './dropped-files.ts';
 import { GuestDialog } from './guest-dialog.ts';
-import type { FileChoice, GuestChoice } from './guest-dialog.ts';
+import type { GuestChoice } from './guest-dialog.ts';
 import { KeyRow } from './key-row.ts';
 import { brand, MachineBar } from './machine-bar.ts';
 import type { ButtonCommand } from './machine-bar.ts';
+import type { MachineSession } from './machine-session.ts';
+import { MachinesPanel } from './machines/machines-panel.ts';
+import type { MachinesActions } from './machines/machines-panel.ts';
 import { Notice } from './notice.ts';
 import type { NoticeAction } from './notice.ts';
+import { SidePanel } from './panel/side-panel.ts';
 import { PROBLEM_TITLES } from './problem-texts.ts';
+import { composeReport, surroundings } from './report.ts';
 import { SearchBar } from './search-bar.ts';
-import { sniff, SNIFF_BYTES } from './sniff.ts';
+import { SettingsPanel } from './settings/settings-panel.ts';
+import { watchSleep } from './sleep-watch.ts';
+import type { Gap } from './sleep-watch.ts';
 import { StatusStrip } from './status-strip.ts';
 import { Console } from './terminal.ts';
-import { describeShutdown, STEP_NAMES } from './text.ts';
+import { describeShutdown, formatDuration, STEP_NAMES } from './text.ts';
 
-const MIB = 1024 * 1024;
 const FIGURES_MS = 500;
 
-export interface PageOptions {
-  readonly config: VmConfig;
+export interface PageOptions extends MachinesActions {
+  readonly session: MachineSession;
+  readonly store: MachineStore;
+  readonly disks: DiskStore;
   readonly memoryLimits: { readonly minimumMiB: number; readonly maximumMiB: number };
-  readonly defaultGuest: DefaultGuest | undefined;
   /** What the address of the page says wrongly. */
   readonly configProblem?: Problem;
-  /** Kernel and initrd named by the address of the page. */
-  readonly kernel?: BootFile;
-  readonly initrd?: BootFile;
 }
 
 export class Page {
   readonly #options: PageOptions;
+  readonly #session: MachineSession;
   readonly #bar: MachineBar;
   readonly #strip = new StatusStrip();
   readonly #console: Console;
@@ -48,30 +59,42 @@ export class Page {
   readonly #notice: Notice;
   readonly #dialog: GuestDialog;
   readonly #keys: KeyRow;
-  #machine: VirtualMachine | undefined;
-  #choice: GuestChoice;
+  readonly #panel: SidePanel;
+  readonly #settings: SettingsPanel;
+  readonly #disks: DisksPanel;
+  readonly #attachments: SessionAttachments;
   #serialBytes = 0;
+  #operations = { disk: 0, network: 0 };
 
   constructor(root: HTMLElement, options: PageOptions) {
     this.#options = options;
-    const { config, defaultGuest } = options;
-    this.#choice = {
-      kernel: options.kernel !== undefined || defaultGuest !== undefined ? 'default' : undefined,
-      initrd:
-        (options.kernel === undefined ? defaultGuest?.initrd : options.initrd) === undefined
-          ? undefined
-          : 'default',
-      commandLine:
-        config.commandLine ??
-        (options.kernel === undefined ? (defaultGuest?.commandLine ?? 'console=ttyS0') : ''),
-      memoryMiB: config.memoryBytes / MIB,
-    };
-    this.#bar = new MachineBar({
-      command: (command) => this.#command(command),
-      openGuest: () => this.#openGuest(this.#choice),
-      openSearch: () => this.#search.open(),
-      toggleFullScreen: () => toggleFullScreen(),
+    const { session } = options;
+    this.#session = session;
+    this.#attachments = new SessionAttachments(session);
+    this.#settings = new SettingsPanel(
+      session,
+      {
+        chooseGuest: () => this.#openGuest(this.#choice()),
+        restart: () => void this.#restart(),
+        importFile: (file) => void this.#importSettings(file),
+      },
+      [],
+    );
+    this.#disks = new DisksPanel(options.disks, this.#attachments, {
+      addFiles: (files) => void this.#dropped(files),
     });
+    this.#panel = new SidePanel(
+      [new MachinesPanel(session, options.store, options), this.#disks, this.#settings],
+      () => this.#console.focus(),
+    );
+    this.#bar = new MachineBar(
+      {
+        command: (command) => this.#command(command),
+        openSearch: () => this.#search.open(),
+        toggleFullScreen: () => toggleFullScreen(),
+      },
+      this.#panel.toggles,
+    );
     const consoleNode = element('div', { class: 'console' });
     this.#console = new Console(consoleNode, {
       send: (bytes) => this.#type(this.#keys.apply(bytes)),
@@ -84,41 +107,67 @@ export class Page {
     );
     const stage = element('main', { class: 'stage' }, consoleNode, this.#search.node);
     this.#boot = new BootProgress(stage);
-    this.#notice = new Notice(stage);
-    root.replaceChildren(
-      element('div', { class: 'page' }, this.#bar.node, stage, this.#keys.node, this.#strip.node),
+    this.#notice = new Notice(stage, (content) =>
+      composeReport(
+        content,
+        { config: this.machine?.config ?? session.config, stats: this.machine?.stats() },
+        surroundings(),
+      ),
     );
+    root.replaceChildren(
+      element(
+        'div',
+        { class: 'page' },
+        this.#bar.node,
+        element('div', { class: 'work' }, stage, this.#panel.node),
+        this.#keys.node,
+        this.#strip.node,
+      ),
+    );
+    const { kernel: defaultKernel, initrd: defaultInitrd } = session.defaultLabels;
     this.#dialog = new GuestDialog(document.body, {
-      ...this.#defaultLabels(),
+      defaultKernel,
+      defaultInitrd,
       memoryLimits: options.memoryLimits,
       start: (choice) => void this.#startChoice(choice),
     });
     acceptDrops(document.body, (files) => void this.#dropped(files));
     this.#console.open();
+    this.#bar.setName(session.machine.name);
+    session.onChange(() => this.#bar.setName(session.machine.name));
     setInterval(() => this.#showFigures(), FIGURES_MS);
-    // A worker that waits in Atomics.wait holds the next page back for seconds: let it go.
+    const devices = new DeviceWatch(
+      () => this.machine,
+      (info) => this.#onDevices(info),
+    );
+    devices.begin();
+    watchSleep((gap) => this.#afterSleep(gap));
     window.addEventListener('pagehide', (event) => {
-      if (!event.persisted) void this.#machine?.powerOff();
+      // A worker that waits in Atomics.wait holds the next page back for seconds: let it go.
+      if (!event.persisted) this.machine?.release();
+    });
+    window.addEventListener('beforeunload', (event) => {
+      if (this.#attachments.isDirty || this.#disks.isCopying) event.preventDefault();
     });
   }
 
   /** What the page can be asked from outside: the suite uses it, and so may embedders. */
   get machine(): VirtualMachine | undefined {
-    return this.#machine;
+    return this.#session.vm;
   }
 
   consoleText(): string {
     return this.#console.text();
   }
 
-  /** Begins with what the address says, or with the default guest. */
+  /** Begins with what the machine says, or with the default guest. */
   async begin(): Promise<void> {
     const { configProblem } = this.#options;
     if (configProblem !== undefined) {
       this.#showProblem(configProblem);
       return;
     }
-    if (this.#choice.kernel === undefined) {
+    if (this.#session.boot.kernel === undefined) {
       this.#notice.show({
         kind: 'no-guest',
         tone: 'info',
@@ -132,80 +181,76 @@ export class Page {
       });
       return;
     }
-    await this.#startChoice(this.#choice);
+    await this.#restart();
   }
 
-  #defaultLabels(): { readonly defaultKernel?: string; readonly defaultInitrd?: string } {
-    const { kernel, initrd, defaultGuest } = this.#options;
-    if (kernel !== undefined) {
-      return { defaultKernel: kernel.name, ...(initrd === undefined ? {} : { defaultInitrd: initrd.name }) };
-    }
-    if (defaultGuest === undefined) return {};
+  #choice(): GuestChoice {
     return {
-      defaultKernel: `Debian ${defaultGuest.release}`,
-      defaultInitrd: `busybox (${defaultGuest.initrd.name})`,
+      ...this.#session.boot,
+      commandLine: this.#session.commandLine,
+      memoryMiB: this.#session.config.memoryBytes / MIB,
     };
   }
 
-  #bootFile(choice: FileChoice, which: 'kernel' | 'initrd'): BootFile | undefined {
-    if (choice === undefined) return undefined;
-    if (choice !== 'default') return fileFromBlob(choice.name, choice);
-    return this.#options.kernel === undefined ? this.#options.defaultGuest?.[which] : this.#options[which];
+  async #startChoice(choice: GuestChoice): Promise<void> {
+    const session = this.#session;
+    await session.setBoot(choice);
+    const usual = session.commandLine;
+    await session.edit((config) => ({
+      ...config,
+      memoryBytes: choice.memoryMiB * MIB,
+      ...(choice.commandLine === usual ? {} : { commandLine: choice.commandLine }),
+    }));
+    await this.#restart();
   }
 
-  async #startChoice(choice: GuestChoice): Promise<void> {
-    this.#choice = choice;
-    const kernel = this.#bootFile(choice.kernel, 'kernel');
-    const initrd = this.#bootFile(choice.initrd, 'initrd');
-    if (kernel === undefined) return;
-    await this.#machine?.stop();
-    const { kernel: _kernel, initrd: _initrd, ...rest } = this.#options.config;
-    const machine = createMachine({
-      ...rest,
-      commandLine: choice.commandLine,
-      memoryBytes: choice.memoryMiB * MIB,
-      kernel,
-      ...(initrd === undefined ? {} : { initrd }),
-      // A person wants to see why; QEMU's default, to reboot, would only loop.
-      tripleFault: 'stop',
-    });
-    this.#machine = machine;
+  /** Ends the machine if there is one, and starts it anew with what its description says now. */
+  async #restart(keepsConsole = false): Promise<void> {
+    const session = this.#session;
+    await session.vm?.stop();
+    const machine = session.createVm();
+    if (machine === undefined) return;
     this.#listen(machine);
     this.#bar.setCanStart(true);
     this.#strip.setMemory(machine.config.memoryBytes, machine.config.cpus);
-    this.#console.clear();
-    this.#serialBytes = 0;
+    if (keepsConsole) this.#console.writeMark('started again');
+    else this.#console.clear();
     this.#notice.hide();
-    this.#command('start');
+    this.#settings.show();
+    this.#begin(machine);
   }
 
   #command(command: ButtonCommand): void {
-    const machine = this.#machine;
+    const machine = this.machine;
     if (machine === undefined) return;
-    if (command === 'start') this.#beginBoot();
-    void machine[command]();
+    if (command !== 'start') void machine[command]();
+    // What was changed since takes effect.
+    else if (this.#session.isStale) void this.#restart(true);
+    else this.#begin(machine);
     this.#console.focus();
   }
 
   #type(bytes: Uint8Array): void {
-    this.#machine?.serial.write(bytes);
+    this.machine?.serial.write(bytes);
   }
 
-  #beginBoot(): void {
+  #begin(machine: VirtualMachine): void {
     this.#serialBytes = 0;
+    const { kernel, initrd } = this.#session.boot;
+    const labels = this.#session.defaultLabels;
     const names = new Map<LoadStep, string>([['core', 'core.wasm, interpreter.wasm']]);
-    const label = (choice: FileChoice, which: 'kernel' | 'initrd'): string =>
-      choice === 'default' ? (this.#bootFile(choice, which)?.name ?? '') : (choice?.name ?? '');
-    names.set('kernel', label(this.#choice.kernel, 'kernel'));
-    if (this.#choice.initrd !== undefined) names.set('initrd', label(this.#choice.initrd, 'initrd'));
-    names.set('memory', `${this.#choice.memoryMiB} MiB`);
-    names.set('processor', 'x86-64, 1 vCPU');
+    names.set('kernel', (kernel === 'default' ? labels.kernel : kernel?.name) ?? '');
+    if (initrd !== undefined) names.set('initrd', (initrd === 'default' ? labels.initrd : initrd.name) ?? '');
+    names.set('memory', `${machine.config.memoryBytes / MIB} MiB`);
+    names.set('processor', `x86-64, ${machine.config.cpus} vCPU${machine.config.cpus === 1 ? '' : 's'}`);
     this.#boot.begin(names);
+    void machine.start();
+    this.#console.focus();
   }
 
   #listen(machine: VirtualMachine): void {
     // A machine that was replaced may still have something to say.
-    const isOurs = (): boolean => machine === this.#machine;
+    const isOurs = (): boolean => machine === this.machine;
     machine.on('serialOutput', ({ bytes }) => {
       if (!isOurs()) return;
       if (this.#serialBytes === 0) this.#boot.hide();
@@ -223,6 +268,7 @@ export class Page {
   #onStatus(status: MachineStatus): void {
     this.#bar.setStatus(status, this.#statusReason(status));
     document.title = status.state === 'running' ? 'Virtab' : `${this.#titleWord(status)} - Virtab`;
+    if (status.state !== 'loading') this.#settings.show();
     switch (status.state) {
       case 'off':
         this.#boot.hide();
@@ -294,8 +340,8 @@ export class Page {
   }
 
   #runningReason(halted: HaltState): string {
-    const { kernel } = this.#choice;
-    const name = kernel === 'default' ? (this.#defaultLabels().defaultKernel ?? '') : (kernel?.name ?? '');
+    const { kernel } = this.#session.boot;
+    const name = (kernel === 'default' ? this.#session.defaultLabels.kernel : kernel?.name) ?? '';
     switch (halted) {
       case 'no':
         return name;
@@ -323,7 +369,7 @@ export class Page {
       problem.kind === 'no-isolation' || problem.kind === 'missing-features'
         ? []
         : [this.#chooseAction(true)];
-    if (this.#machine !== undefined) actions.push(this.#startAction('Try again', false));
+    if (this.machine !== undefined) actions.push(this.#startAction('Try again', false));
     this.#notice.show({
       kind: problem.kind,
       tone: 'error',
@@ -341,53 +387,98 @@ export class Page {
   }
 
   #chooseAction(primary: boolean): NoticeAction {
-    return { label: 'Choose a guest', icon: ICON.guest, primary, run: () => this.#openGuest(this.#choice) };
+    return { label: 'Choose a guest', icon: ICON.guest, primary, run: () => this.#openGuest(this.#choice()) };
   }
 
   #openGuest(choice: GuestChoice): void {
-    const state = this.#machine?.status.state;
-    this.#dialog.open(choice, state === 'running' || state === 'paused');
+    this.#dialog.open(choice, this.#session.isPowered);
   }
 
-  /** Kernel and initrd go into the dialog; for anything else a sentence says why not. */
+  #onDevices(info: DeviceInfo | undefined): void {
+    const media = info?.disks.flatMap(({ drive, medium }): [string, MediumInfo][] =>
+      medium === undefined ? [] : [[drive, medium]],
+    );
+    this.#attachments.setMedia(new Map(media));
+    const before = this.#operations;
+    this.#operations = info === undefined ? { disk: 0, network: 0 } : countOperations(info);
+    this.#bar.setActivity({
+      disk: this.#operations.disk - before.disk,
+      network: this.#operations.network - before.network,
+    });
+  }
+
+  /** The page or the computer slept: what that means for the guest's clock must not be a riddle. */
+  #afterSleep({ awayMs, missedMs }: Gap): void {
+    if (this.machine?.status.state !== 'running') return;
+    const away = formatDuration(awayMs);
+    this.#console.writeMark(
+      missedMs > 0
+        ? `the computer slept for ${away}: the guest’s clock is ${formatDuration(missedMs)} behind, hwclock -s sets it`
+        : `the browser froze this page for ${away}: the guest’s clock has stepped on by that`,
+    );
+  }
+
+  /** Kernel and initrd go into the dialog, images to the disks; for anything else a sentence says why not. */
   async #dropped(files: readonly File[]): Promise<void> {
-    let { kernel, initrd } = this.#choice;
-    const refused: string[] = [];
-    for (const file of files) {
-      const kind = await sniffFile(file);
-      if (kind.kind === 'kernel') kernel = file;
-      else if (kind.kind === 'initrd') initrd = file;
-      else if (kind.kind === 'unsupported')
-        refused.push(`${file.name} is ${kind.what}, which the machine cannot use yet.`);
-      else refused.push(`${file.name} is neither a Linux kernel nor an initial RAM disk.`);
-    }
+    const sorted = await sortFiles(files);
+    const before = this.#choice();
+    const kernel = sorted.kernel ?? before.kernel;
     // The initrd of another kernel would only confuse.
-    if (kernel !== this.#choice.kernel && initrd === 'default') initrd = undefined;
-    const isAccepted = kernel !== this.#choice.kernel || initrd !== this.#choice.initrd;
-    if (refused.length > 0) {
-      const state = this.#machine?.status.state;
+    const usualInitrd =
+      sorted.kernel !== undefined && before.initrd === 'default' ? undefined : before.initrd;
+    const initrd = sorted.initrd ?? usualInitrd;
+    if (sorted.refused.length > 0) {
+      const state = this.machine?.status.state;
+      const [first] = sorted.refused;
       this.#notice.show({
         kind: 'drop-refused',
         tone: 'warning',
         place: state === 'running' || state === 'paused' || state === 'shutdown' ? 'below' : 'middle',
-        title: refused.length === 1 ? 'This file was not used' : 'These files were not used',
-        message: refused.join(' '),
-        advice:
-          'A kernel (bzImage or ELF vmlinux) and an initial RAM disk (cpio, compressed or not) can be started.',
-        actions: [
-          { label: 'Close', icon: ICON.close, run: () => this.#notice.hide() },
-          this.#chooseAction(false),
-        ],
+        title: sorted.refused.length === 1 ? 'This file was not used' : 'These files were not used',
+        message: sorted.refused.map(refusalText).join(' '),
+        ...(sorted.refused.length === 1 && first !== undefined ? { advice: first.advice } : {}),
+        actions: [{ label: 'Close', icon: ICON.close, run: () => this.#notice.hide() }],
       });
     }
-    if (isAccepted) this.#openGuest({ ...this.#choice, kernel, initrd });
+    if (sorted.kernel !== undefined || sorted.initrd !== undefined)
+      this.#openGuest({ ...before, kernel, initrd });
+    for (const image of sorted.images) {
+      this.#panel.open('disks');
+      await this.#disks.add(image);
+    }
+  }
+
+  async #importSettings(file: File): Promise<void> {
+    let value: unknown;
+    try {
+      value = JSON.parse(await file.text());
+    } catch {
+      value = undefined;
+    }
+    const machine = decodeMachine(value);
+    if (!machine.ok) {
+      this.#notice.show({
+        kind: 'bad-settings',
+        tone: 'warning',
+        place: 'below',
+        title: 'These settings were not used',
+        message: `${file.name}: ${machine.error}`,
+        actions: [{ label: 'Close', icon: ICON.close, run: () => this.#notice.hide() }],
+      });
+      return;
+    }
+    const sure = await ask({
+      title: 'Use these settings?',
+      message: `The settings of “${machine.value.name}” replace those of “${this.#session.machine.name}”. Its disks stay as they are.`,
+      confirm: 'Use them',
+    });
+    if (sure) await this.#session.edit((old) => settingsOf(machine.value, old));
   }
 
   #showFigures(): void {
-    const machine = this.#machine;
-    if (machine === undefined) return;
-    const stats = machine.stats();
-    if (stats === undefined) return;
+    const machine = this.machine;
+    const stats = machine?.stats();
+    if (machine === undefined || stats === undefined) return;
     const isRunning = machine.status.state === 'running';
     this.#bar.setMips(isRunning ? stats.mips : 0);
     this.#strip.setStats(stats, this.#serialBytes);
@@ -398,30 +489,34 @@ export class Page {
   }
 }
 
+/** What a file of settings may change: files and disks of another browser mean nothing here. */
+function settingsOf({ config }: SavedMachine, old: SavedMachine['config']): SavedMachine['config'] {
+  const { commandLine: _, ...rest } = old;
+  return {
+    ...rest,
+    memoryBytes: config.memoryBytes,
+    cpus: config.cpus,
+    jit: config.jit,
+    noReboot: config.noReboot,
+    serial: config.serial,
+    ...(config.commandLine === undefined ? {} : { commandLine: config.commandLine }),
+  };
+}
+
 /** Instead of the page where the browser cannot run the machine at all. */
 export function showProblemPage(root: HTMLElement, problem: Problem): void {
   const stage = element('main', { class: 'stage' });
   const bar = element('header', { class: 'bar' }, brand());
   bar.dataset['state'] = 'problem';
   root.replaceChildren(element('div', { class: 'page' }, bar, stage));
-  new Notice(stage).show({
+  new Notice(stage, (content) => composeReport(content, {}, surroundings())).show({
     kind: problem.kind,
     tone: 'error',
     place: 'middle',
     title: PROBLEM_TITLES[problem.kind],
     message: problem.message,
     advice: problem.advice,
-    report: `${PROBLEM_TITLES[problem.kind]}\n${problem.message}\n${navigator.userAgent}`,
   });
-}
-
-async function sniffFile(file: File): Promise<ReturnType<typeof sniff>> {
-  try {
-    return sniff(new Uint8Array(await file.slice(0, SNIFF_BYTES).arrayBuffer()));
-  } catch {
-    // A folder, or a file that went away.
-    return { kind: 'unknown' };
-  }
 }
 
 function toggleFullScreen(): void {

@@ -71,3 +71,11 @@ export function statusWord(status: MachineStatus): string {
       return 'Crashed';
   }
 }
+
+/** A span of time with its largest unit: 90 s, 12 min, 3.5 h. */
+export function formatDuration(ms: number): string {
+  const seconds = Math.round(ms / 1000);
+  if (seconds < 120) return `${seconds} s`;
+  const minutes = Math.round(seconds / 60);
+  return minutes < 120 ? `${minutes} min` : `${(minutes / 60).toFixed(1)} h`;
+}

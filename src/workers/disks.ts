@@ -4,6 +4,8 @@ import { failure, success } from '../base/result.ts';
 import type { Result } from '../base/result.ts';
 import { ImageStore } from '../block/image-store.ts';
 import type { ImageFolder } from '../block/image-store.ts';
+import { SteeredStream } from '../block/steered-stream.ts';
+import { IMPORT_CANCELLED } from '../control/disk-store.ts';
 import type { DiskStore } from '../control/disk-store.ts';
 import { browserImageFolder } from './image-folder.ts';
 
@@ -11,6 +13,9 @@ const NO_STORAGE =
   'The browser gives this page no storage: it may be a private window, or the user has forbidden it.';
 /** Several pieces of an export travel at a time. */
 const UPLOADS = 4;
+
+/** Imports under way, by the number that whoever asked for them gave. */
+const jobs = new Map<number, SteeredStream>();
 
 let opening: Promise<ImageStore | undefined> | undefined;
 
@@ -36,8 +41,18 @@ const store: DiskStore = {
   grow: (name, bytes) => using((images) => images.grow(name, bytes)),
   remove: (name) => using((images) => images.remove(name)),
   rename: (from, to) => using((images) => images.rename(from, to)),
-  importBlob: (name, blob, progress) =>
-    using((images) => images.import(name, blob.stream(), blob.size, progress)),
+  importBlob: (name, blob, progress, job) =>
+    using((images) => {
+      const steered = new SteeredStream(blob.stream());
+      if (job !== undefined) jobs.set(job, steered);
+      return images
+        .import(name, steered.readable, blob.size, progress)
+        .then((result) => (steered.isCancelled ? failure(IMPORT_CANCELLED) : result))
+        .finally(() => {
+          if (job !== undefined) jobs.delete(job);
+        });
+    }),
+  steer: async (job, how) => jobs.get(job)?.steer(how),
   importUrl: (name, url, progress) =>
     using(async (images) => {
       const response = await fetch(url);

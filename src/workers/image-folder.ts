@@ -1,7 +1,6 @@
 /** Where the images of disks are in the browser's storage. */
 
-/** The folder of the origin's private file system. */
-export const IMAGE_FOLDER = 'disks';
+import { IMAGE_FOLDER } from '../control/disk-store.ts';
 
 /** Undefined where the browser gives no storage: an insecure page, or one that the user has forbidden it. */
 export async function browserImageFolder(): Promise<FileSystemDirectoryHandle | undefined> {

@@ -456,10 +456,7 @@ export class IoThread {
       ioeventfd: this.#owned.map((owned) => this.#ioeventfdInfo(owned)),
       thread: {
         name: this.#setup.hardware.threads.find(({ thread }) => thread === this.#setup.thread)?.name ?? '',
-        wakeups: counters.wakeups,
-        doorbells: counters.doorbells,
-        exits: counters.exits,
-        waitedMs: counters.waitedMs,
+        ...counters,
         aliveMs: performance.now() - this.#born,
       },
     };
@@ -518,7 +515,8 @@ function parseMac(text: string): Uint8Array {
 
 function diskInfo({ drive, mediumName, warning }: Slot): DiskInfo {
   if (drive.medium === undefined) return { drive: drive.id };
-  const { properties, paused, driver, operationLatency, flushLatency, queues, lastProblem } = drive.stats();
+  const { properties, paused, dirty, driver, operationLatency, flushLatency, queues, lastProblem } =
+    drive.stats();
   return {
     drive: drive.id,
     medium: {
@@ -532,6 +530,7 @@ function diskInfo({ drive, mediumName, warning }: Slot): DiskInfo {
       writeCache: drive.writeCache,
       discardGranularity: properties.discardGranularity,
       paused,
+      dirty,
       lastProblem,
       ...(warning === undefined ? {} : { warning }),
       driver: { ...driver, latency: operationLatency, flushLatency },

@@ -134,7 +134,6 @@ export function buildParts(options: PartsOptions): VcpuParts {
   const exits = new ExitCaller(views, index, takeMail);
   const ioeventfds = new IoeventfdTable(views);
   if (index === 0) ioeventfds.create();
-  bus.setWriteMatch(ioeventfds);
   const functions = options.functions.map((fn) =>
     addTransport(fn, {
       views,

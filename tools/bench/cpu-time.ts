@@ -68,6 +68,34 @@ function list(folder: string): number[] {
   }
 }
 
+/** The processes below `root`, without it. */
+export function descendants(root: number): number[] {
+  const parents = list('/proc').map((pid): [number, number | undefined] => [
+    pid,
+    readStat(`/proc/${pid}/stat`)?.parent,
+  ]);
+  const found = [root];
+  for (const parent of found) found.push(...parents.filter(([, of]) => of === parent).map(([pid]) => pid));
+  return found.slice(1);
+}
+
+/** CPU time of each thread of these processes whose name is `name` (or of all), in ms, from schedstat: finer than ticks. */
+export function threadTimes(pids: readonly number[], name: string | undefined): ReadonlyMap<number, number> {
+  const times = new Map<number, number>();
+  for (const pid of pids) {
+    for (const thread of list(`/proc/${pid}/task`)) {
+      const folder = `/proc/${pid}/task/${thread}`;
+      try {
+        if (name !== undefined && readFileSync(`${folder}/comm`, 'latin1').trimEnd() !== name) continue;
+        times.set(thread, Number(readFileSync(`${folder}/schedstat`, 'latin1').split(' ', 1)[0]) / 1e6);
+      } catch {
+        // It ended meanwhile.
+      }
+    }
+  }
+  return times;
+}
+
 /** The descendants of process `root`, which is itself counted only where `withRoot` says so. */
 export function sampleCpu(root: number, withRoot: boolean): CpuSample | undefined {
   const processes = new Map<number, ProcessStat>();

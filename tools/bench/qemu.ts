@@ -8,8 +8,11 @@ import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { MarkedLines } from '../../src/machine/marked-lines.ts';
 import { run } from '../guest/process.ts';
 import { cpuBetween, sampleCpu } from './cpu-time.ts';
+import type { Mark } from './program-marks.ts';
+import { ThreadClock } from './thread-clock.ts';
 import { MEMORY_MIB, TIMEOUT_MS } from './subject.ts';
 import type { Boot, Measurement, Subject } from './subject.ts';
 
@@ -81,17 +84,20 @@ class Qemu {
     return this.#answers.shift() ?? '';
   }
 
-  /** Starts the guest; resolves when its serial output contains `text`. */
-  async runUntil(text: string): Promise<void> {
+  /** Starts the guest; resolves when its serial output contains the boot's last text. */
+  async runUntil({ until: text, timeoutMs, marker }: Boot, onLine: (line: string) => void): Promise<void> {
     let seen = '';
+    const lines = new MarkedLines(marker ?? text, onLine);
     const found = new Promise<void>((resolve, reject) => {
-      this.process.stdout?.setEncoding('latin1').on('data', (more: string) => {
+      this.process.stdout?.on('data', (data: Buffer) => {
+        const more = data.toString('latin1');
+        lines.push(data);
         seen = (seen + more).slice(-text.length - more.length);
         if (seen.includes(text)) resolve();
       });
       this.process.on('exit', () => reject(new Error('QEMU ended before the guest reached its prompt')));
     });
-    const timer = setTimeout(() => this.process.kill(), TIMEOUT_MS);
+    const timer = setTimeout(() => this.process.kill(), timeoutMs ?? TIMEOUT_MS);
     try {
       await this.command('cont');
       await found;
@@ -121,10 +127,21 @@ async function measure(boot: Boot): Promise<Measurement> {
     const pid = qemu.process.pid!;
     const before = sampleCpu(pid, true);
     const reset = performance.now();
-    await qemu.runUntil(boot.until);
+    const threads = new ThreadClock(pid);
+    const marks: Mark[] = [];
+    await qemu.runUntil(boot, (line) => {
+      marks.push({ line, timeMs: performance.now() });
+      threads.note(line);
+    });
     const timeMs = performance.now() - reset;
     const cpu = cpuBetween(before, sampleCpu(pid, true));
-    return { timeMs, startMs: reset - started, ...(cpu === undefined ? {} : { cpu }), details: {} };
+    return {
+      timeMs,
+      startMs: reset - started,
+      ...(cpu === undefined ? {} : { cpu }),
+      details: {},
+      marks: threads.withTimes(marks),
+    };
   } finally {
     await qemu.end();
   }
@@ -137,7 +154,7 @@ async function measure(boot: Boot): Promise<Measurement> {
 export async function countWithQemu(boot: Boot): Promise<number> {
   const qemu = await Qemu.start(boot, ['-accel', 'tcg', '-icount', 'shift=0,rr=record,rrfile=FOLDER/replay']);
   try {
-    await qemu.runUntil(boot.until);
+    await qemu.runUntil(boot, () => undefined);
     const answer = await qemu.command('query-replay');
     const count = /"icount": (\d+)/.exec(answer)?.[1];
     if (count === undefined) throw new Error(`QEMU does not tell the count: ${answer}`);

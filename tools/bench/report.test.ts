@@ -10,6 +10,7 @@ function measured(timeMs: number, cpuMs: number, instructions?: number): Measure
     cpu: { cpuMs, threadsMs: {}, otherCores: 0, stolenCores: 0 },
     ...(instructions === undefined ? {} : { instructions }),
     details: {},
+    marks: [],
   };
 }
 

@@ -2,6 +2,7 @@
 import type { Result } from '../../src/base/result.ts';
 import type { Log } from '../guest/apt.ts';
 import type { CpuUse } from './cpu-time.ts';
+import type { Mark } from './program-marks.ts';
 
 /** A guest that is booted, and the output that ends the measurement. */
 export interface Boot {
@@ -11,6 +12,16 @@ export interface Boot {
   /** In words, for the report. */
   readonly description: string;
   readonly until: string;
+  /** Lines with this text are measured too. */
+  readonly marker?: string;
+  readonly timeoutMs?: number;
+  /** For the subject that boots nothing: the programs that the guest runs, and where they are. */
+  readonly native?: { readonly folder: string; readonly programs: readonly NativeProgram[] };
+}
+
+export interface NativeProgram {
+  readonly id: string;
+  readonly scale: number;
 }
 
 export interface Workload {
@@ -32,6 +43,8 @@ export interface Measurement {
   readonly instructions?: number;
   /** Figures that only this subject has, in ms unless the name says otherwise. */
   readonly details: Readonly<Record<string, number>>;
+  /** The lines with the boot's marker. */
+  readonly marks: readonly Mark[];
 }
 
 export interface Subject {

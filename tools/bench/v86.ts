@@ -7,6 +7,7 @@ import { serveSite, SITE_FOLDER } from '../runner/site.ts';
 import { root } from '../runner/stale.ts';
 import { cpuBetween, sampleCpu } from './cpu-time.ts';
 import { firmware } from './guests.ts';
+import { ThreadClock } from './thread-clock.ts';
 import { MEMORY_MIB, TIMEOUT_MS } from './subject.ts';
 import type { Boot, Measurement, Subject } from './subject.ts';
 
@@ -22,6 +23,7 @@ const SCHEDULING = 'use-scheduling-api';
 declare global {
   interface Window {
     benchV86?: V86;
+    benchLine?: (line: string) => Promise<void>;
   }
 }
 
@@ -44,6 +46,8 @@ async function measure(boot: Boot, { jit, scheduling }: V86Options): Promise<Mea
       page.on('crash', () => reject(new Error('the page crashed'))),
     );
     crashed.catch(() => undefined);
+    const threads = new ThreadClock(process.pid);
+    await page.exposeFunction('benchLine', (line: string) => threads.note(line));
     // Any page of the same origin will do.
     await page.goto(`${site.url}favicon.svg${scheduling ? `?${SCHEDULING}` : ''}`);
     // No named function in here: the loader marks those with a helper that the page does not have.
@@ -76,20 +80,34 @@ async function measure(boot: Boot, { jit, scheduling }: V86Options): Promise<Mea
     const before = sampleCpu(process.pid, false);
     const startMs = performance.now() - started;
     const finished = page.evaluate(
-      async ({ until, timeout }) => {
+      async ({ until, timeout, marker }) => {
         const emulator = window.benchV86;
         if (emulator === undefined) throw new Error('v86 is not there');
+        // The counter has 32 bits, and starts at 0.
+        let instructions = 0;
+        let last = 0;
         let seen = '';
+        let current = '';
+        const marks: { line: string; timeMs: number; instructions: number }[] = [];
         const prompt = new Promise<boolean>((resolve) => {
           emulator.add_listener('serial0-output-byte', (byte) => {
             seen = (seen + String.fromCharCode(byte)).slice(-4096);
             if (seen.endsWith(until)) resolve(true);
+            current = byte === 10 ? current : current + String.fromCharCode(byte);
+            if (byte !== 10) return;
+            const at = marker === undefined ? -1 : current.indexOf(marker);
+            if (at >= 0) {
+              const now = emulator.get_instruction_counter();
+              instructions += (now - last) >>> 0;
+              last = now;
+              const line = current.slice(at).trimEnd();
+              marks.push({ line, timeMs: performance.now(), instructions });
+              void window.benchLine?.(line);
+            }
+            current = '';
           });
           setTimeout(() => resolve(false), timeout);
         });
-        // The counter has 32 bits, and starts at 0.
-        let instructions = 0;
-        let last = 0;
         const poll = setInterval(() => {
           const now = emulator.get_instruction_counter();
           instructions += (now - last) >>> 0;
@@ -102,14 +120,21 @@ async function measure(boot: Boot, { jit, scheduling }: V86Options): Promise<Mea
         instructions += (emulator.get_instruction_counter() - last) >>> 0;
         clearInterval(poll);
         await emulator.stop();
-        return { reached, timeMs, instructions, seen };
+        return { reached, timeMs, instructions, seen, marks };
       },
-      { until: boot.until, timeout: TIMEOUT_MS },
+      { until: boot.until, timeout: boot.timeoutMs ?? TIMEOUT_MS, marker: boot.marker },
     );
-    const { reached, timeMs, instructions, seen } = await Promise.race([finished, crashed]);
+    const { reached, timeMs, instructions, seen, marks } = await Promise.race([finished, crashed]);
     const cpu = cpuBetween(before, sampleCpu(process.pid, false));
     if (!reached) throw new Error(`the guest did not reach its prompt; last output: ${seen.slice(-300)}`);
-    return { timeMs, startMs, ...(cpu === undefined ? {} : { cpu }), instructions, details: {} };
+    return {
+      timeMs,
+      startMs,
+      ...(cpu === undefined ? {} : { cpu }),
+      instructions,
+      details: {},
+      marks: threads.withTimes(marks),
+    };
   } finally {
     await browser.close();
     site.close();

@@ -2,10 +2,12 @@
 import type { JitMode } from '../../src/config/vm-config.ts';
 import { DEFAULT_CONFIG } from '../../src/config/vm-config.ts';
 import type { MachineStatus } from '../../src/control/status.ts';
+import { MarkedLines } from '../../src/machine/marked-lines.ts';
 import { OutputWatch } from '../../src/machine/output-watch.ts';
 import { runInChromium } from '../runner/run-in-chromium.ts';
 import { cpuBetween, ENDED, sampleCpu } from './cpu-time.ts';
 import type { CpuSample, CpuUse } from './cpu-time.ts';
+import { ThreadClock } from './thread-clock.ts';
 import { MEMORY_MIB, TIMEOUT_MS } from './subject.ts';
 import type { Boot, Measurement, Subject } from './subject.ts';
 
@@ -13,11 +15,14 @@ import type { Boot, Measurement, Subject } from './subject.ts';
  * What a worker's thread is called in /proc: the vCPU is the page's only worker that does anything here. By the time that
  * the prompt is seen outside the browser, it may have ended; no other thread of weight does.
  */
-const VCPU_THREADS = ['DedicatedWorker', ENDED];
+const VCPU_THREAD = 'DedicatedWorker';
+const VCPU_THREADS = [VCPU_THREAD, ENDED];
 
 async function measure(boot: Boot, jit: JitMode): Promise<Measurement> {
   const started = performance.now();
   const watch = new OutputWatch(boot.until);
+  const threads = new ThreadClock(process.pid, VCPU_THREAD);
+  const marks = new MarkedLines(boot.marker ?? boot.until, (line) => threads.note(line));
   let end: CpuSample | undefined;
   const runner = await runInChromium({
     config: {
@@ -30,13 +35,15 @@ async function measure(boot: Boot, jit: JitMode): Promise<Measurement> {
     kernel: boot.kernel,
     initrd: boot.initrd,
     until: boot.until,
+    ...(boot.marker === undefined ? {} : { marker: boot.marker }),
     onOutput: (bytes) => {
+      marks.push(bytes);
       if (watch.push(bytes)) end = sampleCpu(process.pid, false);
     },
   });
   // Loading the guest's files lies between this and reset; the page's own start does not count.
   const ready = sampleCpu(process.pid, false);
-  const timer = setTimeout(() => runner.end(), TIMEOUT_MS);
+  const timer = setTimeout(() => runner.end(), boot.timeoutMs ?? TIMEOUT_MS);
   try {
     const { status, stats, figures, ...times } = await runner.finished;
     const cpu = cpuBetween(ready, end);
@@ -51,6 +58,7 @@ async function measure(boot: Boot, jit: JitMode): Promise<Measurement> {
       startMs: performance.now() - started - timeMs,
       ...(cpu === undefined ? {} : { cpu }),
       instructions,
+      marks: threads.withTimes(times.marks),
       details: {
         ...(vcpuMs === 0 ? {} : { vcpuThreadMs: vcpuMs }),
         interpretMs: figures.interpretMs,

@@ -16,6 +16,8 @@ export const nodeLocks: LockService = {
     const aborted = new Promise<never>((_, reject) => {
       signal.addEventListener('abort', () => reject(domError('AbortError', 'the lock was not free in time')));
     });
+    // Nobody waits for it once the lock is free.
+    aborted.catch(() => undefined);
     while (!isFree()) await Promise.race([aborted, ...others().map(({ over }) => over)]);
     const over = work();
     const mine: Held = { mode, over };

@@ -30,6 +30,7 @@ export function runInNode(options: RunnerOptions): Promise<Runner> {
       host: nodeHost,
     },
     ...(options.until === undefined ? {} : { until: options.until }),
+    ...(options.marker === undefined ? {} : { marker: options.marker }),
     onOutput: options.onOutput,
     ...(options.onWarning === undefined ? {} : { onWarning: options.onWarning }),
   });

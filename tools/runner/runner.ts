@@ -14,6 +14,8 @@ export interface RunnerOptions {
   /** Of a multiboot kernel, in place of the initrd. */
   readonly modules?: readonly ModuleFile[];
   readonly until?: string;
+  /** Lines of output with this text are noted in the result. */
+  readonly marker?: string;
   readonly onOutput: (bytes: Uint8Array) => void;
 }
 

@@ -34,7 +34,18 @@ export interface Program {
   readonly registers?: Readonly<Record<number, bigint>>;
 }
 
-export function bareMachine(core: BufferSource, interpreter: BufferSource, jit: boolean): BareMachine {
+export interface BareEnvironment {
+  readonly hostNow?: () => number;
+  /** Called at each turn of the run loop. */
+  readonly turn?: () => void;
+}
+
+export function bareMachine(
+  core: BufferSource,
+  interpreter: BufferSource,
+  jit: boolean,
+  { hostNow = () => performance.now(), turn }: BareEnvironment = {},
+): BareMachine {
   const memory = new WebAssembly.Memory({
     initial: (RAM_BASE + RAM_BYTES) / 65536,
     maximum: 65536,
@@ -75,13 +86,14 @@ export function bareMachine(core: BufferSource, interpreter: BufferSource, jit: 
       takeMail: () => {},
       now: () => 0,
       nextDeadline: () => {
+        turn?.();
         if (views.u32[(vcpu.cpu + VCPU.at.halted) >>> 2] === 0) return Infinity;
         vcpu.leave('port');
         return 0;
       },
       expire: () => undefined,
     },
-    hostNow: () => performance.now(),
+    hostNow,
   });
   vcpu.reset(RAM_BYTES);
   const { cpu } = vcpu;

@@ -1,0 +1,147 @@
+import { expect, it } from 'vitest';
+import { describeInfo, sizeText } from './describe.ts';
+import type { LatencyInfo, MachineInfo, MediumInfo } from './info.ts';
+
+const NO_LATENCY: LatencyInfo = { count: 0, p50: 0, p90: 0, p99: 0, p999: 0, max: 0 };
+const LATENCY: LatencyInfo = { count: 9, p50: 20, p90: 30, p99: 40, p999: 41, max: 42 };
+
+const MEDIUM: MediumInfo = {
+  name: 'root.img',
+  format: 'raw',
+  sizeBytes: 1 << 20,
+  readOnly: false,
+  aio: 'opfs',
+  aioReason: 'It was asked for.',
+  cache: 'writeback',
+  writeCache: true,
+  discardGranularity: 0,
+  paused: true,
+  dirty: false,
+  lastProblem: 'The browser failed.',
+  driver: {
+    operations: 4,
+    flushes: 1,
+    flushesSkipped: 1,
+    copies: 2,
+    copiedBytes: 8192,
+    readBytes: 4096,
+    writtenBytes: 512,
+    errors: 1,
+    pauses: 1,
+    deepest: 1,
+    latency: LATENCY,
+    flushLatency: NO_LATENCY,
+  },
+  queues: [
+    {
+      name: 'virtio-blk0',
+      priority: 'guest',
+      inFlight: 3,
+      reads: 1,
+      writes: 2,
+      flushes: 1,
+      discards: 0,
+      zeroes: 0,
+      readBytes: 4096,
+      writtenBytes: 512,
+      merges: 1,
+      errors: 1,
+      cancelled: 0,
+      latency: LATENCY,
+    },
+  ],
+};
+
+const INFO: MachineInfo = {
+  disks: [{ drive: 'd0', medium: MEDIUM }, { drive: 'd1' }],
+  net: [],
+  ioeventfd: [
+    {
+      device: 'virtio-blk0',
+      setting: 'auto',
+      enabled: true,
+      reason: 'There is a core for it.',
+      synchronousKicks: 2,
+      synchronousExits: 5,
+      queues: [
+        {
+          queue: 0,
+          state: 'assigned',
+          lacksSlot: false,
+          kicks: 100,
+          notifies: 7,
+          chains: 120,
+          interrupts: 60,
+          suppressed: 3,
+        },
+      ],
+    },
+  ],
+  iothreads: [
+    { name: 'disk', wakeups: 5, pollHits: 1, doorbells: 6, exits: 7, waitedMs: 750, aliveMs: 1000 },
+  ],
+  exits: [
+    { name: 'com1', space: 'port', start: 0x3f8, size: 8, reads: 10, writes: 30, nanoseconds: 8000 },
+    {
+      name: 'lapic',
+      space: 'memory',
+      start: 0xfee00000,
+      size: 4096,
+      reads: 0,
+      writes: 2,
+      nanoseconds: 2_000_000,
+    },
+    { name: 'rtc', space: 'port', start: 0x70, size: 2, reads: 0, writes: 0, nanoseconds: 0 },
+  ],
+};
+
+it.each([
+  [
+    'block',
+    `d0: root.img, raw, 1 MiB, read-write, PAUSED
+    aio=opfs: It was asked for.
+    cache=writeback, write cache on, discard not possible
+    guest virtio-blk0: 3 in flight
+    last problem: The browser failed.
+
+d1: no medium`,
+  ],
+  [
+    'aio',
+    `d0, driver opfs: 4 operations, at most 1 at once, 4 KiB read, 512 bytes written, 2 copies of 8 KiB, 1 errors, 1 pauses
+    latency p50 20 p90 30 p99 40 p99.9 41 max 42 us
+    1 flushes (1 needed none) -
+    virtio-blk0: 1 reads, 2 writes, 1 flushes, 0 discards, 0 zeroes, 1 merged, 1 errors, 0 cancelled
+        latency p50 20 p90 30 p99 40 p99.9 41 max 42 us`,
+  ],
+  [
+    'ioeventfd',
+    `virtio-blk0: ioeventfd=auto, on: There is a core for it.
+    the vCPU waited 2 times for a look at a queue, 5 times for anything else
+    queue 0: assigned, 100 kicks, 7 of them woke the thread, 120 chains, 60 interrupts, 3 suppressed`,
+  ],
+  [
+    'exits',
+    `device  at        reads  writes  ns each   ms
+lapic   fee00000      0       2  1000000  2.0
+com1    port 3f8     10      30      200  0.0`,
+  ],
+  ['network', 'There are no network cards.'],
+  [
+    'stats',
+    `iothread disk: 5 sleeps, 1 spared by polling, 6 doorbells served, 7 exits answered
+    not waiting 250 ms of 1000 (25 %)`,
+  ],
+] as const)('info %s', (topic, text) => {
+  expect(describeInfo(INFO, topic)).toBe(text);
+});
+
+it.each([
+  [0, '0 bytes'],
+  [512, '512 bytes'],
+  [4096, '4 KiB'],
+  [1_572_864, '1.5 MiB'],
+  [2 ** 31, '2 GiB'],
+])('%d is %s', (bytes, text) => {
+  expect(sizeText(bytes)).toBe(text);
+});

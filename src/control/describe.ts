@@ -1,0 +1,141 @@
+/** The texts of `info block`, `info aio`, `info ioeventfd`, `info exits`, `info network` and `info stats`. */
+import type {
+  DiskInfo,
+  ExitInfo,
+  IoeventfdInfo,
+  IothreadInfo,
+  LatencyInfo,
+  MachineInfo,
+  MediumInfo,
+  NetInfo,
+} from './info.ts';
+
+export const INFO_TOPICS = ['block', 'aio', 'ioeventfd', 'exits', 'network', 'stats'] as const;
+export type InfoTopic = (typeof INFO_TOPICS)[number];
+
+export function describeInfo(info: MachineInfo, topic: InfoTopic): string {
+  switch (topic) {
+    case 'block':
+      return paragraphs(info.disks.map(diskText), 'There are no disks.');
+    case 'aio':
+      return paragraphs(
+        info.disks.flatMap(({ drive, medium }) => (medium === undefined ? [] : [aioText(drive, medium)])),
+        'There are no disks.',
+      );
+    case 'ioeventfd':
+      return paragraphs(info.ioeventfd.map(ioeventfdText), 'There are no virtio devices.');
+    case 'exits':
+      return exitsText(info.exits);
+    case 'network':
+      return paragraphs(info.net.map(netText), 'There are no network cards.');
+    case 'stats':
+      return paragraphs(info.iothreads.map(threadText), 'There are no threads for devices.');
+  }
+}
+
+function paragraphs(texts: readonly string[], none: string): string {
+  return texts.length === 0 ? none : texts.join('\n\n');
+}
+
+/** What the disk is, how it is reached and why, and what went wrong. */
+function diskText({ drive, medium }: DiskInfo): string {
+  if (medium === undefined) return `${drive}: no medium`;
+  const { name, format, sizeBytes, readOnly, paused, aio, aioReason, cache, discardGranularity } = medium;
+  const discard = discardGranularity > 0 ? `in units of ${sizeText(discardGranularity)}` : 'not possible';
+  const lines = [
+    `${drive}: ${name}, ${format}, ${sizeText(sizeBytes)}, ${readOnly ? 'read-only' : 'read-write'}${paused ? ', PAUSED' : ''}`,
+    `    aio=${aio}: ${aioReason}`,
+    `    cache=${cache}, write cache ${medium.writeCache ? 'on' : 'off'}, discard ${discard}`,
+    ...medium.queues.map((queue) => `    ${queue.priority} ${queue.name}: ${queue.inFlight} in flight`),
+  ];
+  if (medium.warning !== undefined) lines.push(`    warning: ${medium.warning}`);
+  if (medium.lastProblem !== '') lines.push(`    last problem: ${medium.lastProblem}`);
+  return lines.join('\n');
+}
+
+/** Counters and latencies of the driver and of each queue. */
+function aioText(drive: string, { aio, driver, queues }: MediumInfo): string {
+  return [
+    `${drive}, driver ${aio}: ${driver.operations} operations, at most ${driver.deepest} at once, ` +
+      `${sizeText(driver.readBytes)} read, ${sizeText(driver.writtenBytes)} written, ` +
+      `${driver.copies} copies of ${sizeText(driver.copiedBytes)}, ${driver.errors} errors, ${driver.pauses} pauses`,
+    `    latency ${latencyText(driver.latency)}`,
+    `    ${driver.flushes} flushes (${driver.flushesSkipped} needed none) ${latencyText(driver.flushLatency)}`,
+    ...queues.flatMap((queue) => [
+      `    ${queue.name}: ${queue.reads} reads, ${queue.writes} writes, ${queue.flushes} flushes, ` +
+        `${queue.discards} discards, ${queue.zeroes} zeroes, ${queue.merges} merged, ` +
+        `${queue.errors} errors, ${queue.cancelled} cancelled`,
+      `        latency ${latencyText(queue.latency)}`,
+    ]),
+  ].join('\n');
+}
+
+function ioeventfdText(info: IoeventfdInfo): string {
+  return [
+    `${info.device}: ioeventfd=${info.setting}, ${info.enabled ? 'on' : 'off'}: ${info.reason}`,
+    `    the vCPU waited ${info.synchronousKicks} times for a look at a queue, ${info.synchronousExits} times for anything else`,
+    ...info.queues.map(
+      (queue) =>
+        `    queue ${queue.queue}: ${queue.state}${queue.lacksSlot ? ' (the table has no slot for it)' : ''}, ` +
+        `${queue.kicks} kicks, ${queue.notifies} of them woke the thread, ${queue.chains} chains, ` +
+        `${queue.interrupts} interrupts, ${queue.suppressed} suppressed`,
+    ),
+  ].join('\n');
+}
+
+function netText(info: NetInfo): string {
+  return (
+    `${info.device}: hub ${info.hub}, ${info.mac}, link ${info.linkUp ? 'up' : 'down'}\n` +
+    `    sent ${info.sentFrames} frames (${sizeText(info.sentBytes)}), received ${info.receivedFrames} (${sizeText(info.receivedBytes)})\n` +
+    `    ${info.dropped} dropped, ${info.malformed} malformed, ${info.tooLarge} too large, ${info.filtered} filtered`
+  );
+}
+
+function threadText({ name, wakeups, pollHits, doorbells, exits, waitedMs, aliveMs }: IothreadInfo): string {
+  const busy = aliveMs === 0 ? 0 : Math.round((100 * (aliveMs - waitedMs)) / aliveMs);
+  return (
+    `iothread ${name}: ${wakeups} sleeps, ${pollHits} spared by polling, ${doorbells} doorbells served, ${exits} exits answered\n` +
+    `    not waiting ${Math.round(aliveMs - waitedMs)} ms of ${Math.round(aliveMs)} (${busy} %)`
+  );
+}
+
+/** Most expensive first. */
+function exitsText(exits: readonly ExitInfo[]): string {
+  const used = exits
+    .filter(({ reads, writes }) => reads + writes > 0)
+    .toSorted((a, b) => b.nanoseconds - a.nanoseconds);
+  if (used.length === 0) return 'The guest has not accessed any device.';
+  const rows = used.map(({ name, space, start, reads, writes, nanoseconds }) => {
+    const each = Math.round(nanoseconds / (reads + writes));
+    const where = `${space === 'port' ? 'port ' : ''}${start.toString(16)}`;
+    return [name, where, String(reads), String(writes), String(each), (nanoseconds / 1e6).toFixed(1)];
+  });
+  return table([['device', 'at', 'reads', 'writes', 'ns each', 'ms'], ...rows]);
+}
+
+function table(rows: readonly (readonly string[])[]): string {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) => (column < 2 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}
+
+function latencyText({ count, p50, p90, p99, p999, max }: LatencyInfo): string {
+  return count === 0 ? '-' : `p50 ${p50} p90 ${p90} p99 ${p99} p99.9 ${p999} max ${max} us`;
+}
+
+/** With at most one digit behind the point: `1.5 GiB`. */
+export function sizeText(bytes: number): string {
+  const units = [
+    [2 ** 30, 'GiB'],
+    [2 ** 20, 'MiB'],
+    [2 ** 10, 'KiB'],
+  ] as const;
+  const unit = units.find(([size]) => bytes >= size);
+  return unit === undefined ? `${bytes} bytes` : `${Math.round((bytes / unit[0]) * 10) / 10} ${unit[1]}`;
+}

@@ -1,0 +1,319 @@
+/** The machine that the page shows: its saved form, the files that belong to it, and the running one. */
+import { createMachine } from '../api/create-machine.ts';
+import type { VirtualMachine } from '../api/create-machine.ts';
+import type { BootSource } from '../api/boot-source.ts';
+import type { VmConfig } from '../config/vm-config.ts';
+import type { DefaultGuest } from '../machine/default-guest.ts';
+import { failure, success } from '../base/result.ts';
+import type { Result } from '../base/result.ts';
+import { BLK_DEFAULTS } from '../config/devices.ts';
+import { DRIVE_DEFAULTS } from '../config/device-options.ts';
+import { withDevices, withoutDrive } from './disks/drive-edits.ts';
+import type { MachineStore } from '../store/machine-store.ts';
+import { cleanName } from '../store/saved-machine.ts';
+import type { SavedMachine } from '../store/saved-machine.ts';
+
+/** A file of the user's, or `default`: what the address or the site has. */
+export type FileChoice = File | 'default' | undefined;
+
+/**
+ * - `saved`: every change is kept.
+ * - `new`: kept from the first change on.
+ * - `link`: the address describes it; nothing is kept until the user says so.
+ */
+export type SessionKind = 'saved' | 'new' | 'link';
+
+export interface SessionOptions {
+  readonly store: MachineStore;
+  readonly defaultGuest: DefaultGuest | undefined;
+  readonly machine: SavedMachine;
+  readonly kind: SessionKind;
+  readonly kernelFile?: File;
+  readonly initrdFile?: File;
+}
+
+export interface BootChoice {
+  readonly kernel: FileChoice;
+  readonly initrd: FileChoice;
+}
+
+export class MachineSession {
+  readonly #options: SessionOptions;
+  #machine: SavedMachine;
+  #kind: SessionKind;
+  #kernelFile: File | undefined;
+  #initrdFile: File | undefined;
+  #vm: VirtualMachine | undefined;
+  /** What the running machine was made of. */
+  #startedWith: VmConfig | undefined;
+  /** Files that are disks, by name. */
+  readonly #files = new Map<string, File>();
+  /** Drives that got their medium while the guest runs: in which of the spare ones it is. */
+  readonly #live = new Map<string, string>();
+  /** The description has changed since the machine was made of it. */
+  #isStale = true;
+  readonly #listeners = new Set<() => void>();
+
+  constructor(options: SessionOptions) {
+    this.#options = options;
+    this.#machine = options.machine;
+    this.#kind = options.kind;
+    this.#kernelFile = options.kernelFile;
+    this.#initrdFile = options.initrdFile;
+  }
+
+  /** A machine that was saved, with its files. */
+  static async open(options: Omit<SessionOptions, 'kernelFile' | 'initrdFile'>): Promise<MachineSession> {
+    const { store, machine } = options;
+    const kernelFile =
+      machine.kernelFile === undefined ? undefined : await store.readFile(machine.id, 'kernel');
+    const initrdFile =
+      machine.initrdFile === undefined ? undefined : await store.readFile(machine.id, 'initrd');
+    return new MachineSession({
+      ...options,
+      ...(kernelFile === undefined ? {} : { kernelFile }),
+      ...(initrdFile === undefined ? {} : { initrdFile }),
+    });
+  }
+
+  get machine(): SavedMachine {
+    return this.#machine;
+  }
+
+  get config(): VmConfig {
+    return this.#machine.config;
+  }
+
+  get kind(): SessionKind {
+    return this.#kind;
+  }
+
+  get vm(): VirtualMachine | undefined {
+    return this.#vm;
+  }
+
+  get startedWith(): VmConfig | undefined {
+    return this.#startedWith;
+  }
+
+  /** A new machine has to be made before it can start. */
+  get isStale(): boolean {
+    return this.#isStale;
+  }
+
+  get isPowered(): boolean {
+    const state = this.#vm?.status.state;
+    return state === 'loading' || state === 'running' || state === 'paused';
+  }
+
+  /** Calls `listener` after every change of the machine's description. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  edit(change: (config: VmConfig) => VmConfig): Promise<void> {
+    return this.#save({ ...this.#machine, config: change(this.#machine.config) });
+  }
+
+  rename(name: string): Promise<void> {
+    return this.#save({ ...this.#machine, name: cleanName(name) });
+  }
+
+  async setBoot({ kernel, initrd }: BootChoice): Promise<void> {
+    this.#kernelFile = kernel instanceof File ? kernel : undefined;
+    this.#initrdFile = initrd instanceof File ? initrd : undefined;
+    const { kernelFile: _kernel, initrdFile: _initrd, noInitrd: _none, ...rest } = this.#machine;
+    await this.#save({
+      ...rest,
+      ...(kernel instanceof File ? { kernelFile: kernel.name } : {}),
+      ...(initrd instanceof File ? { initrdFile: initrd.name } : {}),
+      ...(initrd === undefined ? { noInitrd: true } : {}),
+    });
+    await this.#saveFiles();
+  }
+
+  /** Keeps a machine that a link described, or a new one that nothing has changed yet. */
+  async keep(name: string): Promise<void> {
+    this.#kind = 'saved';
+    await this.#save({ ...this.#machine, name: cleanName(name) });
+    await this.#saveFiles();
+  }
+
+  get boot(): BootChoice {
+    const { machine } = this;
+    const { defaultGuest } = this.#options;
+    const kernel =
+      machine.kernelFile !== undefined
+        ? this.#kernelFile
+        : machine.config.kernel !== undefined || defaultGuest !== undefined
+          ? ('default' as const)
+          : undefined;
+    if (machine.initrdFile !== undefined) return { kernel, initrd: this.#initrdFile };
+    const hasDefault =
+      kernel === 'default' &&
+      (machine.config.kernel === undefined
+        ? defaultGuest !== undefined
+        : machine.config.initrd !== undefined);
+    return { kernel, initrd: hasDefault && machine.noInitrd !== true ? 'default' : undefined };
+  }
+
+  /** What `default` stands for, in words. */
+  get defaultLabels(): { readonly kernel?: string; readonly initrd?: string } {
+    const { kernel, initrd } = this.config;
+    const { defaultGuest } = this.#options;
+    if (kernel !== undefined) {
+      return { kernel: lastPart(kernel), ...(initrd === undefined ? {} : { initrd: lastPart(initrd) }) };
+    }
+    if (defaultGuest === undefined) return {};
+    return {
+      kernel: `Debian ${defaultGuest.release}`,
+      initrd: `busybox (${defaultGuest.initrd.name})`,
+    };
+  }
+
+  /** The command line that takes effect. */
+  get commandLine(): string {
+    const { commandLine, kernel } = this.config;
+    if (commandLine !== undefined) return commandLine;
+    if (kernel !== undefined) return '';
+    return this.#options.defaultGuest?.commandLine ?? 'console=ttyS0';
+  }
+
+  // --- disks
+
+  /** A file of the user's that is used in place, by its name. */
+  fileOf(name: string): File | undefined {
+    return this.#files.get(name);
+  }
+
+  setFile(file: File): void {
+    this.#files.set(file.name, file);
+    if (this.#machine.inPlace?.includes(file.name) === true) return;
+    this.#machine = { ...this.#machine, inPlace: [...(this.#machine.inPlace ?? []), file.name] };
+  }
+
+  removeFile(name: string): void {
+    this.#files.delete(name);
+    const { inPlace, ...rest } = this.#machine;
+    const left = inPlace?.filter((other) => other !== name) ?? [];
+    this.#machine = left.length === 0 ? rest : { ...rest, inPlace: left };
+  }
+
+  isInPlace(name: string): boolean {
+    return this.#machine.inPlace?.includes(name) === true;
+  }
+
+  /** The drive of the running machine that has the disk `id`. */
+  liveDrive(id: string): string {
+    return this.#live.get(id) ?? id;
+  }
+
+  /** Whether the running machine has the disk. */
+  isInMachine(id: string): boolean {
+    if (!this.isPowered) return false;
+    return this.#live.has(id) || this.#startedWith?.drives.some((drive) => drive.id === id) === true;
+  }
+
+  /** Puts a disk of the description into the running machine, if that has an empty drive left; else it waits for the next start. */
+  async attachLive(id: string): Promise<Result<undefined>> {
+    const drive = this.config.drives.find((candidate) => candidate.id === id);
+    const spare = SPARE_DRIVES.find((name) => ![...this.#live.values()].includes(name));
+    const state = this.#vm?.status.state;
+    if (drive?.file === undefined || spare === undefined || (state !== 'running' && state !== 'paused'))
+      return success(undefined);
+    const file = this.#files.get(drive.file);
+    this.#live.set(id, spare);
+    const attached = await this.#vm?.attach(spare, file ?? { kind: 'image', name: drive.file }, {
+      readOnly: drive.readOnly,
+    });
+    if (attached?.ok === true) return success(undefined);
+    this.#live.delete(id);
+    return failure(attached?.error ?? 'The machine is off.');
+  }
+
+  async detachLive(id: string): Promise<Result<undefined>> {
+    const ejected = await this.#vm?.detach(this.liveDrive(id));
+    if (ejected?.ok === false) return failure(ejected.error);
+    this.#live.delete(id);
+    return success(undefined);
+  }
+
+  /** The description without disks whose files the user has not dropped again. */
+  #present(): VmConfig {
+    return this.config.drives.reduce(
+      (config, { id, file }) =>
+        file !== undefined && this.isInPlace(file) && !this.#files.has(file)
+          ? withoutDrive(config, id)
+          : config,
+      withDevices(this.config),
+    );
+  }
+
+  /** Undefined where there is no kernel. */
+  createVm(): VirtualMachine | undefined {
+    const { kernel, initrd } = this.boot;
+    const kernelSource = this.#source(kernel, 'kernel');
+    const initrdSource = this.#source(initrd, 'initrd');
+    if (kernelSource === undefined) return undefined;
+    const { kernel: _kernel, initrd: _initrd, ...config } = withSpareDrives(this.#present());
+    this.#startedWith = this.config;
+    this.#live.clear();
+    this.#isStale = false;
+    this.#vm = createMachine({
+      ...config,
+      commandLine: this.commandLine,
+      kernel: kernelSource,
+      ...(initrdSource === undefined ? {} : { initrd: initrdSource }),
+      files: Object.fromEntries(this.#files),
+      // A person wants to see why; QEMU's default, to reboot, would only loop.
+      tripleFault: 'stop',
+    });
+    void this.#touch();
+    return this.#vm;
+  }
+
+  #source(choice: FileChoice, role: 'kernel' | 'initrd'): BootSource | undefined {
+    if (choice !== 'default') return choice;
+    return this.config.kernel === undefined ? this.#options.defaultGuest?.[role] : this.config[role];
+  }
+
+  async #touch(): Promise<void> {
+    this.#machine = { ...this.#machine, usedAt: Date.now() };
+    if (this.#kind === 'saved') await this.#options.store.save(this.#machine);
+  }
+
+  async #save(machine: SavedMachine): Promise<void> {
+    this.#isStale = true;
+    this.#machine = machine;
+    for (const listener of this.#listeners) listener();
+    if (this.#kind === 'link') return;
+    this.#kind = 'saved';
+    await this.#options.store.save(machine);
+  }
+
+  async #saveFiles(): Promise<void> {
+    if (this.#kind === 'link') return;
+    const { store } = this.#options;
+    await store.saveFile(this.#machine.id, 'kernel', this.#kernelFile);
+    await store.saveFile(this.#machine.id, 'initrd', this.#initrdFile);
+  }
+}
+
+/** Empty drives for disks that come while the guest runs. Linux shows them only to `lsblk -a`. */
+const SPARE_DRIVES = ['spare0', 'spare1'] as const;
+
+function withSpareDrives(config: VmConfig): VmConfig {
+  return {
+    ...config,
+    drives: [
+      ...config.drives,
+      ...SPARE_DRIVES.map((id) => ({ ...DRIVE_DEFAULTS, id, interface: 'none' as const })),
+    ],
+    devices: [...config.devices, ...SPARE_DRIVES.map((drive) => ({ ...BLK_DEFAULTS, drive }))],
+  };
+}
+
+function lastPart(url: string): string {
+  return url.split(/[?#]/, 1)[0]!.split('/').at(-1) || url;
+}

@@ -1,0 +1,143 @@
+/** The settings of the machine as a whole: one row each of the panel, and the names of what a restart would change. */
+import { MIB } from '../../base/units.ts';
+import { toQemuArguments } from '../../config/qemu-options.ts';
+import { formatSize } from '../../config/size.ts';
+import { CPUS_MAX, DEFAULT_CONFIG, MEMORY_MAX_BYTES, MEMORY_MIN_BYTES } from '../../config/vm-config.ts';
+import type { JitMode, VmConfig } from '../../config/vm-config.ts';
+import { number, segments, text } from './controls.ts';
+import type { Control } from './controls.ts';
+import type { RowTexts } from './setting-row.ts';
+
+export interface MachineSetting {
+  readonly texts: RowTexts;
+  /** In a sentence: what changed. */
+  readonly noun: string;
+  readonly wide?: boolean;
+  readonly read: (config: VmConfig) => unknown;
+  /** A field; `change` gets the configuration with the user's choice in it. */
+  make(change: (edit: (config: VmConfig) => VmConfig) => void): Field;
+  /** Why it cannot be changed, or what else is to be known. */
+  readonly note?: string;
+}
+
+export interface Field {
+  readonly node: HTMLElement;
+  show(config: VmConfig): void;
+}
+
+function fieldOf<T>(control: Control<T>, read: (config: VmConfig) => T): Field {
+  return { node: control.node, show: (config) => control.show(read(config)) };
+}
+
+const ON_OFF = [
+  { value: 'on', label: 'on' },
+  { value: 'off', label: 'off' },
+] as const;
+
+export function machineSettings(defaultCommandLine: string): readonly MachineSetting[] {
+  const memory: MachineSetting = {
+    noun: 'memory',
+    texts: {
+      title: 'Memory',
+      option: '-m',
+      sentence:
+        'RAM of the guest. More lets it keep more files in its cache; the browser sets all of it aside at the start.',
+      usual: formatSize(DEFAULT_CONFIG.memoryBytes),
+    },
+    read: ({ memoryBytes }) => memoryBytes,
+    make: (change) => {
+      const control = number(
+        { label: 'Memory', minimum: MEMORY_MIN_BYTES / MIB, maximum: MEMORY_MAX_BYTES / MIB, unit: 'MiB' },
+        (value) => change((config) => ({ ...config, memoryBytes: value * MIB })),
+      );
+      return fieldOf(control, ({ memoryBytes }) => memoryBytes / MIB);
+    },
+  };
+  const cpus: MachineSetting = {
+    noun: 'number of CPUs',
+    texts: {
+      title: 'CPUs',
+      option: '-smp',
+      sentence: 'Each CPU of the guest is a thread of its own and wants a core of your computer.',
+      usual: String(DEFAULT_CONFIG.cpus),
+    },
+    read: (config) => config.cpus,
+    make: (change) => {
+      const control = number({ label: 'CPUs', minimum: 1, maximum: CPUS_MAX }, (value) =>
+        change((config) => ({ ...config, cpus: value })),
+      );
+      control.setDisabled(CPUS_MAX === 1);
+      return fieldOf(control, (config) => config.cpus);
+    },
+    ...(CPUS_MAX === 1 ? { note: 'Guests with several CPUs are not there yet.' } : {}),
+  };
+  const jit: MachineSetting = {
+    noun: 'JIT',
+    texts: {
+      title: 'JIT',
+      option: '-jit',
+      isOwn: true,
+      sentence:
+        'Translates guest code that runs often into WebAssembly. It pays for long computations; off, everything is interpreted.',
+      usual: DEFAULT_CONFIG.jit,
+    },
+    read: (config) => config.jit,
+    make: (change) => {
+      const control = segments<JitMode>('JIT', ON_OFF, (value) =>
+        change((config) => ({ ...config, jit: value })),
+      );
+      return fieldOf(control, (config) => config.jit);
+    },
+  };
+  const reboot: MachineSetting = {
+    noun: 'what a reboot does',
+    texts: {
+      title: 'Stop instead of rebooting',
+      option: '-no-reboot',
+      sentence:
+        'When the guest reboots, the machine stops: for looking at the last words of a guest that reboots for ever.',
+      usual: 'off',
+    },
+    read: ({ noReboot }) => noReboot,
+    make: (change) => {
+      const control = segments<'on' | 'off'>('Stop instead of rebooting', ON_OFF, (value) =>
+        change((config) => ({ ...config, noReboot: value === 'on' })),
+      );
+      return fieldOf(control, ({ noReboot }) => (noReboot ? 'on' : 'off'));
+    },
+  };
+  const append: MachineSetting = {
+    noun: 'kernel command line',
+    wide: true,
+    texts: {
+      title: 'Kernel command line',
+      option: '-append',
+      sentence:
+        'Parameters for the kernel. Its console must be ttyS0: that is the serial port which is shown here.',
+      usual: defaultCommandLine === '' ? 'empty' : defaultCommandLine,
+    },
+    read: ({ commandLine }) => commandLine,
+    make: (change) => {
+      const control = text('Kernel command line', defaultCommandLine, (value) =>
+        change(({ commandLine: _, ...config }) =>
+          value === '' ? config : { ...config, commandLine: value },
+        ),
+      );
+      return fieldOf(control, ({ commandLine }) => commandLine ?? '');
+    },
+  };
+  return [memory, cpus, jit, reboot, append];
+}
+
+/** What differs between two configurations, in words; empty where a restart would change nothing. */
+export function differences(
+  before: VmConfig,
+  after: VmConfig,
+  settings: readonly MachineSetting[],
+): readonly string[] {
+  const changed = settings
+    .filter(({ read }) => JSON.stringify(read(before)) !== JSON.stringify(read(after)))
+    .map(({ noun }) => noun);
+  if (changed.length > 0) return changed;
+  return toQemuArguments(before).join('\n') === toQemuArguments(after).join('\n') ? [] : ['devices'];
+}

@@ -71,9 +71,9 @@ export async function withApt<T>(
 }
 
 /** apt verifies signatures whoever runs it; its unprivileged user may not be able to write where we want it to. */
-const SANDBOX = process.getuid?.() === 0 ? option('APT::Sandbox::User=root') : [];
+export const SANDBOX = process.getuid?.() === 0 ? option('APT::Sandbox::User=root') : [];
 
-function option(setting: string): string[] {
+export function option(setting: string): string[] {
   return ['-o', setting];
 }
 
@@ -135,7 +135,7 @@ async function hasHash(file: string, sha256: string | undefined): Promise<boolea
 }
 
 /** apt encodes the colon of an epoch as %3a in file names. */
-async function findDeb(folder: string, name: string, version: string): Promise<string | undefined> {
+export async function findDeb(folder: string, name: string, version: string): Promise<string | undefined> {
   const prefix = `${name.split(':')[0]}_${version.replaceAll(':', '%3a')}_`;
   const architecture = name.split(':')[1];
   const names = await readdir(folder);

@@ -4,8 +4,8 @@ export interface TarEntry {
   /** Relative to the archive's root, without a leading `./`. */
   readonly path: string;
   readonly mode: number;
-  readonly type: 'file' | 'symlink' | 'directory' | 'other';
-  /** Target of a symbolic link. */
+  readonly type: 'file' | 'symlink' | 'hardlink' | 'directory' | 'other';
+  /** Target of a symbolic link, or the path of the earlier entry that a hard link is another name of. */
   readonly link: string;
   readonly data: Uint8Array;
 }
@@ -15,6 +15,7 @@ const BLOCK_BYTES = 512;
 const TYPES: Readonly<Record<string, TarEntry['type']>> = {
   '0': 'file',
   '\0': 'file',
+  '1': 'hardlink',
   '2': 'symlink',
   '5': 'directory',
 };

@@ -17,7 +17,7 @@ const OUTPUT = 'build/kernels';
 export interface TestKernel {
   /** Of the file in build/kernels. */
   readonly name: string;
-  /** C file without its ending. */
+  /** C file without its ending, from this folder. */
   readonly source: string;
   readonly bits: 32 | 64;
   /** A file without a format, loaded by the address fields of its header; ELF otherwise. */
@@ -67,7 +67,12 @@ const CFLAGS = [
   join(SOURCES, 'runtime'),
 ];
 
-async function build(item: TestKernel): Promise<Result<true>> {
+/** Unless it is there and newer than what it is made of. */
+export async function buildKernel(item: TestKernel, log: Log): Promise<Result<true>> {
+  const inputs = [`${SOURCES}/runtime`, `${SOURCES}/${item.source}.c`, `${SOURCES}/build.ts`];
+  if (!isStale(join(OUTPUT, item.name), inputs)) return success(true);
+  log(`building the test kernel ${item.name}`);
+  await mkdir(join(root, OUTPUT), { recursive: true });
   const { name, source, bits, isFlat } = item;
   const output = join(OUTPUT, name);
   const linked = `${output}.${process.pid}`;
@@ -109,12 +114,8 @@ async function build(item: TestKernel): Promise<Result<true>> {
 
 /** Builds those that are missing or older than what they are made of. */
 export async function buildKernels(log: Log): Promise<Result<true>> {
-  await mkdir(join(root, OUTPUT), { recursive: true });
   for (const item of KERNELS) {
-    const inputs = [`${SOURCES}/runtime`, `${SOURCES}/${item.source}.c`, `${SOURCES}/build.ts`];
-    if (!isStale(join(OUTPUT, item.name), inputs)) continue;
-    log(`building the test kernel ${item.name}`);
-    const built = await build(item);
+    const built = await buildKernel(item, log);
     if (!built.ok) return built;
   }
   return success(true);

@@ -8,6 +8,7 @@ import type { DiskStore } from '../control/disk-store.ts';
 import type { MachineStore } from '../store/machine-store.ts';
 import { decodeMachine } from '../store/saved-machine.ts';
 import type { SavedMachine } from '../store/saved-machine.ts';
+import { ActivityPanel } from './activity/activity-panel.ts';
 import { BootProgress } from './boot-progress.ts';
 import { ask } from './confirm.ts';
 import { DisksPanel } from './disks/disks-panel.ts';
@@ -63,6 +64,7 @@ export class Page {
   readonly #panel: SidePanel;
   readonly #settings: SettingsPanel;
   readonly #disks: DisksPanel;
+  readonly #activity: ActivityPanel;
   readonly #attachments: SessionAttachments;
   #serialBytes = 0;
   #operations = { disk: 0, network: 0 };
@@ -72,20 +74,17 @@ export class Page {
     const { session } = options;
     this.#session = session;
     this.#attachments = new SessionAttachments(session);
-    this.#settings = new SettingsPanel(
-      session,
-      {
-        chooseGuest: () => this.#openGuest(this.#choice()),
-        restart: () => void this.#restart(),
-        importFile: (file) => void this.#importSettings(file),
-      },
-      [],
-    );
+    this.#settings = new SettingsPanel(session, {
+      chooseGuest: () => this.#openGuest(this.#choice()),
+      restart: () => void this.#restart(),
+      importFile: (file) => void this.#importSettings(file),
+    });
+    this.#activity = new ActivityPanel(session);
     this.#disks = new DisksPanel(options.disks, this.#attachments, {
       addFiles: (files) => void this.#dropped(files),
     });
     this.#panel = new SidePanel(
-      [new MachinesPanel(session, options.store, options), this.#disks, this.#settings],
+      [new MachinesPanel(session, options.store, options), this.#disks, this.#settings, this.#activity],
       () => this.#console.focus(),
     );
     this.#bar = new MachineBar(
@@ -422,6 +421,8 @@ export class Page {
       medium === undefined ? [] : [[drive, medium]],
     );
     this.#attachments.setMedia(new Map(media));
+    this.#settings.setInfo(info);
+    this.#activity.push(info);
     const before = this.#operations;
     this.#operations = info === undefined ? { disk: 0, network: 0 } : countOperations(info);
     this.#bar.setActivity({

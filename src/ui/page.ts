@@ -259,6 +259,17 @@ export class Page {
     machine.on('status', ({ status }) => {
       if (isOurs()) this.#onStatus(status);
     });
+    machine.on('warning', ({ message }) => {
+      if (!isOurs()) return;
+      this.#notice.show({
+        kind: 'warning',
+        tone: 'warning',
+        place: 'below',
+        title: 'To be known',
+        message,
+        actions: [{ label: 'Close', icon: ICON.close, run: () => this.#notice.hide() }],
+      });
+    });
     machine.on('reset', () => {
       if (isOurs()) this.#console.writeMark('reset');
     });
@@ -282,6 +293,7 @@ export class Page {
         this.#notice.hide();
         break;
       case 'paused':
+        if (status.problem !== undefined) this.#showPauseProblem(status.problem);
         break;
       case 'shutdown':
         this.#boot.hide();
@@ -330,7 +342,7 @@ export class Page {
       case 'running':
         return this.#runningReason('no');
       case 'paused':
-        return 'by you; the guest sees no time pass';
+        return status.problem?.message ?? 'by you; the guest sees no time pass';
       case 'shutdown':
         return describeShutdown(status.reason);
       case 'crashed':
@@ -349,6 +361,22 @@ export class Page {
       case 'for-good':
         return `${name}, halted with interrupts off: only a reset wakes it`;
     }
+  }
+
+  /** A disk has no room, or failed: nothing is lost, and the user has to do something. */
+  #showPauseProblem(problem: Problem): void {
+    this.#notice.show({
+      kind: problem.kind,
+      tone: 'warning',
+      place: 'below',
+      title: PROBLEM_TITLES[problem.kind],
+      message: problem.message,
+      advice: problem.advice,
+      actions: [
+        { label: 'Continue', icon: ICON.play, primary: true, run: () => this.#command('resume') },
+        { label: 'Show disks', icon: ICON.disks, run: () => this.#panel.open('disks') },
+      ],
+    });
   }
 
   #showEnd(kind: string, message: string): void {

@@ -20,7 +20,6 @@ import { acceptDrops } from './drop.ts';
 import { refusalText, sortFiles } from './dropped-files.ts';
 import { GuestDialog } from './guest-dialog.ts';
 import type { GuestChoice } from './guest-dialog.ts';
-import { KeyRow } from './key-row.ts';
 import { brand, MachineBar } from './machine-bar.ts';
 import type { ButtonCommand } from './machine-bar.ts';
 import type { MachineSession } from './machine-session.ts';
@@ -31,6 +30,7 @@ import type { NoticeAction } from './notice.ts';
 import { SidePanel } from './panel/side-panel.ts';
 import { PROBLEM_TITLES } from './problem-texts.ts';
 import { composeReport, surroundings } from './report.ts';
+import { ScreenReaderSwitch } from './screen-reader.ts';
 import { SearchBar } from './search-bar.ts';
 import { SettingsPanel } from './settings/settings-panel.ts';
 import { watchSleep } from './sleep-watch.ts';
@@ -38,6 +38,7 @@ import type { Gap } from './sleep-watch.ts';
 import { StatusStrip } from './status-strip.ts';
 import { Console } from './terminal.ts';
 import { describeShutdown, formatDuration, STEP_NAMES } from './text.ts';
+import { TouchKeys } from './touch-keys.ts';
 
 const FIGURES_MS = 500;
 
@@ -60,7 +61,7 @@ export class Page {
   readonly #boot: BootProgress;
   readonly #notice: Notice;
   readonly #dialog: GuestDialog;
-  readonly #keys: KeyRow;
+  readonly #keys: TouchKeys;
   readonly #panel: SidePanel;
   readonly #settings: SettingsPanel;
   readonly #disks: DisksPanel;
@@ -100,12 +101,14 @@ export class Page {
     this.#console = new Console(consoleNode, {
       send: (bytes) => this.#type(this.#keys.apply(bytes)),
       search: () => this.#search.open(),
+      leave: () => this.#bar.focus(),
     });
+    const screenReader = new ScreenReaderSwitch((on) => this.#console.setScreenReaderMode(on));
     this.#search = new SearchBar(this.#console);
-    this.#keys = new KeyRow(
-      (bytes) => this.#type(bytes),
-      () => this.#console.focus(),
-    );
+    this.#keys = new TouchKeys({
+      send: (bytes) => this.#type(bytes),
+      inApplicationMode: () => this.#console.inApplicationMode,
+    });
     const stage = element('main', { class: 'stage' }, consoleNode, this.#search.node);
     this.#boot = new BootProgress(stage);
     this.#notice = new Notice(stage, (content) =>
@@ -119,6 +122,7 @@ export class Page {
       element(
         'div',
         { class: 'page' },
+        screenReader.node,
         this.#bar.node,
         element('div', { class: 'work' }, stage, this.#panel.node),
         this.#keys.node,
@@ -344,7 +348,9 @@ export class Page {
       case 'running':
         return this.#runningReason('no');
       case 'paused':
-        return status.problem?.message ?? 'by you; the guest sees no time pass';
+        return status.problem === undefined
+          ? 'by you; the guest sees no time pass'
+          : PROBLEM_TITLES[status.problem.kind];
       case 'shutdown':
         return describeShutdown(status.reason);
       case 'crashed':
@@ -365,7 +371,18 @@ export class Page {
     }
   }
 
-  /** A disk has no room, or failed: nothing is lost, and the user has to do something. */
+  #showEnd(kind: string, message: string): void {
+    this.#notice.show({
+      kind,
+      tone: 'info',
+      place: 'below',
+      title: 'Off',
+      message,
+      actions: [this.#startAction(), this.#chooseAction(false)],
+    });
+  }
+
+  /** The machine waits, and nothing is lost: what is wrong can be mended while it does. */
   #showPauseProblem(problem: Problem): void {
     this.#notice.show({
       kind: problem.kind,
@@ -376,19 +393,8 @@ export class Page {
       advice: problem.advice,
       actions: [
         { label: 'Continue', icon: ICON.play, primary: true, run: () => this.#command('resume') },
-        { label: 'Show disks', icon: ICON.disks, run: () => this.#panel.open('disks') },
+        { label: 'Show the disks', icon: ICON.disks, run: () => this.#panel.open('disks') },
       ],
-    });
-  }
-
-  #showEnd(kind: string, message: string): void {
-    this.#notice.show({
-      kind,
-      tone: 'info',
-      place: 'below',
-      title: 'Off',
-      message,
-      actions: [this.#startAction(), this.#chooseAction(false)],
     });
   }
 
@@ -560,6 +566,7 @@ export function showProblemPage(root: HTMLElement, problem: Problem): void {
     title: PROBLEM_TITLES[problem.kind],
     message: problem.message,
     advice: problem.advice,
+    ...(problem.report === undefined ? {} : { report: problem.report }),
   });
 }
 

@@ -199,6 +199,7 @@ export class Translator {
       requests.push({
         // Written since it was decoded, its blocks are dead, or are about to be: then the answer is dropped.
         bytes: u8.slice(start, start + PAGE_SIZE),
+        address: addressOf(key),
         mode: modeOf(key),
         leaders,
         wanted: leaders.filter((offset) => page.wanted.has(offset)),

@@ -30,7 +30,7 @@ afterEach(() => {
 function job(id: number, code: string): CompileJob {
   const bytes = new Uint8Array(PAGE_SIZE);
   bytes.set(Buffer.from(code.replaceAll(' ', ''), 'hex'));
-  return { id, pages: [{ bytes, mode: MODE_CODE64 | MODE_FLAT, leaders: [0], wanted: [0] }] };
+  return { id, pages: [{ address: 0, bytes, mode: MODE_CODE64 | MODE_FLAT, leaders: [0], wanted: [0] }] };
 }
 
 /** Takes turns as the vCPU's thread does: when the attention bit asks for one. */
@@ -57,7 +57,10 @@ it('answers with a module whose functions are named by the pages', async () => {
 it('answers without a module if nothing could be translated', async () => {
   // A REX prefix and nothing behind it but the end of the page.
   const bytes = new Uint8Array(PAGE_SIZE).fill(0x48);
-  compiler.submit({ id: 1, pages: [{ bytes, mode: MODE_CODE64 | MODE_FLAT, leaders: [4095], wanted: [] }] });
+  compiler.submit({
+    id: 1,
+    pages: [{ address: 0, bytes, mode: MODE_CODE64 | MODE_FLAT, leaders: [4095], wanted: [] }],
+  });
   expect(await untilAnswered()).toMatchObject([{ id: 1, module: undefined, pages: [{ func: -1 }] }]);
 });
 

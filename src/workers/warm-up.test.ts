@@ -17,7 +17,7 @@ it.each([
 ])('calls a region with %s, and comes back', (_name, code) => {
   const bytes = new Uint8Array(PAGE_SIZE);
   bytes.set(Buffer.from(code.replaceAll(' ', ''), 'hex'));
-  const request = { bytes, mode: MODE_CODE64 | MODE_FLAT, leaders: [0], wanted: [] };
+  const request = { address: 0, bytes, mode: MODE_CODE64 | MODE_FLAT, leaders: [0], wanted: [] };
   const translation = translatePages(new Decoder(DEFAULT_FEATURES), [request]);
   const module = new WebAssembly.Module(translation.bytes!);
   const warmUp = new WarmUp();

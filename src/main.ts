@@ -118,4 +118,14 @@ async function openPage(root: HTMLElement): Promise<void> {
 
 const root = document.getElementById('root');
 if (root === null) throw new Error('index.html has no element #root');
-await openPage(root);
+try {
+  await openPage(root);
+} catch (error) {
+  showProblemPage(root, {
+    kind: 'page-failed',
+    message: `Something that the page needs to start failed: ${error instanceof Error ? error.message : String(error)}`,
+    advice:
+      'Reload the page, and allow this site to store data. If that does not help, please attach the report to an issue.',
+    ...(error instanceof Error && error.stack !== undefined ? { report: error.stack } : {}),
+  });
+}

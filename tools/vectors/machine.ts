@@ -128,7 +128,7 @@ function regionOf(
   if (!instruction) return undefined;
   const end = offset + instruction.length;
   const blocks = [{ offset, instructions: [instruction], end }];
-  return { mode, blocks, plan: planRegion(blocks, mode, new Set()) };
+  return { mode, page: 0, blocks, plan: planRegion(blocks, mode, new Set()) };
 }
 
 function keyOf(bytes: Uint8Array, at: number, length: number, offset: number, mode: number): string {

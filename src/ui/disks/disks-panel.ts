@@ -166,7 +166,15 @@ export class DisksPanel implements PanelPage {
         'div',
         { class: 'card-title' },
         disk.name,
-        ...(disk.device === undefined ? [] : [element('code', { class: 'setting-option' }, disk.device)]),
+        ...(disk.guestName === undefined
+          ? []
+          : [
+              element(
+                'code',
+                { class: 'setting-option', title: disk.device ?? '' },
+                `/dev/${disk.guestName}`,
+              ),
+            ]),
       ),
       element('div', { class: 'card-detail' }, facts.join(', ')),
       ...(disk.driver === undefined

@@ -7,6 +7,8 @@ import { formRegion, type Region } from './region.ts';
 export interface PageRequest {
   /** A copy of the page. */
   readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Its physical address. */
+  readonly address: number;
   readonly mode: number;
   /** Offsets of the blocks, rising. */
   readonly leaders: readonly number[];
@@ -32,8 +34,8 @@ export interface Translation {
 
 export function translatePages(decoder: Decoder, requests: readonly PageRequest[]): Translation {
   const regions: Region[] = [];
-  const pages = requests.map(({ bytes, mode, leaders, wanted }): PageResult => {
-    const region = formRegion(decoder, bytes, 0, mode, leaders, new Set(wanted));
+  const pages = requests.map(({ bytes, address, mode, leaders, wanted }): PageResult => {
+    const region = formRegion(decoder, bytes, 0, mode, leaders, new Set(wanted), address);
     const covered = region.blocks.map(({ offset }) => offset);
     const func = covered.length === 0 ? -1 : regions.push(region) - 1;
     const instructions = region.blocks.reduce((sum, block) => sum + block.instructions.length, 0);

@@ -3,10 +3,8 @@ import { MAX_REGION_BLOCKS } from '../jit/region.ts';
 
 /** Entries of a block in the interpreter before it is reported. */
 export const JIT_THRESHOLD = 1024;
-/** Blocks of the same page that come along have at least this heat. */
-export const WARM = JIT_THRESHOLD / 4;
-/** Heat that the interpreter does not take for the threshold again for four billion entries. */
-export const NEVER_HOT = JIT_THRESHOLD + 1;
+/** Blocks of the same page come along with this share of the threshold. */
+const WARM_SHARE = 1 / 4;
 
 /** Regions that are compiled as one module: a module of ten costs a third per function of one alone. */
 export const BATCH = 8;
@@ -36,13 +34,13 @@ export function isWhole(round: number): boolean {
 }
 
 /** Which blocks of a page make its next region: their offsets, rising. The hottest ones if there are too many. */
-export function chooseLeaders(candidates: readonly Candidate[], round: number): number[] {
+export function chooseLeaders(candidates: readonly Candidate[], round: number, threshold: number): number[] {
   const whole = isWhole(round);
-  const weight = ({ heat, standing }: Candidate): number =>
-    standing === 'new' ? heat : JIT_THRESHOLD + heat;
+  const warm = threshold * WARM_SHARE;
+  const weight = ({ heat, standing }: Candidate): number => (standing === 'new' ? heat : threshold + heat);
   return candidates
     .filter(({ heat, standing }) =>
-      heat >= WARM ? whole || standing !== 'entry' : whole && standing !== 'new',
+      heat >= warm ? whole || standing !== 'entry' : whole && standing !== 'new',
     )
     .toSorted((a, b) => weight(b) - weight(a))
     .slice(0, MAX_REGION_BLOCKS)
@@ -53,16 +51,20 @@ export function chooseLeaders(candidates: readonly Candidate[], round: number): 
 /**
  * The heat that the leaders of a page get once its translation is there, by offset. What the region covers starts anew: a
  * block inside that the interpreter enters often all the same is reported again and becomes an entry. What cannot be
- * translated is never reported again; what did not fit is.
+ * translated is not reported again for four billion entries; what did not fit is.
  */
-export function heatAfter(leaders: readonly number[], covered: readonly number[]): Map<number, number> {
+export function heatAfter(
+  leaders: readonly number[],
+  covered: readonly number[],
+  threshold: number,
+): Map<number, number> {
   const inside = new Set(covered);
   const last = covered.at(-1) ?? Infinity;
-  return new Map(leaders.map((offset) => [offset, inside.has(offset) || offset > last ? 0 : NEVER_HOT]));
+  return new Map(leaders.map((offset) => [offset, inside.has(offset) || offset > last ? 0 : threshold + 1]));
 }
 
 /** Instructions that a page stays interpreted after its translation was overwritten for the n-th time. */
-export function restAfter(overwritten: number): number {
+export function restAfter(overwritten: number, threshold: number): number {
   // Once or twice is a page that is loaded again; code that writes itself doubles its rest each time.
-  return overwritten < 3 ? 0 : 1_000_000 * 2 ** Math.min(overwritten - 3, 10);
+  return overwritten < 3 ? 0 : threshold * 1000 * 2 ** Math.min(overwritten - 3, 10);
 }

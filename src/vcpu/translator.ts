@@ -187,7 +187,7 @@ export class Translator {
       this.#queue.delete(key);
       const blocks = this.#blocksOf(key);
       const page = this.#pages.get(key)!;
-      const leaders = chooseLeaders(this.#candidates(page, blocks), ++page.round);
+      const leaders = chooseLeaders(this.#candidates(page, blocks), ++page.round, this.#threshold);
       if (leaders.length === 0) continue;
       if (isWhole(page.round)) this.#merged++;
       const { u8 } = this.#views;
@@ -195,6 +195,7 @@ export class Translator {
       requests.push({
         // Written since it was decoded, its blocks are dead, or are about to be: then the answer is dropped.
         bytes: u8.slice(start, start + PAGE_SIZE),
+        address: addressOf(key),
         mode: modeOf(key),
         leaders,
         wanted: leaders.filter((offset) => page.wanted.has(offset)),
@@ -251,7 +252,7 @@ export class Translator {
   /** The page has a translation of these blocks. */
   #note(page: Page, blocks: ReadonlyMap<number, number>, { covered }: PageResult): void {
     const { u32 } = this.#views;
-    for (const [offset, heat] of heatAfter([...blocks.keys()], covered)) {
+    for (const [offset, heat] of heatAfter([...blocks.keys()], covered, this.#threshold)) {
       u32[(blocks.get(offset)! + BLOCK.at.heat) >>> 2] = heat;
     }
     for (const offset of covered) page.covered.set(offset, blocks.get(offset)!);
@@ -260,6 +261,10 @@ export class Translator {
   #isAlive(block: number, key: number): boolean {
     // The arena gives no memory away twice without `forget`.
     return this.#views.u32[(block + BLOCK.at.mode) >>> 2] === modeOf(key);
+  }
+
+  get #threshold(): number {
+    return this.#views.u32[(this.#cpu + VCPU.at.jitThreshold) >>> 2]!;
   }
 
   get #waiting(): number {
@@ -280,7 +285,7 @@ export class Translator {
       page.wanted.clear();
       page.round = 0;
       page.overwritten++;
-      page.restUntil = this.#instructionsRun() + restAfter(page.overwritten);
+      page.restUntil = this.#instructionsRun() + restAfter(page.overwritten, this.#threshold);
       this.#retranslated++;
     }
     return page;

@@ -12,6 +12,7 @@ import { ActivityPanel } from './activity/activity-panel.ts';
 import { BootProgress } from './boot-progress.ts';
 import { ask } from './confirm.ts';
 import { DisksPanel } from './disks/disks-panel.ts';
+import { renameImage } from './disks/drive-edits.ts';
 import { SessionAttachments } from './disks/session-attachments.ts';
 import { countOperations, DeviceWatch } from './device-watch.ts';
 import { element, ICON } from './dom.ts';
@@ -82,6 +83,7 @@ export class Page {
     this.#activity = new ActivityPanel(session);
     this.#disks = new DisksPanel(options.disks, this.#attachments, {
       addFiles: (files) => void this.#dropped(files),
+      renamed: (from, to) => this.#renamed(from, to),
     });
     this.#panel = new SidePanel(
       [new MachinesPanel(session, options.store, options), this.#disks, this.#settings, this.#activity],
@@ -262,6 +264,17 @@ export class Page {
     });
     machine.on('status', ({ status }) => {
       if (isOurs()) this.#onStatus(status);
+    });
+    machine.on('warning', ({ message }) => {
+      if (!isOurs()) return;
+      this.#notice.show({
+        kind: 'warning',
+        tone: 'warning',
+        place: 'below',
+        title: 'To be known',
+        message,
+        actions: [{ label: 'Close', icon: ICON.close, run: () => this.#notice.hide() }],
+      });
     });
     machine.on('reset', () => {
       if (isOurs()) this.#console.writeMark('reset');
@@ -470,6 +483,19 @@ export class Page {
       this.#panel.open('disks');
       await this.#disks.add(image);
     }
+  }
+
+  /** In all machines that have the image. */
+  async #renamed(from: string, to: string): Promise<void> {
+    const { store } = this.#options;
+    const session = this.#session;
+    for (const machine of await store.list()) {
+      if (machine.id === session.machine.id || !machine.config.drives.some(({ file }) => file === from))
+        continue;
+      await store.save({ ...machine, config: renameImage(machine.config, from, to) });
+    }
+    if (session.config.drives.some(({ file }) => file === from))
+      await session.edit((config) => renameImage(config, from, to));
   }
 
   async #importSettings(file: File): Promise<void> {

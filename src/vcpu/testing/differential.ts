@@ -1,7 +1,7 @@
 /** Runs one random program on two executors, the interpreter alone and with the translator, and says where they differ. */
 import { RAM_BASE } from '../../layout/map.ts';
 import { VCPU } from '../../layout/vcpu.ts';
-import { WARM } from '../tiering.ts';
+import { JIT_THRESHOLD } from '../tiering.ts';
 import { bareMachine, setHandlers, type BareMachine } from './bare-machine.ts';
 import {
   assemble,
@@ -26,7 +26,7 @@ const LARGE = 0x80n;
 const FRAMES = [0x90000n | PRESENT | WRITABLE, 0x97000n | PRESENT | WRITABLE, 0n, 0x93000n | PRESENT];
 
 /** Entries until a block is translated: as few as the blocks that come along need, as programs are short. */
-const THRESHOLD = WARM;
+const THRESHOLD = JIT_THRESHOLD / 4;
 /** Turns of the run loop after which a program is given up. */
 const MAX_TURNS = 20_000;
 

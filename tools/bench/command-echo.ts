@@ -117,7 +117,7 @@ function figuresOf(activity: string, { keys, echoes, painted, frames }: Notes): 
     keys: keys.length,
     echoMs: spread(after(echoes)),
     paintedMs: spread(after(painted)),
-    framesPerSecond: (gaps.length * 1000) / (frames.at(-1)! - frames[0]!),
+    framesPerSecond: (gaps.length * 1000) / gaps.reduce((sum, gap) => sum + gap, 0),
     longestFrameMs: Math.max(...gaps),
   };
 }

@@ -80,7 +80,11 @@ export function runInQemu(name: string, options: KernelRun = {}): Promise<string
     const qemu = spawn('qemu-system-x86_64', args, { stdio: ['ignore', 'pipe', 'ignore'] });
     const timer = setTimeout(() => qemu.kill('SIGKILL'), LIMIT_MS);
     let log = '';
-    qemu.stdout.setEncoding('latin1').on('data', (text: string) => (log += text));
+    qemu.stdout.setEncoding('latin1').on('data', (text: string) => {
+      log += text;
+      // A kernel that has lost its way.
+      if (log.length > 100_000) qemu.kill('SIGKILL');
+    });
     qemu.on('error', reject);
     qemu.on('close', (code) => {
       clearTimeout(timer);

@@ -29,6 +29,7 @@ import {
 import { stopRequest } from '../sync/stop.ts';
 import { WakeWord } from '../sync/wake.ts';
 import { BlockDecoder } from './blocks.ts';
+import { InPlaceCompiler, type Compiler } from './compiler.ts';
 import { link, type CoreExports, type HostCalls, type InterpreterExports } from './link.ts';
 import { Translator, type TranslatorFigures } from './translator.ts';
 
@@ -63,6 +64,8 @@ export interface VcpuOptions {
   readonly host: HostCalls;
   readonly environment: VcpuEnvironment;
   readonly jit: boolean;
+  /** Who translates; this thread if absent. */
+  readonly compiler?: Compiler;
   /** Of the CPU model; the default ones if absent. */
   readonly features?: ReadonlySet<CpuFeature>;
   /** Milliseconds, for the figures. */
@@ -119,7 +122,8 @@ export class Vcpu<Asked> {
     this.#set(VCPU.at.cr4Allowed, allowed.cr4);
     this.#set(VCPU.at.eferAllowed, allowed.efer);
     this.#blocks = new BlockDecoder(options.views, linked.core, this.cpu, features);
-    this.#translator = new Translator(options.views, linked, this.cpu, options.hostNow, features);
+    const compiler = options.compiler ?? new InPlaceCompiler(features, options.hostNow);
+    this.#translator = new Translator(options.views, linked, this.cpu, options.hostNow, compiler);
     this.#translator.enable(options.jit);
     this.#blocks.onFlush = () => this.#translator.forget();
     const share = Math.floor(ARENA_BYTES / options.vcpuCount) & -64;

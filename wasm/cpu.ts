@@ -18,11 +18,14 @@ import {
   VCPU_exceptionError,
   VCPU_mode,
   VCPU_regs,
+  VCPU_rip,
   VCPU_segAttr,
   VCPU_segBase,
   VCPU_segEffective,
   VCPU_segLimit,
   VCPU_segSelector,
+  VCPU_shadow,
+  VCPU_shadowRip,
   ATTENTION_INTERRUPT,
   MODE_CODE64,
   MODE_CODE_MASK,
@@ -226,6 +229,12 @@ export function yieldIfAttention(cpu: usize): bool {
   if ((eflags(cpu) & FLAG_IF) == 0 && (attention & ~ATTENTION_INTERRUPT) == 0) return false;
   yieldToRunLoop(cpu);
   return true;
+}
+
+/** For the instruction at `rip`, the one behind STI or a load of SS. */
+export function castShadow(cpu: usize, kind: u32): void {
+  store<u32>(cpu, kind, VCPU_shadow);
+  store<u64>(cpu, load<u64>(cpu, VCPU_rip), VCPU_shadowRip);
 }
 
 // @ts-ignore: decorator

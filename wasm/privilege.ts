@@ -22,7 +22,6 @@ import {
   VCPU_eflags,
   SHADOW_STI,
   VCPU_breakpointsIo,
-  VCPU_shadow,
 } from './generated/layout';
 import {
   cpl,
@@ -36,6 +35,7 @@ import {
   segAttr,
   segBase,
   segLimit,
+  castShadow,
   yieldIfAttention,
   yieldToRunLoop,
 } from './cpu';
@@ -119,7 +119,7 @@ export function sti(cpu: usize): i32 {
   if (cpl(cpu) <= iopl(cpu)) {
     if ((flags & FLAG_IF) != 0) return STATUS_NEXT;
     store<u32>(cpu, flags | FLAG_IF, VCPU_eflags);
-    store<u32>(cpu, SHADOW_STI, VCPU_shadow);
+    castShadow(cpu, SHADOW_STI);
     return yieldIfAttention(cpu) ? STATUS_BRANCH : STATUS_NEXT;
   }
   if (!hasVirtualInterrupts(cpu) || (flags & FLAG_VIP) != 0) return raise(cpu, EXCEPTION_GP, 0);

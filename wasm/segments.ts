@@ -17,9 +17,9 @@ import {
   STATUS_NEXT,
   VCPU_mode,
   SHADOW_STACK,
-  VCPU_shadow,
 } from './generated/layout';
 import {
+  castShadow,
   cpl,
   faulted,
   in64BitMode,
@@ -211,7 +211,7 @@ export function loadSegment(cpu: usize, segment: i32, selector: u32): i32 {
   updateMode(cpu);
   if (segment == SEG_SS) {
     // Interrupts wait for the instruction that loads the stack pointer: APM vol. 3, MOV.
-    store<u32>(cpu, SHADOW_STACK, VCPU_shadow);
+    castShadow(cpu, SHADOW_STACK);
     return STATUS_BRANCH;
   }
   return load<u32>(cpu, VCPU_mode) != mode ? STATUS_BRANCH : STATUS_NEXT;

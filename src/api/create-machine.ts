@@ -9,7 +9,7 @@ import type { VmConfig } from '../config/vm-config.ts';
 import type { MachineEvent } from '../control/events.ts';
 import type { DeviceInfo } from '../control/info.ts';
 import type { Medium } from '../control/io-control.ts';
-import type { MachineStats } from '../control/stats.ts';
+import type { HaltState, MachineStats } from '../control/stats.ts';
 import type { MachineStatus, Problem } from '../control/status.ts';
 import { browserHost } from '../machine/browser-host.ts';
 import type { MachineHost } from '../machine/host.ts';
@@ -77,6 +77,8 @@ export interface VirtualMachine {
   consoleText(): string;
   /** Figures since power-on; after the end, the last ones. */
   stats(): MachineStats | undefined;
+  /** Whether the CPU executes at this moment, or waits in HLT; undefined while there is no power. */
+  readonly halted: HaltState | undefined;
   /** Registers as text, while the machine is powered. */
   registers(): string | undefined;
   /** Calls `listener` with every event of this kind from now on; the result ends that. */
@@ -192,6 +194,10 @@ class EmbeddedMachine implements VirtualMachine {
 
   stats(): MachineStats | undefined {
     return this.#machine.readStats();
+  }
+
+  get halted(): HaltState | undefined {
+    return this.#machine.halted;
   }
 
   registers(): string | undefined {

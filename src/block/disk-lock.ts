@@ -39,10 +39,14 @@ export async function lockDisk(
     // The lock is held for as long as the promise that `work` returns is pending.
     const work = (): Promise<void> =>
       new Promise((release) => resolve(success({ release: () => release(undefined) })));
-    locks.request(`virtab-disk-${disk}`, { mode, signal }, work).catch((error: unknown) => {
+    locks.request(diskLockName(disk), { mode, signal }, work).catch((error: unknown) => {
       resolve(failure(lockProblem(disk, signal.aborted, error)));
     });
   });
+}
+
+export function diskLockName(disk: string): string {
+  return `virtab-disk-${disk}`;
 }
 
 function lockProblem(disk: string, timedOut: boolean, error: unknown): string {

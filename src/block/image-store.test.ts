@@ -25,8 +25,14 @@ class FakeFolder extends FakeOpfs implements ImageFolder {
   }
 }
 
+class QueryableLocks extends FakeLocks {
+  async query(): Promise<{ held: { name: string }[] }> {
+    return { held: this.heldNames.map((name) => ({ name })) };
+  }
+}
+
 function storeWith(folder = new FakeFolder()) {
-  const locks = new FakeLocks();
+  const locks = new QueryableLocks();
   return { folder, locks, store: new ImageStore({ folder, locks }) };
 }
 

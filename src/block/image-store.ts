@@ -2,7 +2,7 @@
 import { failure, success } from '../base/result.ts';
 import type { Result } from '../base/result.ts';
 import { MIB } from '../base/units.ts';
-import { lockDisk } from './disk-lock.ts';
+import { diskLockName, lockDisk } from './disk-lock.ts';
 import type { LockOptions, LockService } from './disk-lock.ts';
 import { isZero } from './disk-job.ts';
 import type { OpfsDirectory, OpfsFile } from './drivers/opfs-directory.ts';
@@ -22,9 +22,14 @@ export interface ImageFolder extends OpfsDirectory {
   keys(): AsyncIterable<string>;
 }
 
+/** Of LockManager. */
+export interface LockList {
+  query(): Promise<{ readonly held?: readonly { readonly name?: string }[] }>;
+}
+
 export interface StoreEnvironment {
   readonly folder: ImageFolder;
-  readonly locks: LockService;
+  readonly locks: LockService & LockList;
   readonly timeout?: LockOptions['timeout'];
 }
 
@@ -57,13 +62,13 @@ export class ImageStore {
         return success(undefined);
       });
     }
+    // Not by trying for the lock: a machine that starts at that moment would have to wait.
+    const held = new Set((await this.#environment.locks.query()).held?.map(({ name }) => name));
     const images = names.filter((name) => !name.startsWith(UNFINISHED) && !name.startsWith(PROBE)).sort();
     return await Promise.all(
       images.map(async (name) => {
         const { size } = await (await folder.getFileHandle(name)).getFile();
-        const lock = await this.#lock(name, 0);
-        lock?.release();
-        return { name, bytes: size, inUse: lock === undefined };
+        return { name, bytes: size, inUse: held.has(diskLockName(name)) };
       }),
     );
   }

@@ -50,6 +50,7 @@ export type ProblemKind =
   | 'bad-disk'
   /** A disk has no room, or failed: the machine waits. */
   | 'disk-paused'
+  | 'page-failed'
   | 'worker-lost';
 
 export type MachineStatus =

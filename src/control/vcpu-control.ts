@@ -15,16 +15,35 @@ export type VcpuStop =
   /** A broken invariant of ours; the text goes into the report. */
   | { readonly kind: 'defect'; readonly message: string };
 
-/** What was translated; times in ms. Compiling is V8's part that the vCPU's thread waits for. */
+/** What was translated; times in ms. */
 export interface JitFigures {
+  /** Translated since power-on; instructions are the guest's, bytes WebAssembly. */
   readonly regions: number;
   readonly modules: number;
-  /** Of the WebAssembly modules. */
   readonly bytes: number;
-  /** Guest instructions. */
   readonly instructions: number;
+  /** Of these, what is installed now. */
+  readonly liveRegions: number;
+  readonly liveModules: number;
+  readonly liveBytes: number;
+  /** Modules that had to go for newer ones. */
+  readonly evicted: number;
+  /** Pages whose code changed before their translation was there; pages translated again after their code changed. */
+  readonly dropped: number;
+  readonly retranslated: number;
+  /** Pages whose regions were merged into one. */
+  readonly merged: number;
+  /** Hot blocks that were sent back as too many were waiting or their page is written often. */
+  readonly postponed: number;
+  /** Pages that wait or are being compiled: now, and at most. */
+  readonly queue: number;
+  readonly longestQueue: number;
+  /** In the compiler, which may be another thread. */
   readonly translateMs: number;
   readonly compileMs: number;
+  /** On the vCPU's thread. */
+  readonly requestMs: number;
+  readonly installMs: number;
 }
 
 /** Where the time of the vCPU's thread went, in ms, and why it left generated code. */

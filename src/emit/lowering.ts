@@ -21,6 +21,17 @@ export type StatementOf<K extends Statement['kind']> = Extract<Statement, { kind
 
 const NONE: ReadonlySet<number> = new Set();
 
+/** An access to guest memory. */
+export interface Access {
+  /** Local with the linear address. */
+  readonly linear: number;
+  readonly bytes: number;
+  readonly segment: Value;
+  readonly write: boolean;
+  /** What both ways leave. */
+  readonly result: ValueType | undefined;
+}
+
 /** Locals of one function, shared by the instructions that are emitted into it one after the other. */
 export class LocalPool {
   readonly #code: Code;
@@ -296,8 +307,26 @@ export abstract class Lowering {
 
   // --- memory
 
-  /** Leaves the host address of the TLB entry in `entry`, and whether the access hits on the stack. */
-  private probe(linear: number, bytes: number, tag: number, entry: number): void {
+  /** Emits `hit`, which gets what leaves the host address, where the TLB has the access, else `miss`. */
+  protected lookUp(access: Access, hit: (host: () => void) => void, miss: () => void): void {
+    const { code } = this;
+    const { linear } = access;
+    const entry = this.pool.take(I32);
+    this.tlbEntry(linear);
+    code.tee(entry).memory('i64.load', access.write ? TLB_ENTRY.at.writeTag : TLB_ENTRY.at.readTag);
+    this.lastPage(access);
+    code.op('i64.eq').if(true, access.result);
+    hit(() => {
+      code.get(linear).op('i32.wrap_i64');
+      code.get(entry).memory('i32.load', TLB_ENTRY.at.addend).op('i32.add');
+    });
+    code.else();
+    miss();
+    code.end();
+  }
+
+  /** Leaves the host address of the TLB's entry for a linear address. */
+  protected tlbEntry(linear: number): void {
     const { code } = this;
     this.tlb();
     code
@@ -308,16 +337,15 @@ export abstract class Lowering {
     code
       .i32Const((TLB_ENTRIES - 1) * TLB_ENTRY.size)
       .op('i32.and')
-      .op('i32.add')
-      .tee(entry);
-    code.memory('i64.load', tag);
-    code.get(linear);
-    if (bytes > 1) code.i64Const(BigInt(bytes - 1)).op('i64.add');
-    code.i64Const(-4096n).op('i64.and').op('i64.eq');
+      .op('i32.add');
   }
 
-  private hitAddress(linear: number, entry: number): void {
-    this.code.get(linear).op('i32.wrap_i64').get(entry).memory('i32.load', TLB_ENTRY.at.addend).op('i32.add');
+  /** Leaves the page of an access's last byte, which is a tag's value only if the first byte is in that page, too. */
+  protected lastPage({ linear, bytes }: Access): void {
+    const { code } = this;
+    code.get(linear);
+    if (bytes > 1) code.i64Const(BigInt(bytes - 1)).op('i64.add');
+    code.i64Const(-4096n).op('i64.and');
   }
 
   /** Leaves the description of an access (layout/access.ts). */
@@ -333,19 +361,21 @@ export abstract class Lowering {
   }
 
   /** Leaves the host address that the TLB or else a slow path gives. */
-  private host(name: CoreName, linear: number, bytes: number, segment: Value, tag: number): void {
-    const { code, pool } = this;
-    const entry = pool.take(I32);
-    const host = pool.take(I32);
-    this.probe(linear, bytes, tag, entry);
-    code.if(true, I32);
-    this.hitAddress(linear, entry);
-    code.else();
-    code.get(this.cpu).get(linear);
-    this.access(bytes, segment);
-    this.callCore(name).tee(host).op('i32.eqz');
-    this.failed();
-    code.get(host).end();
+  private host(name: CoreName, linear: number, bytes: number, segment: Value): void {
+    const { code } = this;
+    const slow = this.pool.take(I32);
+    const write = name !== 'readSlow';
+    this.lookUp(
+      { linear, bytes, segment, write, result: I32 },
+      (host) => host(),
+      () => {
+        code.get(this.cpu).get(linear);
+        this.access(bytes, segment);
+        this.callCore(name).tee(slow).op('i32.eqz');
+        this.failed();
+        code.get(slow);
+      },
+    );
   }
 
   private linear(statement: StatementOf<'linear'>): void {
@@ -386,7 +416,7 @@ export abstract class Lowering {
 
   private load(statement: StatementOf<'load'>): void {
     const linear = this.intoLocal(statement.linear);
-    this.host('readSlow', linear, statement.bytes, statement.segment, TLB_ENTRY.at.readTag);
+    this.host('readSlow', linear, statement.bytes, statement.segment);
     this.code.memory(statement.op, 0).set(this.local(statement.temp));
   }
 
@@ -397,28 +427,31 @@ export abstract class Lowering {
     const value = statement.value.kind === 'op' ? this.letLocal(statement.value) : statement.value;
     if (value.type === 'v128') {
       const host = pool.take(I32);
-      this.host('writeSlow', linear, bytes, statement.segment, TLB_ENTRY.at.writeTag);
+      this.host('writeSlow', linear, bytes, statement.segment);
       code.tee(host);
       this.value(value);
       code.memory(op, 0);
       this.commitIfScratch(host, bytes, statement.segment, rest);
       return;
     }
-    const entry = pool.take(I32);
-    this.probe(linear, bytes, TLB_ENTRY.at.writeTag, entry);
-    code.if(true);
-    this.hitAddress(linear, entry);
-    this.value(value);
-    code.memory(op, 0).else();
-    code.get(this.cpu).get(linear);
-    this.access(bytes, statement.segment);
-    this.value(value);
-    if (value.type === 'f32') code.op('i32.reinterpret_f32').op('i64.extend_i32_u');
-    else if (value.type === 'f64') code.op('i64.reinterpret_f64');
-    else if (value.type === 'i32') code.op('i64.extend_i32_u');
-    this.callCore('storeSlow');
-    this.afterWrite(true, rest);
-    code.end();
+    this.lookUp(
+      { linear, bytes, segment: statement.segment, write: true, result: undefined },
+      (host) => {
+        host();
+        this.value(value);
+        code.memory(op, 0);
+      },
+      () => {
+        code.get(this.cpu).get(linear);
+        this.access(bytes, statement.segment);
+        this.value(value);
+        if (value.type === 'f32') code.op('i32.reinterpret_f32').op('i64.extend_i32_u');
+        else if (value.type === 'f64') code.op('i64.reinterpret_f64');
+        else if (value.type === 'i32') code.op('i64.extend_i32_u');
+        this.callCore('storeSlow');
+        this.afterWrite(true, rest);
+      },
+    );
   }
 
   /** A value in a local, as a temporary. */
@@ -442,7 +475,7 @@ export abstract class Lowering {
     const { code } = this;
     const linear = this.intoLocal(statement.linear);
     const host = this.local(statement.host);
-    this.host('rmwSlow', linear, statement.bytes, statement.segment, TLB_ENTRY.at.writeTag);
+    this.host('rmwSlow', linear, statement.bytes, statement.segment);
     code.set(host);
     if (statement.locked) this.#retry = code.loop();
     const load = loadOperator(statement.bytes, statement.signed);

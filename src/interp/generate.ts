@@ -384,7 +384,7 @@ function mainLoop(functions: Functions, tables: Tables): Code {
       .memory('i32.load', VCPU.at.budget)
       .op('i32.sub');
   ran().set(host);
-  code.get(cpu).get(region).i32Const(0xff).op('i32.and').get(region).i32Const(8).op('i32.shr_u');
+  code.get(cpu).get(region).get(region).i32Const(8).op('i32.shr_u');
   code.callIndirect(tables.type, tables.regionTable).set(status);
   code.i32Const(0).set(region);
   code.get(cpu).get(cpu).memory('i64.load', VCPU.at.countRegionInstructions);

@@ -1,10 +1,10 @@
-/** Regions to a WebAssembly module: one function each, (cpu, entry) -> STATUS_*. */
+/** Regions to a WebAssembly module: one function each, (cpu, slot << 8 | entry) -> STATUS_*. */
 import { LocalPool } from '../emit/lowering.ts';
 import { CORE_FUNCTIONS, signatureOf, type CoreName } from '../layout/core-abi.ts';
 import { STATUS_BRANCH, STATUS_FAULT_AT_RIP } from '../layout/exits.ts';
 import { RAM_BASE, REGION_CACHE_ENTRIES, REGION_CACHE_OFFSET, TLB_ENTRIES } from '../layout/map.ts';
 import { REG_PAGE_RIP, REGION_CACHE, TLB_ENTRY, VCPU } from '../layout/vcpu.ts';
-import { Code } from '../wasmgen/code.ts';
+import { Code, type Label } from '../wasmgen/code.ts';
 import { ModuleBuilder, type Signature } from '../wasmgen/module.ts';
 import { I32, I64 } from '../wasmgen/opcodes.ts';
 import { RegionLowering, type RegionFrame } from './region-lowering.ts';
@@ -61,22 +61,32 @@ interface Linkage {
   readonly regionTable: number;
 }
 
-function compileRegion({ plan, mode }: Region, linkage: Linkage): Code {
+function compileRegion({ plan, mode, page }: Region, linkage: Linkage): Code {
   const code = new Code([I32, I32]);
+  const kept = [...new Set(plan.traces.flatMap(({ loop }) => loop?.kept ?? []))];
   const frame: RegionFrame = {
     cpu: CPU,
-    next: ENTRY,
+    next: code.local(I32),
     budget: code.local(I32),
     status: code.local(I32),
     rip: code.local(I64),
+    homes: new Map(kept.map((register) => [register, code.local(I64)])),
   };
   code.get(CPU).memory('i32.load', VCPU.at.budget).set(frame.budget);
+  code.get(ENTRY).i32Const(0xff).op('i32.and').set(frame.next);
   const exit = code.block();
+  const header = plan.returns.length > 0 || plan.comesBack ? code.loop() : undefined;
   const dispatch = code.block();
-  const header = plan.loops ? code.loop() : undefined;
-  const traces = plan.traces.map(() => code.block()).toReversed();
-  const entries = traces.filter((_, i) => plan.traces[i]!.entry >= 0);
-  code.get(ENTRY).brTable(entries.slice(0, -1), entries.at(-1)!);
+  const traces: Label[] = [];
+  /** By number of the entry: in front of the trace, where its loop is entered. */
+  const entries: Label[] = [];
+  for (const { entry, loop } of plan.traces.toReversed()) {
+    const trace = code.block();
+    traces.unshift(trace);
+    if (entry >= 0) entries[entry] = loop ? code.block() : trace;
+  }
+  const targets = [...entries, ...plan.returns.map((index) => traces[index]!)];
+  code.get(frame.next).brTable(targets.slice(0, -1), targets.at(-1)!);
   const lowering = new RegionLowering(
     code,
     new LocalPool(code),
@@ -88,13 +98,16 @@ function compileRegion({ plan, mode }: Region, linkage: Linkage): Code {
     mode,
   );
   plan.traces.forEach((trace, i) => {
+    if (trace.entry >= 0 && trace.loop) {
+      code.end();
+      lowering.enterLoop(trace.loop);
+    }
     code.end();
     lowering.emitTrace(i, trace);
   });
-  if (header) code.end().unreachable();
-
   code.end(); // dispatch
-  emitDispatch(code, frame, mode, linkage);
+  emitDispatch(code, frame, mode, linkage, header && plan.comesBack ? { header, page } : undefined);
+  if (header) code.end().unreachable();
 
   code.end(); // exit
   code.get(CPU);
@@ -107,7 +120,13 @@ function compileRegion({ plan, mode }: Region, linkage: Linkage): Code {
  * Goes on at `rip` without the interpreter's loop if the TLB has its page and the region cache its
  * translation; returns STATUS_BRANCH otherwise, and when the budget is used up.
  */
-function emitDispatch(code: Code, frame: RegionFrame, mode: number, linkage: Linkage): void {
+function emitDispatch(
+  code: Code,
+  frame: RegionFrame,
+  mode: number,
+  linkage: Linkage,
+  own: { readonly header: Label; readonly page: number } | undefined,
+): void {
   const { rip, budget } = frame;
   const entry = code.local(I32);
   const physical = code.local(I32);
@@ -116,6 +135,28 @@ function emitDispatch(code: Code, frame: RegionFrame, mode: number, linkage: Lin
   code.get(CPU).get(rip).memory('i64.store', VCPU.at.rip);
   const miss = code.block();
   code.get(budget).i32Const(0).op('i32.le_s').brIf(miss, false);
+  if (own) {
+    // In its own page the region knows the physical address and may surely execute.
+    code.get(rip).i64Const(-4096n).op('i64.and').get(CPU);
+    code
+      .memory('i64.load', VCPU.at.regs + REG_PAGE_RIP * 8)
+      .op('i64.eq')
+      .if();
+    code.get(rip).op('i32.wrap_i64').i32Const(0xfff).op('i32.and').tee(physical);
+    code.i32Const((own.page >>> 12) & 0xfff).op('i32.xor');
+    code.i32Const(Math.log2(REGION_CACHE.size)).op('i32.shl').get(CPU).op('i32.add').set(entry);
+    // Another region of the same page is found as any other.
+    const elsewhere = code.block();
+    code
+      .get(entry)
+      .memory('i32.load', REGION_CACHE_OFFSET + REGION_CACHE.at.region)
+      .tee(found);
+    code.get(ENTRY).op('i32.xor').i32Const(0x100).op('i32.ge_u').brIf(elsewhere, false);
+    code.get(entry).memory('i32.load', REGION_CACHE_OFFSET + REGION_CACHE.at.address);
+    code.get(physical).i32Const(own.page).op('i32.or').op('i32.ne').brIf(elsewhere, false);
+    code.get(found).i32Const(0xff).op('i32.and').set(frame.next).br(own.header);
+    code.end().end();
+  }
   // Code segments are flat here: rip is the linear address.
   code
     .get(rip)
@@ -145,7 +186,7 @@ function emitDispatch(code: Code, frame: RegionFrame, mode: number, linkage: Lin
   code.get(entry).memory('i32.load', REGION_CACHE.at.mode).i32Const(mode).op('i32.ne').brIf(miss, false);
   code.get(CPU).get(rip).get(rip).i64Const(0xfffn).op('i64.and').op('i64.sub');
   code.memory('i64.store', VCPU.at.regs + REG_PAGE_RIP * 8);
-  code.get(CPU).get(found).i32Const(0xff).op('i32.and').get(found).i32Const(8).op('i32.shr_u');
+  code.get(CPU).get(found).get(found).i32Const(8).op('i32.shr_u');
   code.returnCallIndirect(linkage.regionType, linkage.regionTable);
   code.end();
   code.i32Const(STATUS_BRANCH).return();

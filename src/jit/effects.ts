@@ -88,10 +88,11 @@ const EFFECTS: Partial<Record<CoreName, Effects>> = {
   rdtscp: TSC,
   cpuid: { ...NOTHING, registers: [REG_RAX, REG_RBX, REG_RCX, REG_RDX], budget: true },
   readControl: { ...NOTHING, budget: true },
-  invlpg: NOTHING,
+  invlpg: { ...NOTHING, context: true },
   swapgs: NOTHING,
   portIn: { ...NOTHING, budget: true },
-  portOut: { ...NOTHING, budget: true },
+  // A20 changes where addresses lead.
+  portOut: { ...NOTHING, budget: true, context: true },
 };
 
 export function effectsOf(name: CoreName): Effects {

@@ -4,6 +4,7 @@ import type { Statement } from '../ir/ir.ts';
 import { describeInstruction } from '../isa/semantics/index.ts';
 import { CORE_FUNCTIONS, type CoreName } from '../layout/core-abi.ts';
 import { effectsOf } from './effects.ts';
+import { REG_PAGE_RIP } from '../layout/vcpu.ts';
 import type { RegionBlock } from './region.ts';
 import { InstructionSite } from './site.ts';
 
@@ -20,6 +21,16 @@ export interface Trace {
   readonly blocks: readonly PlannedBlock[];
   /** Number of the region's entry that leads here, or -1. */
   readonly entry: number;
+  /** The outermost loop of the region that it is part of. */
+  readonly loop: Loop | undefined;
+  /** One of its branches leads back to its start. */
+  readonly circular: boolean;
+}
+
+/** Traces that can reach each other. */
+export interface Loop {
+  /** General registers whose contents come from outside of some of its traces: they stay in locals all around it. */
+  readonly kept: readonly number[];
 }
 
 export interface Plan {
@@ -29,8 +40,10 @@ export interface Plan {
   readonly entries: readonly number[];
   /** Index of the trace that starts at a page offset. */
   readonly heads: ReadonlyMap<number, number>;
-  /** Whether a branch leads back, to an entry. */
-  readonly loops: boolean;
+  /** Indices of traces to which a branch leads back, not counting those from the trace itself. */
+  readonly returns: readonly number[];
+  /** What leaves by an address that it computes may well come back: a call inside the page, or a jump table. */
+  readonly comesBack: boolean;
 }
 
 interface Exits {
@@ -106,23 +119,84 @@ export function planRegion(blocks: readonly RegionBlock[], mode: number, wanted:
   for (const block of planned) if (!placed.has(block)) place(block);
 
   const heads = new Map(chains.map((chain, i) => [chain[0]!.offset, i]));
-  let loops = false;
-  chains.forEach((chain, i) => {
-    for (const block of chain) {
-      for (const successor of next(block)) {
-        const to = heads.get(successor.offset);
-        if (to === undefined || to > i) continue;
-        loops = true;
-        entered.add(successor);
-      }
+  const edges = chains.map((chain) => {
+    const targets = chain.flatMap((block) => next(block).map(({ offset }) => heads.get(offset)));
+    return targets.filter((to) => to !== undefined);
+  });
+  const returns = new Set<number>();
+  edges.forEach((targets, from) => {
+    for (const to of targets) {
+      // The budget may end at any branch back: the region is entered there again.
+      if (to <= from) entered.add(chains[to]![0]!);
+      if (to < from) returns.add(to);
     }
   });
+  const loops = findLoops(edges, chains);
   const entries: number[] = [];
-  const traces = chains.map((chain): Trace => {
-    if (!entered.has(chain[0]!)) return { blocks: chain, entry: -1 };
-    return { blocks: chain, entry: entries.push(chain[0]!.offset) - 1 };
+  const traces = chains.map((chain, i): Trace => {
+    const entry = entered.has(chain[0]!) ? entries.push(chain[0]!.offset) - 1 : -1;
+    return { blocks: chain, entry, loop: loops[i], circular: edges[i]!.includes(i) };
   });
-  return { traces, entries, heads, loops };
+  const comesBack = planned.some((block) => {
+    const { semantics } = block.instructions.at(-1)!.form.row;
+    return semantics === 'jmpTo' || (semantics === 'call' && next(block).length > 0);
+  });
+  return { traces, entries, heads, returns: [...returns], comesBack };
+}
+
+/** The strongly connected parts of a graph that have an edge inside, by node (Tarjan, SIAM J. Comput. 1, 1972). */
+function findLoops(
+  edges: readonly (readonly number[])[],
+  chains: readonly (readonly PlannedBlock[])[],
+): (Loop | undefined)[] {
+  const loops: (Loop | undefined)[] = edges.map(() => undefined);
+  const order: number[] = [];
+  const low: number[] = [];
+  const open: number[] = [];
+  let count = 0;
+  const visit = (node: number): void => {
+    const number = ++count;
+    order[node] = number;
+    let lowest = number;
+    open.push(node);
+    for (const to of edges[node]!) {
+      if (order[to] === undefined) visit(to);
+      if (open.includes(to)) lowest = Math.min(lowest, low[to] ?? order[to] ?? lowest);
+    }
+    low[node] = lowest;
+    if (lowest !== number) return;
+    const members = open.splice(open.indexOf(node));
+    if (members.length === 1 && !edges[node]!.includes(node)) return;
+    const kept = new Set(members.flatMap((member) => comingIn(chains[member]!)));
+    const loop = { kept: [...kept] };
+    for (const member of members) loops[member] = loop;
+  };
+  edges.forEach((_, node) => {
+    if (order[node] === undefined) visit(node);
+  });
+  return loops;
+}
+
+/** General registers that a trace reads before it writes all of them. */
+function comingIn(blocks: readonly PlannedBlock[]): number[] {
+  const read = new Set<number>();
+  const written = new Set<number>();
+  const scan = (list: readonly Statement[], always: boolean): void => {
+    for (const statement of list) {
+      if (statement.kind === 'if') {
+        scan(statement.yes, false);
+        scan(statement.no, false);
+      } else if (statement.kind === 'readRegister' || statement.kind === 'writeRegister') {
+        const { file, where } = statement.register;
+        if (file !== 'general' || typeof where !== 'number' || where >> 3 === REG_PAGE_RIP) continue;
+        const partial = statement.kind === 'readRegister' || statement.bytes < 4;
+        if (partial && !written.has(where >> 3)) read.add(where >> 3);
+        if (!partial && always) written.add(where >> 3);
+      }
+    }
+  };
+  for (const { bodies } of blocks) for (const body of bodies) scan(body, true);
+  return [...read];
 }
 
 function exitsOf(block: PlannedBlock): Exits {

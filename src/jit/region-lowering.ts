@@ -1,15 +1,35 @@
 import { emitCondition, type FlagValues } from '../emit/conditions.ts';
-import { Lowering, type LocalPool, type StatementOf } from '../emit/lowering.ts';
+import { Lowering, type Access, type LocalPool, type StatementOf } from '../emit/lowering.ts';
 import { loadOperator, storeOperator } from '../ir/builder.ts';
 import type { RegisterRef, Statement, Value } from '../ir/ir.ts';
 import { accessSite } from '../layout/access.ts';
 import { CORE_FUNCTIONS, type CoreName } from '../layout/core-abi.ts';
+import { PAGE_SIZE } from '../layout/map.ts';
 import { STATUS_BRANCH, STATUS_FAULT_AT_RIP } from '../layout/exits.ts';
-import { MODE_CODE64, MODE_CODE_MASK, RECORD_CHECKED, REG_PAGE_RIP, SEG_FS, VCPU } from '../layout/vcpu.ts';
+import {
+  MODE_CODE64,
+  MODE_CODE_MASK,
+  RECORD_CHECKED,
+  REG_PAGE_RIP,
+  SEG_FS,
+  SEG_SS,
+  TLB_ENTRY,
+  VCPU,
+} from '../layout/vcpu.ts';
 import type { Code, Label } from '../wasmgen/code.ts';
 import { F32, F64, I32, I64, V128, type ValueType } from '../wasmgen/opcodes.ts';
 import { effectsOf } from './effects.ts';
-import { ends, faultFate, flagsFate, setsFlags, type Plan, type PlannedBlock, type Trace } from './plan.ts';
+import {
+  ends,
+  faultFate,
+  flagsFate,
+  setsFlags,
+  type Loop,
+  type Plan,
+  type PlannedBlock,
+  type Trace,
+} from './plan.ts';
+import { pageKeys, type PageKeys } from './pages.ts';
 import type { Instruction } from './site.ts';
 
 const FILES = { xmm: VCPU.at.xmm, mmx: VCPU.at.fpu };
@@ -22,8 +42,10 @@ export interface RegionFrame {
   readonly status: number;
   /** Where `dispatch` goes. */
   readonly rip: number;
-  /** Selects the trace at the loop's header. */
+  /** Selects the trace at the loop's header: the number of an entry, or `entries` + place in `Plan.returns`. */
   readonly next: number;
+  /** Of general registers that a loop keeps. */
+  readonly homes: ReadonlyMap<number, number>;
 }
 
 export interface RegionLabels {
@@ -31,7 +53,7 @@ export interface RegionLabels {
   readonly exit: Label;
   /** Go to the code at `rip`, in another region if it is translated. */
   readonly dispatch: Label;
-  /** The loop around all traces; undefined if no branch leads back. */
+  /** The loop around all traces; undefined if no branch leads back to another trace. */
   readonly header: Label | undefined;
   /** By the trace's index; open only for those behind the current one. */
   readonly traces: readonly Label[];
@@ -61,18 +83,41 @@ interface Cached {
   readonly narrow: boolean;
 }
 
+/** No access is less than a page behind this. */
+const NO_PAGE = 1n << 62n;
+
+/** A page that an access went to. */
+interface KnownPage {
+  /** Locals with its linear address (NO_PAGE if it is not known after all) and the TLB entry's addend. */
+  readonly tag: number;
+  readonly addend: number;
+  readonly writable: boolean;
+}
+
 /** What is known at a place in a trace. */
 interface State {
   readonly registers: Map<string, Cached>;
   flags: Flags;
   /** Local with the host address of the current TLB. */
   tlb: number | undefined;
+  /** Pages that were found in the TLB, by the key of the accesses that probably go there. */
+  readonly pages: Map<string, KnownPage>;
   /** FPU_BLOCKED_* bits that were found clear. */
   open: number;
 }
 
-const freshState = (): State => ({ registers: new Map(), flags: IN_MEMORY, tlb: undefined, open: 0 });
-const copyState = (state: State): State => ({ ...state, registers: new Map(state.registers) });
+const freshState = (): State => ({
+  registers: new Map(),
+  flags: IN_MEMORY,
+  tlb: undefined,
+  pages: new Map(),
+  open: 0,
+});
+const copyState = (state: State): State => ({
+  ...state,
+  registers: new Map(state.registers),
+  pages: new Map(state.pages),
+});
 
 /**
  * Emits the traces of a region. The truth about registers is in memory, which every write reaches at once; locals
@@ -87,6 +132,9 @@ export class RegionLowering extends Lowering {
   readonly #conditionFunction: (even: number) => number;
   #state = freshState();
   #traceIndex = 0;
+  #trace!: Trace;
+  /** The loop that is the trace itself. */
+  #circle: Label | undefined;
   #block!: PlannedBlock;
   #instruction!: Instruction;
   #index = 0;
@@ -100,6 +148,9 @@ export class RegionLowering extends Lowering {
   #outerRest: readonly Statement[] = [];
   /** What the pads of the trace store, from the outermost to the innermost. */
   #pads: Flags[] = [];
+  /** By block of the trace and instruction. */
+  #pageKeys: PageKeys[][] = [];
+  #keys: PageKeys | undefined;
   /** Temporaries of the current instruction that are assigned more than once. */
   #variables: ReadonlySet<number> = new Set();
 
@@ -122,10 +173,14 @@ export class RegionLowering extends Lowering {
   }
 
   /** Emits trace `index`; control never reaches what is emitted behind it. */
-  emitTrace(index: number, { blocks }: Trace): void {
+  emitTrace(index: number, trace: Trace): void {
+    const { blocks } = trace;
     this.#traceIndex = index;
+    this.#trace = trace;
     this.#state = freshState();
     this.#pads = [];
+    this.#pageKeys = pageKeys(blocks);
+    this.#circle = trace.circular ? this.code.loop() : undefined;
     blocks.forEach((block, i) => {
       this.#following = blocks[i + 1];
       this.#emitBlock(block, i, blocks);
@@ -135,8 +190,24 @@ export class RegionLowering extends Lowering {
       this.#storeFlags(flags);
       this.code.br(this.#labels.exit);
     }
-    this.#state = freshState();
+    if (this.#circle) this.code.end().unreachable();
     this.pool.reset();
+  }
+
+  /** Fills the locals of the registers that a loop keeps, on the way into it. */
+  enterLoop(loop: Loop | undefined, from: State = freshState()): void {
+    const { code } = this;
+    for (const register of loop?.kept ?? []) {
+      const cached = from.registers.get(`general${register}`);
+      if (cached) code.get(cached.local);
+      else code.get(this.cpu).memory('i64.load', VCPU.at.regs + register * 8);
+      code.set(this.#frame.homes.get(register)!);
+    }
+  }
+
+  /** The local that holds a register all around the loop that is being emitted. */
+  #home(register: number): number | undefined {
+    return this.#trace.loop?.kept.includes(register) ? this.#frame.homes.get(register) : undefined;
   }
 
   #emitBlock(block: PlannedBlock, position: number, trace: readonly PlannedBlock[]): void {
@@ -147,6 +218,7 @@ export class RegionLowering extends Lowering {
     block.instructions.forEach((instruction, i) => {
       this.#instruction = instruction;
       this.#index = i;
+      this.#keys = this.#pageKeys[position]?.[i];
       const body = block.bodies[i] ?? [];
       this.#variables = new Set(assigned(body));
       this.statements(body);
@@ -159,8 +231,9 @@ export class RegionLowering extends Lowering {
 
   /** Locals that outlive the instruction. */
   #kept(): Set<number> {
-    const { registers, flags, tlb } = this.#state;
+    const { registers, flags, tlb, pages } = this.#state;
     const kept = new Set<number>();
+    for (const { tag, addend } of pages.values()) kept.add(tag).add(addend);
     for (const { local } of registers.values()) kept.add(local);
     for (const value of [flags.result, flags.a, flags.b])
       if (typeof value === 'object') kept.add(value.local);
@@ -196,17 +269,26 @@ export class RegionLowering extends Lowering {
       this.#dispatch();
       return;
     }
-    const { blocks, entry } = this.#plan.traces[target]!;
+    const { blocks, loop } = this.#plan.traces[target]!;
     if (!blocksReplaceFlags(blocks)) this.#flush();
+    if (loop !== this.#trace.loop) this.enterLoop(loop, this.#state);
     if (target > this.#traceIndex) {
       code.br(this.#labels.traces[target]!);
       return;
     }
     code.get(budget).i32Const(0).op('i32.le_s').if(false);
-    this.#rip(offset);
-    this.#dispatch();
+    this.#aside(() => {
+      this.#rip(offset);
+      this.#dispatch();
+    });
     code.end();
-    code.i32Const(entry).set(next).br(this.#labels.header!);
+    if (target === this.#traceIndex) {
+      code.br(this.#circle!);
+      return;
+    }
+    const { entries, returns } = this.#plan;
+    code.i32Const(entries.length + returns.indexOf(target)).set(next);
+    code.br(this.#labels.header!);
   }
 
   /** Where faults go. */
@@ -338,7 +420,10 @@ export class RegionLowering extends Lowering {
     let cached = registers.get(key);
     if (!cached) {
       const local = this.pool.take(type);
-      this.code.get(this.cpu).memory(LOADS[type]!, offset).set(local);
+      const home = key.startsWith('general') ? this.#home((offset - VCPU.at.regs) >> 3) : undefined;
+      // A copy, as what is read here must outlive the next write.
+      if (home === undefined) this.code.get(this.cpu).memory(LOADS[type]!, offset).set(local);
+      else this.code.get(home).set(local);
       registers.set(key, (cached = { local, narrow: !this.#is64 && key.startsWith('general') }));
     }
     return cached;
@@ -395,7 +480,14 @@ export class RegionLowering extends Lowering {
       this.#writeVector(statement, where);
       return;
     }
-    const key = `general${where >> 3}`;
+    const number = where >> 3;
+    this.#writeGeneral(`general${number}`, where, bytes, value);
+    const home = this.#home(number);
+    if (home !== undefined) code.get(this.#state.registers.get(`general${number}`)!.local).set(home);
+  }
+
+  #writeGeneral(key: string, where: number, bytes: number, value: Value): void {
+    const { code } = this;
     const offset = VCPU.at.regs + (where & ~7);
     const { registers } = this.#state;
     if (bytes === 8) {
@@ -621,6 +713,43 @@ export class RegionLowering extends Lowering {
     code.get(this.#state.tlb);
   }
 
+  protected override lookUp(access: Access, hit: (host: () => void) => void, miss: () => void): void {
+    const { segment, write, linear, result } = access;
+    const onStack = segment.kind === 'const' && Number(segment.value) === SEG_SS;
+    const key = (onStack ? this.#keys?.stack : undefined) ?? this.#keys?.operand;
+    if (key === undefined) {
+      super.lookUp(access, hit, miss);
+      return;
+    }
+    const { code, pool } = this;
+    const known = this.#state.pages.get(key);
+    const page: KnownPage =
+      known && (known.writable || !write)
+        ? known
+        : { tag: pool.take(I64), addend: pool.take(I32), writable: write };
+    if (page !== known) {
+      const entry = pool.take(I32);
+      this.tlbEntry(linear);
+      code.tee(entry).memory('i64.load', write ? TLB_ENTRY.at.writeTag : TLB_ENTRY.at.readTag);
+      code.tee(page.tag);
+      code.get(entry).memory('i32.load', TLB_ENTRY.at.addend).set(page.addend);
+      this.lastPage(access);
+      code.op('i64.eq').if(true, result);
+    } else {
+      code.get(linear).get(page.tag).op('i64.sub');
+      code
+        .i64Const(BigInt(PAGE_SIZE - access.bytes))
+        .op('i64.le_u')
+        .if(true, result);
+    }
+    hit(() => void code.get(linear).op('i32.wrap_i64').get(page.addend).op('i32.add'));
+    code.else();
+    if (page !== known) code.i64Const(NO_PAGE).set(page.tag);
+    miss();
+    code.end();
+    this.#state.pages.set(key, page);
+  }
+
   protected override addBase(segment: Value, offset: number): void {
     const { code } = this;
     code.get(offset);
@@ -657,10 +786,19 @@ export class RegionLowering extends Lowering {
     if (effects.terminal) return;
     const { budget, status } = this.#frame;
     if (effects.budget) code.get(cpu).memory('i32.load', VCPU.at.budget).set(budget);
-    for (const register of effects.registers) this.#state.registers.delete(`general${register}`);
+    for (const register of effects.registers) {
+      this.#state.registers.delete(`general${register}`);
+      const home = this.#home(register);
+      if (home === undefined) continue;
+      code
+        .get(cpu)
+        .memory('i64.load', VCPU.at.regs + register * 8)
+        .set(home);
+    }
     if (effects.writesFlags) this.#state.flags = IN_MEMORY;
     if (effects.context) {
       this.#state.tlb = undefined;
+      this.#state.pages.clear();
       this.#state.open = 0;
     }
     if (!effects.writesMemory) return;
@@ -740,8 +878,11 @@ function meet(a: State, b: State): State {
     if (b.registers.get(key)?.local === cached.local) registers.set(key, cached);
   }
   const same = a.flags.kind === b.flags.kind && a.flags.result === b.flags.result && a.flags.a === b.flags.a;
+  const pages = new Map<string, KnownPage>();
+  for (const [key, page] of a.pages) if (b.pages.get(key) === page) pages.set(key, page);
   return {
     registers,
+    pages,
     flags: same ? (a.flags.dirty ? a.flags : b.flags) : IN_MEMORY,
     tlb: a.tlb === b.tlb ? a.tlb : undefined,
     open: a.open & b.open,

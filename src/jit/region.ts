@@ -16,6 +16,8 @@ export interface RegionBlock {
 
 export interface Region {
   readonly mode: number;
+  /** Physical address of the page. */
+  readonly page: number;
   /** By rising offset. */
   readonly blocks: readonly RegionBlock[];
   readonly plan: Plan;
@@ -36,6 +38,7 @@ export function formRegion(
   mode: number,
   leaders: readonly number[],
   wanted: ReadonlySet<number> = new Set(),
+  page = 0,
 ): Region {
   const starts = new Set(leaders);
   const blocks: RegionBlock[] = [];
@@ -61,5 +64,5 @@ export function formRegion(
     total += instructions.length;
     blocks.push({ offset, instructions, end: at });
   }
-  return { mode, blocks, plan: planRegion(blocks, mode, wanted) };
+  return { mode, page, blocks, plan: planRegion(blocks, mode, wanted) };
 }

@@ -79,13 +79,14 @@ export const VCPU = struct({
   tlb: 'u32',
   /** ATTENTION_* bits, set atomically by any thread, tested by the run loop and by STI-like instructions. */
   attention: 'u32',
-  /** SHADOW_*: interrupts are held off for one more instruction. */
+  /** SHADOW_*: interrupts are held off for one more instruction, the one at `shadowRip`. */
   shadow: 'u32',
   /** Blocks are decoded for this mode: MODE_* bits. */
   mode: 'u32',
   cpl: 'u32',
   /** 2, 4 or 8: bytes of a stack address (SS.B, or 64-bit mode). */
   stackBytes: 'u32',
+  shadowRip: 'u64',
   /** ANDed into stack pointers: FFFFh, FFFFFFFFh or all ones. */
   stackMask: 'u64',
   /** ANDed into (E/R)IP: 32 bits outside 64-bit mode. */

@@ -28,6 +28,10 @@ export class CounterReader {
     this.#lastTime = now();
   }
 
+  get halted(): HaltState {
+    return this.#halted(vcpuAddress(0));
+  }
+
   read(): MachineStats {
     const cpu = vcpuAddress(0);
     const counter = (offset: number): number => readCounter(this.#views, cpu + offset);

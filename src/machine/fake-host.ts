@@ -1,14 +1,33 @@
 /** A vCPU's thread for tests: it does what the test says instead of running a guest. */
 import type { Remote } from 'comlink';
 import type { StartState } from '../boot/start-state.ts';
-import type { VcpuControl, VcpuSetup, VcpuStop } from '../control/vcpu-control.ts';
+import type { JitFigures, VcpuControl, VcpuSetup, VcpuStop } from '../control/vcpu-control.ts';
 import { viewsOf } from '../base/views.ts';
 import { SERIAL_OUT_BASE, STOP_RUN, THREAD_VCPU0 } from '../layout/machine.ts';
 import { ByteRing } from '../sync/ring.ts';
 import { acknowledgeStop, stopRequest } from '../sync/stop.ts';
 import type { MachineHost, VcpuThread } from './host.ts';
 
-const NO_JIT = { regions: 0, modules: 0, bytes: 0, instructions: 0, translateMs: 0, compileMs: 0 };
+const NO_JIT: JitFigures = {
+  regions: 0,
+  modules: 0,
+  bytes: 0,
+  instructions: 0,
+  liveRegions: 0,
+  liveModules: 0,
+  liveBytes: 0,
+  evicted: 0,
+  dropped: 0,
+  retranslated: 0,
+  merged: 0,
+  postponed: 0,
+  queue: 0,
+  longestQueue: 0,
+  translateMs: 0,
+  compileMs: 0,
+  requestMs: 0,
+  installMs: 0,
+};
 
 export class FakeHost implements MachineHost {
   readonly resets: StartState[] = [];

@@ -16,7 +16,7 @@ import type { Command } from '../control/commands.ts';
 import type { MachineEvent, MachineListener } from '../control/events.ts';
 import type { DeviceInfo, ExitInfo, MachineInfo } from '../control/info.ts';
 import type { IoCommand, IoEvent } from '../control/io-control.ts';
-import type { MachineStats } from '../control/stats.ts';
+import type { HaltState, MachineStats } from '../control/stats.ts';
 import type { LoadStep, MachineStatus, Problem, ShutdownReason } from '../control/status.ts';
 import type { VcpuFigures } from '../control/vcpu-control.ts';
 import type { Views } from '../base/views.ts';
@@ -230,6 +230,11 @@ export class Machine {
   readStats(): MachineStats | undefined {
     if (this.#powered !== undefined) this.#lastStats = this.#powered.counters.read();
     return this.#lastStats;
+  }
+
+  /** Whether the CPU executes at this moment; undefined while there is no power. */
+  get halted(): HaltState | undefined {
+    return this.#powered?.counters.halted;
   }
 
   /** Times and exits as the vCPU's thread counted them, once it has stopped or paused. */

@@ -122,6 +122,11 @@ export class MachineBar {
     }
   }
 
+  /** To the first button that can be used. */
+  focus(): void {
+    this.node.querySelector<HTMLButtonElement>('button:not(:disabled)')?.focus();
+  }
+
   setMips(mips: number): void {
     setText(this.#mips, formatMips(mips));
   }

@@ -7,8 +7,9 @@ import type { DefaultGuest } from '../machine/default-guest.ts';
 import { failure, success } from '../base/result.ts';
 import type { Result } from '../base/result.ts';
 import { BLK_DEFAULTS } from '../config/devices.ts';
+import type { Switch } from '../config/devices.ts';
 import { DRIVE_DEFAULTS } from '../config/device-options.ts';
-import { withDevices, withoutDrive } from './disks/drive-edits.ts';
+import { blkDeviceOf, deviceName, editDevice, withDevices, withoutDrive } from './disks/drive-edits.ts';
 import type { MachineStore } from '../store/machine-store.ts';
 import { cleanName } from '../store/saved-machine.ts';
 import type { SavedMachine } from '../store/saved-machine.ts';
@@ -46,6 +47,8 @@ export class MachineSession {
   #vm: VirtualMachine | undefined;
   /** What the running machine was made of. */
   #startedWith: VmConfig | undefined;
+  /** The disks that it had then. */
+  #startedDrives: readonly string[] = [];
   /** Files that are disks, by name. */
   readonly #files = new Map<string, File>();
   /** Drives that got their medium while the guest runs: in which of the spare ones it is. */
@@ -56,7 +59,8 @@ export class MachineSession {
 
   constructor(options: SessionOptions) {
     this.#options = options;
-    this.#machine = options.machine;
+    // Each disk with a device of its own, which has settings.
+    this.#machine = { ...options.machine, config: withDevices(options.machine.config) };
     this.#kind = options.kind;
     this.#kernelFile = options.kernelFile;
     this.#initrdFile = options.initrdFile;
@@ -204,6 +208,40 @@ export class MachineSession {
     return this.#machine.inPlace?.includes(name) === true;
   }
 
+  /** What the running machine calls the device at `index` of the description; undefined where it does not have it. */
+  machineDevice(index: number): string | undefined {
+    const device = this.config.devices[index];
+    const running = this.#vm?.config;
+    if (device === undefined || running === undefined || !this.isPowered) return undefined;
+    const number = this.config.devices.slice(0, index).filter(({ kind }) => kind === device.kind).length;
+    const same = running.devices.filter(({ kind }) => kind === device.kind);
+    const found =
+      device.kind === 'virtio-blk' ? blkDeviceOf(running, this.liveDrive(device.drive)) : same[number];
+    return found === undefined ? undefined : deviceName(running, running.devices.indexOf(found));
+  }
+
+  /** `/dev/vda` and so on: Linux names virtio disks in the order of their devices. */
+  guestDisk(id: string): string | undefined {
+    const running = this.#vm?.config;
+    if (running === undefined || !this.isInMachine(id)) return undefined;
+    const disks = running.devices.filter(({ kind }) => kind === 'virtio-blk');
+    const at = disks.findIndex(
+      (device) => device.kind === 'virtio-blk' && device.drive === this.liveDrive(id),
+    );
+    return at < 0 ? undefined : `vd${String.fromCharCode(0x61 + at)}`;
+  }
+
+  /** Flips it in the description and, where that has the device, in the running machine. */
+  async setIoeventfd(index: number, setting: Switch): Promise<Result<undefined>> {
+    const name = this.machineDevice(index);
+    const flipped = name === undefined ? undefined : await this.#vm?.setIoeventfd(setting, name);
+    if (flipped?.ok === false) return failure(flipped.error);
+    if (this.#startedWith !== undefined && flipped !== undefined)
+      this.#startedWith = editDevice(this.#startedWith, index, { ioeventfd: setting });
+    await this.edit((config) => editDevice(config, index, { ioeventfd: setting }));
+    return success(undefined);
+  }
+
   /** The drive of the running machine that has the disk `id`. */
   liveDrive(id: string): string {
     return this.#live.get(id) ?? id;
@@ -212,7 +250,7 @@ export class MachineSession {
   /** Whether the running machine has the disk. */
   isInMachine(id: string): boolean {
     if (!this.isPowered) return false;
-    return this.#live.has(id) || this.#startedWith?.drives.some((drive) => drive.id === id) === true;
+    return this.#live.has(id) || this.#startedDrives.includes(id);
   }
 
   /** Puts a disk of the description into the running machine, if that has an empty drive left; else it waits for the next start. */
@@ -256,7 +294,9 @@ export class MachineSession {
     const kernelSource = this.#source(kernel, 'kernel');
     const initrdSource = this.#source(initrd, 'initrd');
     if (kernelSource === undefined) return undefined;
-    const { kernel: _kernel, initrd: _initrd, ...config } = withSpareDrives(this.#present());
+    const present = this.#present();
+    this.#startedDrives = present.drives.map(({ id }) => id);
+    const { kernel: _kernel, initrd: _initrd, ...config } = withSpareDrives(present);
     this.#startedWith = this.config;
     this.#live.clear();
     this.#isStale = false;

@@ -8,9 +8,11 @@ import type { DiskStore } from '../control/disk-store.ts';
 import type { MachineStore } from '../store/machine-store.ts';
 import { decodeMachine } from '../store/saved-machine.ts';
 import type { SavedMachine } from '../store/saved-machine.ts';
+import { ActivityPanel } from './activity/activity-panel.ts';
 import { BootProgress } from './boot-progress.ts';
 import { ask } from './confirm.ts';
 import { DisksPanel } from './disks/disks-panel.ts';
+import { renameImage } from './disks/drive-edits.ts';
 import { SessionAttachments } from './disks/session-attachments.ts';
 import { countOperations, DeviceWatch } from './device-watch.ts';
 import { element, ICON } from './dom.ts';
@@ -18,7 +20,6 @@ import { acceptDrops } from './drop.ts';
 import { refusalText, sortFiles } from './dropped-files.ts';
 import { GuestDialog } from './guest-dialog.ts';
 import type { GuestChoice } from './guest-dialog.ts';
-import { KeyRow } from './key-row.ts';
 import { brand, MachineBar } from './machine-bar.ts';
 import type { ButtonCommand } from './machine-bar.ts';
 import type { MachineSession } from './machine-session.ts';
@@ -29,6 +30,7 @@ import type { NoticeAction } from './notice.ts';
 import { SidePanel } from './panel/side-panel.ts';
 import { PROBLEM_TITLES } from './problem-texts.ts';
 import { composeReport, surroundings } from './report.ts';
+import { ScreenReaderSwitch } from './screen-reader.ts';
 import { SearchBar } from './search-bar.ts';
 import { SettingsPanel } from './settings/settings-panel.ts';
 import { watchSleep } from './sleep-watch.ts';
@@ -36,6 +38,7 @@ import type { Gap } from './sleep-watch.ts';
 import { StatusStrip } from './status-strip.ts';
 import { Console } from './terminal.ts';
 import { describeShutdown, formatDuration, STEP_NAMES } from './text.ts';
+import { TouchKeys } from './touch-keys.ts';
 
 const FIGURES_MS = 500;
 
@@ -58,10 +61,11 @@ export class Page {
   readonly #boot: BootProgress;
   readonly #notice: Notice;
   readonly #dialog: GuestDialog;
-  readonly #keys: KeyRow;
+  readonly #keys: TouchKeys;
   readonly #panel: SidePanel;
   readonly #settings: SettingsPanel;
   readonly #disks: DisksPanel;
+  readonly #activity: ActivityPanel;
   readonly #attachments: SessionAttachments;
   #serialBytes = 0;
   #operations = { disk: 0, network: 0 };
@@ -71,20 +75,18 @@ export class Page {
     const { session } = options;
     this.#session = session;
     this.#attachments = new SessionAttachments(session);
-    this.#settings = new SettingsPanel(
-      session,
-      {
-        chooseGuest: () => this.#openGuest(this.#choice()),
-        restart: () => void this.#restart(),
-        importFile: (file) => void this.#importSettings(file),
-      },
-      [],
-    );
+    this.#settings = new SettingsPanel(session, {
+      chooseGuest: () => this.#openGuest(this.#choice()),
+      restart: () => void this.#restart(),
+      importFile: (file) => void this.#importSettings(file),
+    });
+    this.#activity = new ActivityPanel(session);
     this.#disks = new DisksPanel(options.disks, this.#attachments, {
       addFiles: (files) => void this.#dropped(files),
+      renamed: (from, to) => this.#renamed(from, to),
     });
     this.#panel = new SidePanel(
-      [new MachinesPanel(session, options.store, options), this.#disks, this.#settings],
+      [new MachinesPanel(session, options.store, options), this.#disks, this.#settings, this.#activity],
       () => this.#console.focus(),
     );
     this.#bar = new MachineBar(
@@ -99,12 +101,14 @@ export class Page {
     this.#console = new Console(consoleNode, {
       send: (bytes) => this.#type(this.#keys.apply(bytes)),
       search: () => this.#search.open(),
+      leave: () => this.#bar.focus(),
     });
+    const screenReader = new ScreenReaderSwitch((on) => this.#console.setScreenReaderMode(on));
     this.#search = new SearchBar(this.#console);
-    this.#keys = new KeyRow(
-      (bytes) => this.#type(bytes),
-      () => this.#console.focus(),
-    );
+    this.#keys = new TouchKeys({
+      send: (bytes) => this.#type(bytes),
+      inApplicationMode: () => this.#console.inApplicationMode,
+    });
     const stage = element('main', { class: 'stage' }, consoleNode, this.#search.node);
     this.#boot = new BootProgress(stage);
     this.#notice = new Notice(stage, (content) =>
@@ -118,6 +122,7 @@ export class Page {
       element(
         'div',
         { class: 'page' },
+        screenReader.node,
         this.#bar.node,
         element('div', { class: 'work' }, stage, this.#panel.node),
         this.#keys.node,
@@ -260,6 +265,17 @@ export class Page {
     machine.on('status', ({ status }) => {
       if (isOurs()) this.#onStatus(status);
     });
+    machine.on('warning', ({ message }) => {
+      if (!isOurs()) return;
+      this.#notice.show({
+        kind: 'warning',
+        tone: 'warning',
+        place: 'below',
+        title: 'To be known',
+        message,
+        actions: [{ label: 'Close', icon: ICON.close, run: () => this.#notice.hide() }],
+      });
+    });
     machine.on('reset', () => {
       if (isOurs()) this.#console.writeMark('reset');
     });
@@ -283,6 +299,7 @@ export class Page {
         this.#notice.hide();
         break;
       case 'paused':
+        if (status.problem !== undefined) this.#showPauseProblem(status.problem);
         break;
       case 'shutdown':
         this.#boot.hide();
@@ -331,7 +348,9 @@ export class Page {
       case 'running':
         return this.#runningReason('no');
       case 'paused':
-        return 'by you; the guest sees no time pass';
+        return status.problem === undefined
+          ? 'by you; the guest sees no time pass'
+          : PROBLEM_TITLES[status.problem.kind];
       case 'shutdown':
         return describeShutdown(status.reason);
       case 'crashed':
@@ -360,6 +379,22 @@ export class Page {
       title: 'Off',
       message,
       actions: [this.#startAction(), this.#chooseAction(false)],
+    });
+  }
+
+  /** The machine waits, and nothing is lost: what is wrong can be mended while it does. */
+  #showPauseProblem(problem: Problem): void {
+    this.#notice.show({
+      kind: problem.kind,
+      tone: 'warning',
+      place: 'below',
+      title: PROBLEM_TITLES[problem.kind],
+      message: problem.message,
+      advice: problem.advice,
+      actions: [
+        { label: 'Continue', icon: ICON.play, primary: true, run: () => this.#command('resume') },
+        { label: 'Show the disks', icon: ICON.disks, run: () => this.#panel.open('disks') },
+      ],
     });
   }
 
@@ -399,6 +434,8 @@ export class Page {
       medium === undefined ? [] : [[drive, medium]],
     );
     this.#attachments.setMedia(new Map(media));
+    this.#settings.setInfo(info);
+    this.#activity.push(info);
     const before = this.#operations;
     this.#operations = info === undefined ? { disk: 0, network: 0 } : countOperations(info);
     this.#bar.setActivity({
@@ -446,6 +483,19 @@ export class Page {
       this.#panel.open('disks');
       await this.#disks.add(image);
     }
+  }
+
+  /** In all machines that have the image. */
+  async #renamed(from: string, to: string): Promise<void> {
+    const { store } = this.#options;
+    const session = this.#session;
+    for (const machine of await store.list()) {
+      if (machine.id === session.machine.id || !machine.config.drives.some(({ file }) => file === from))
+        continue;
+      await store.save({ ...machine, config: renameImage(machine.config, from, to) });
+    }
+    if (session.config.drives.some(({ file }) => file === from))
+      await session.edit((config) => renameImage(config, from, to));
   }
 
   async #importSettings(file: File): Promise<void> {
@@ -516,6 +566,7 @@ export function showProblemPage(root: HTMLElement, problem: Problem): void {
     title: PROBLEM_TITLES[problem.kind],
     message: problem.message,
     advice: problem.advice,
+    ...(problem.report === undefined ? {} : { report: problem.report }),
   });
 }
 

@@ -15,5 +15,6 @@ export const PROBLEM_TITLES: { readonly [K in ProblemKind]: string } = {
   unsupported: 'This is not supported yet',
   'bad-disk': 'A disk cannot be used',
   'disk-paused': 'The machine waits for its disk',
+  'page-failed': 'This page could not start',
   'worker-lost': 'The machine stopped working',
 };

@@ -65,6 +65,8 @@ export interface ConsoleActions {
   /** What was typed or pasted, for the guest. */
   readonly send: (bytes: Uint8Array) => void;
   readonly search: () => void;
+  /** The focus leaves the console, whose Tab is the guest's. */
+  readonly leave: () => void;
 }
 
 export class Console {
@@ -74,7 +76,7 @@ export class Console {
   readonly #search = new SearchAddon({ highlightLimit: 2000 });
   readonly #darkScheme = matchMedia('(prefers-color-scheme: dark)');
 
-  constructor(node: HTMLElement, { send, search }: ConsoleActions) {
+  constructor(node: HTMLElement, { send, search, leave }: ConsoleActions) {
     this.node = node;
     this.#terminal = new Terminal({
       allowProposedApi: true,
@@ -97,7 +99,7 @@ export class Console {
     this.#terminal.onData((text) => send(encoder.encode(text)));
     // Mouse reports of xterm are bytes, not text.
     this.#terminal.onBinary((text) => send(Uint8Array.from(text, (character) => character.charCodeAt(0))));
-    this.#terminal.attachCustomKeyEventHandler((event) => this.#ownKey(event, search));
+    this.#terminal.attachCustomKeyEventHandler((event) => this.#ownKey(event, search, leave));
     this.#darkScheme.addEventListener('change', () => {
       this.#terminal.options.theme = this.#darkScheme.matches ? DARK : LIGHT;
     });
@@ -107,6 +109,7 @@ export class Console {
   open(): void {
     this.#terminal.open(this.node);
     this.#terminal.textarea?.setAttribute('aria-label', 'Serial console of the guest');
+    this.#terminal.textarea?.setAttribute('aria-description', 'Control Shift Up arrow leaves the console.');
     this.#useWebgl();
     this.fit();
     new ResizeObserver(() => this.fit()).observe(this.node);
@@ -140,6 +143,15 @@ export class Console {
 
   focus(): void {
     this.#terminal.focus();
+  }
+
+  /** The cursor keys send other sequences, as the guest asked for (DECCKM). */
+  get inApplicationMode(): boolean {
+    return this.#terminal.modes.applicationCursorKeysMode;
+  }
+
+  setScreenReaderMode(on: boolean): void {
+    this.#terminal.options.screenReaderMode = on;
   }
 
   find(text: string, direction: 'next' | 'previous'): void {
@@ -181,16 +193,21 @@ export class Console {
     return lines.join('\n').trimEnd();
   }
 
-  /** Keys that are not the guest's, as in other terminals: Ctrl+Shift+C copies, Ctrl+Shift+F searches. */
-  #ownKey(event: KeyboardEvent, search: () => void): boolean {
+  /**
+   * Keys that are not the guest's: Ctrl+Shift+C copies and Ctrl+Shift+F searches, as in other terminals, and
+   * Ctrl+Shift+Up leaves the console.
+   */
+  #ownKey(event: KeyboardEvent, search: () => void, leave: () => void): boolean {
     if (!event.ctrlKey || !event.shiftKey || event.altKey || event.metaKey) return true;
     const isCopy = event.code === 'KeyC';
     // Left to the browser, which then pastes.
     if (event.code === 'KeyV') return false;
-    if (!isCopy && event.code !== 'KeyF') return true;
+    const isLeave = event.code === 'ArrowUp';
+    if (!isCopy && !isLeave && event.code !== 'KeyF') return true;
     event.preventDefault();
     if (event.type !== 'keydown') return false;
-    if (isCopy) void navigator.clipboard.writeText(this.#terminal.getSelection()).catch(() => undefined);
+    if (isLeave) leave();
+    else if (isCopy) void navigator.clipboard.writeText(this.#terminal.getSelection()).catch(() => undefined);
     else search();
     return false;
   }

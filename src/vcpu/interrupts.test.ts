@@ -56,10 +56,22 @@ describe.each([
     const machine = machineWithHandlers(jit);
     const { cpu } = machine.vcpu;
     machine.views.u32[(cpu + VCPU.at.shadow) >>> 2] = SHADOW_STACK;
+    machine.views.u32[(cpu + VCPU.at.shadowRip) >>> 2] = CODE;
     machine.views.u32[(cpu + VCPU.at.eflags) >>> 2]! |= FLAG_IF;
     machine.interrupt(VECTOR);
     run(machine, { code: '90 90 e680', registers: { [COUNT]: 0n } });
     expect([machine.register(COUNT), machine.register(FIRST_RIP)]).toEqual([1n, BigInt(CODE + 1)]);
+  });
+
+  it('does not wait for a load of SS that is long over', () => {
+    const machine = machineWithHandlers(jit);
+    const { cpu } = machine.vcpu;
+    machine.views.u32[(cpu + VCPU.at.shadow) >>> 2] = SHADOW_STACK;
+    machine.views.u32[(cpu + VCPU.at.shadowRip) >>> 2] = CODE - 100;
+    machine.views.u32[(cpu + VCPU.at.eflags) >>> 2]! |= FLAG_IF;
+    machine.interrupt(VECTOR);
+    run(machine, { code: '90 90 e680', registers: { [COUNT]: 0n } });
+    expect([machine.register(COUNT), machine.register(FIRST_RIP)]).toEqual([1n, BigInt(CODE)]);
   });
 
   it('ends a loop that would never end', () => {

@@ -1,47 +1,74 @@
-/** Decides what is translated and installs it, on the vCPU's own thread. */
-import type { CpuFeature } from '../base/cpu-features.ts';
+/** From hot blocks to installed regions: asks the policy, hands pages to the compiler, installs what comes back. */
+import { TWO_32 } from '../base/bits.ts';
 import type { Views } from '../base/views.ts';
-import { Decoder } from '../isa/decoder.ts';
-import { compileRegions } from '../jit/compile.ts';
-import { formRegion, MAX_REGION_BLOCKS, type Region } from '../jit/region.ts';
-import {
-  PAGE_HASH_ENTRIES,
-  PAGE_HASH_OFFSET,
-  PAGE_SIZE,
-  RAM_BASE,
-  REGION_CACHE_ENTRIES,
-  REGION_CACHE_OFFSET,
-} from '../layout/map.ts';
-import {
-  BLOCK,
-  MODE_CODE16,
-  MODE_CODE_MASK,
-  MODE_DEBUG,
-  MODE_FLAT,
-  REGION_CACHE,
-  VCPU,
-} from '../layout/vcpu.ts';
+import type { PageRequest, PageResult } from '../jit/translate.ts';
+import { PAGE_HASH_ENTRIES, PAGE_HASH_OFFSET, PAGE_SIZE, RAM_BASE } from '../layout/map.ts';
+import { BLOCK, MODE_CODE16, MODE_CODE_MASK, MODE_DEBUG, MODE_FLAT, VCPU } from '../layout/vcpu.ts';
+import type { CompiledJob, Compiler } from './compiler.ts';
 import { REGION_SLOTS, type Linked } from './link.ts';
+import { RegionStore, type NewRegion } from './region-store.ts';
+import {
+  BATCH,
+  chooseLeaders,
+  heatAfter,
+  isWhole,
+  JIT_THRESHOLD,
+  MAX_BATCH,
+  MAX_WAIT,
+  MAX_WAITING,
+  restAfter,
+  type Candidate,
+  type Standing,
+} from './tiering.ts';
 
-/** Entries of a block in the interpreter before it is translated. */
-export const JIT_THRESHOLD = 1024;
-export const JIT_OFF = 0xffffffff;
-/** Blocks of the same page with at least this share of the threshold come along. */
-const WARM = JIT_THRESHOLD / 16;
-/** Regions that are compiled as one module: a module of ten costs a third per function of one alone. */
-const BATCH = 8;
-/** Budget expiries (60 us) that an incomplete batch waits. */
-const MAX_WAIT = 32;
-/** A page whose code keeps growing hot is translated as a whole this often; then only what is new. */
-const WHOLE_PAGE_ROUNDS = 3;
+/** `VCPU.jitThreshold` that no block reaches. */
+const JIT_OFF = 0xffffffff;
 
 export interface TranslatorFigures {
+  /** Translated since power-on; instructions are the guest's, bytes WebAssembly. */
   readonly regions: number;
   readonly modules: number;
   readonly bytes: number;
   readonly instructions: number;
+  /** Of these, what is installed now. */
+  readonly liveRegions: number;
+  readonly liveModules: number;
+  readonly liveBytes: number;
+  /** Modules that had to go for newer ones. */
+  readonly evicted: number;
+  /** Pages whose code changed before their translation was there; pages translated again after their code changed. */
+  readonly dropped: number;
+  readonly retranslated: number;
+  /** Pages whose regions were merged into one. */
+  readonly merged: number;
+  /** Hot blocks that were sent back as too many were waiting or their page is written often. */
+  readonly postponed: number;
+  /** Pages that wait or are being compiled: now, and at most. */
+  readonly queue: number;
+  readonly longestQueue: number;
+  /** In the compiler, which may be another thread. */
   readonly translateMs: number;
   readonly compileMs: number;
+  /** On the vCPU's thread. */
+  readonly requestMs: number;
+  readonly installMs: number;
+}
+
+/** What is known of a physical page in one mode. */
+interface Page {
+  /** Blocks that its translations cover, by offset. */
+  readonly covered: Map<number, number>;
+  readonly wanted: Set<number>;
+  round: number;
+  overwritten: number;
+  /** Count of instructions before which it is not translated. */
+  restUntil: number;
+}
+
+/** The blocks of a page that were asked for, by offset. */
+interface Asked {
+  readonly key: number;
+  readonly blocks: ReadonlyMap<number, number>;
 }
 
 export class Translator {
@@ -49,31 +76,39 @@ export class Translator {
   readonly #linked: Linked;
   readonly #cpu: number;
   readonly #hostNow: () => number;
-  readonly #decoder: Decoder;
-  readonly #queue = new Map<number, number>();
-  readonly #rounds = new Map<number, number>();
+  readonly #compiler: Compiler;
+  readonly #store: RegionStore;
+  /** By `keyOf`. */
+  readonly #pages = new Map<number, Page>();
+  readonly #queue = new Set<number>();
+  /** Jobs that the compiler has, by id; of a forgotten one nothing is known any more. */
+  readonly #jobs = new Map<number, readonly Asked[]>();
+  #nextJob = 1;
+  /** Pages in these. */
+  readonly #compiling = new Set<number>();
   /** Budget expiries since the queue got its first entry. */
   #waited = 0;
-  #nextSlot = 1;
   #regions = 0;
   #modules = 0;
   #bytes = 0;
   #instructions = 0;
+  #dropped = 0;
+  #retranslated = 0;
+  #merged = 0;
+  #postponed = 0;
+  #longestQueue = 0;
   #translateMs = 0;
   #compileMs = 0;
+  #requestMs = 0;
+  #installMs = 0;
 
-  constructor(
-    views: Views,
-    linked: Linked,
-    cpu: number,
-    hostNow: () => number,
-    features: ReadonlySet<CpuFeature>,
-  ) {
-    this.#decoder = new Decoder(features);
+  constructor(views: Views, linked: Linked, cpu: number, hostNow: () => number, compiler: Compiler) {
     this.#views = views;
     this.#linked = linked;
     this.#cpu = cpu;
     this.#hostNow = hostNow;
+    this.#compiler = compiler;
+    this.#store = new RegionStore(views, linked.regions, cpu, REGION_SLOTS);
   }
 
   get figures(): TranslatorFigures {
@@ -82,23 +117,35 @@ export class Translator {
       modules: this.#modules,
       bytes: this.#bytes,
       instructions: this.#instructions,
+      liveRegions: this.#store.regions,
+      liveModules: this.#store.modules,
+      liveBytes: this.#store.bytes,
+      evicted: this.#store.evicted,
+      dropped: this.#dropped,
+      retranslated: this.#retranslated,
+      merged: this.#merged,
+      postponed: this.#postponed,
+      queue: this.#waiting,
+      longestQueue: this.#longestQueue,
       translateMs: this.#translateMs,
       compileMs: this.#compileMs,
+      requestMs: this.#requestMs,
+      installMs: this.#installMs,
     };
   }
 
-  /** All blocks are forgotten: so is what was translated from them. */
-  forget(): void {
-    this.#queue.clear();
-    this.#rounds.clear();
-    for (let slot = 1; slot < this.#nextSlot; slot++) this.#linked.regions.set(slot, null);
-    this.#nextSlot = 1;
-    this.#forgetRoutes();
+  /** Sets when blocks are reported hot. */
+  enable(on: boolean): void {
+    this.#views.u32[(this.#cpu + VCPU.at.jitThreshold) >>> 2] = on ? JIT_THRESHOLD : JIT_OFF;
   }
 
-  #forgetRoutes(): void {
-    const start = this.#cpu + REGION_CACHE_OFFSET;
-    this.#views.u8.fill(0, start, start + REGION_CACHE_ENTRIES * REGION_CACHE.size);
+  /** All blocks are forgotten: so is what was translated from them, and what is being translated. */
+  forget(): void {
+    this.#pages.clear();
+    this.#queue.clear();
+    this.#jobs.clear();
+    this.#compiling.clear();
+    this.#store.clear();
   }
 
   /** A block has reached the threshold. */
@@ -107,84 +154,184 @@ export class Translator {
     const mode = u32[(block + BLOCK.at.mode) >>> 2]!;
     if ((mode & (MODE_FLAT | MODE_DEBUG)) !== MODE_FLAT || (mode & MODE_CODE_MASK) === MODE_CODE16) return;
     const address = u32[(block + BLOCK.at.address) >>> 2]!;
-    // One entry for each page and mode; low address bits are free.
-    this.#queue.set((address & -PAGE_SIZE) | mode, block);
+    const key = keyOf(address, mode);
+    const page = this.#page(key);
+    if (this.#waiting >= MAX_WAITING || this.#instructionsRun() < page.restUntil) {
+      u32[(block + BLOCK.at.heat) >>> 2] = 0;
+      this.#postponed++;
+      return;
+    }
+    const offset = address & (PAGE_SIZE - 1);
+    if (page.covered.get(offset) === block) page.wanted.add(offset);
+    this.#queue.add(key);
+    this.#longestQueue = Math.max(this.#longestQueue, this.#waiting);
     if (this.#queue.size >= BATCH) this.flush();
   }
 
-  /** Called now and then: translates what has waited long enough for company. */
+  /** Called now and then: hands over what has waited long enough for company. */
   tick(): void {
     if (this.#queue.size > 0 && ++this.#waited >= MAX_WAIT) this.flush();
   }
 
-  /** Translates what is waiting. */
+  /** Hands what is waiting to the compiler. */
   flush(): void {
+    if (this.#jobs.size >= this.#compiler.capacity) return;
     this.#waited = 0;
-    if (this.#queue.size === 0) return;
     const started = this.#hostNow();
-    const regions: Region[] = [];
-    const members: number[][] = [];
-    for (const key of this.#queue.keys()) {
-      const page = (key & -PAGE_SIZE) >>> 0;
-      const mode = key & (PAGE_SIZE - 1);
-      const round = (this.#rounds.get(key) ?? 0) + 1;
-      this.#rounds.set(key, round);
-      const blocks = this.#blocksOf(page, mode, round > WHOLE_PAGE_ROUNDS);
-      const region = formRegion(this.#decoder, this.#views.u8, RAM_BASE + page, mode, [...blocks.keys()]);
-      if (region.blocks.length === 0) continue;
-      regions.push(region);
-      members.push(region.plan.entries.map((offset) => blocks.get(offset)!));
-    }
-    this.#queue.clear();
-    if (regions.length === 0) return;
-    if (this.#nextSlot + regions.length > REGION_SLOTS) {
-      this.#linked.core.flushBlocks(this.#cpu);
-      this.forget();
-      return;
-    }
-    const bytes = compileRegions(regions);
-    const compiled = this.#hostNow();
-    const module = new WebAssembly.Module(bytes);
-    const { exports } = new WebAssembly.Instance(module, this.#linked.regionImports);
-    const { u32 } = this.#views;
-    members.forEach((blocks, i) => {
-      const slot = this.#nextSlot++;
-      this.#linked.regions.set(slot, exports[`r${i}`]);
-      blocks.forEach((block, entry) => {
-        u32[(block + BLOCK.at.region) >>> 2] = (slot << 8) | entry;
+    const requests: PageRequest[] = [];
+    const asked: Asked[] = [];
+    for (const key of this.#queue) {
+      if (requests.length === MAX_BATCH) break;
+      // What is being compiled decides what is left of the page.
+      if (this.#compiling.has(key)) continue;
+      this.#queue.delete(key);
+      const blocks = this.#blocksOf(key);
+      const page = this.#pages.get(key)!;
+      const leaders = chooseLeaders(this.#candidates(page, blocks), ++page.round, this.#threshold);
+      if (leaders.length === 0) continue;
+      if (isWhole(page.round)) this.#merged++;
+      const { u8 } = this.#views;
+      const start = RAM_BASE + addressOf(key);
+      requests.push({
+        // Written since it was decoded, its blocks are dead, or are about to be: then the answer is dropped.
+        bytes: u8.slice(start, start + PAGE_SIZE),
+        address: addressOf(key),
+        mode: modeOf(key),
+        leaders,
+        wanted: leaders.filter((offset) => page.wanted.has(offset)),
       });
-    });
-    // Entries may point to what these regions replace.
-    this.#forgetRoutes();
-    this.#regions += regions.length;
-    this.#modules++;
-    this.#bytes += bytes.length;
-    for (const { blocks } of regions)
-      for (const { instructions } of blocks) this.#instructions += instructions.length;
-    this.#translateMs += compiled - started;
-    this.#compileMs += this.#hostNow() - compiled;
+      asked.push({ key, blocks: new Map(leaders.map((offset) => [offset, blocks.get(offset)!])) });
+    }
+    if (requests.length === 0) return;
+    const id = this.#nextJob++;
+    this.#jobs.set(id, asked);
+    for (const { key } of asked) this.#compiling.add(key);
+    this.#requestMs += this.#hostNow() - started;
+    this.#compiler.submit({ id, pages: requests });
+    this.install();
   }
 
-  /** Live blocks of a page that are warm, by rising offset: the region's leaders. */
-  #blocksOf(page: number, mode: number, onlyNew: boolean): Map<number, number> {
+  /** Installs what the compiler has finished. No region may be running. */
+  install(): void {
+    for (const job of this.#compiler.take()) {
+      this.#translateMs += job.translateMs;
+      this.#compileMs += job.compileMs;
+      const asked = this.#jobs.get(job.id);
+      if (asked === undefined) {
+        this.#dropped += job.pages.length;
+        continue;
+      }
+      const started = this.#hostNow();
+      this.#jobs.delete(job.id);
+      for (const { key } of asked) this.#compiling.delete(key);
+      this.#installJob(job, asked);
+      this.#installMs += this.#hostNow() - started;
+    }
+  }
+
+  #installJob({ pages, module, bytes }: CompiledJob, asked: readonly Asked[]): void {
+    const alive = asked.filter(({ key, blocks }, i) => {
+      const unchanged = [...blocks.values()].every((block) => this.#isAlive(block, key));
+      if (unchanged) this.#note(this.#pages.get(key)!, blocks, pages[i]!);
+      else this.#dropped++;
+      return unchanged && pages[i]!.func >= 0;
+    });
+    if (module === undefined || alive.length === 0) return;
+    const { exports } = new WebAssembly.Instance(module, this.#linked.regionImports);
+    const regions = alive.map((page): NewRegion => {
+      const { func, entries, instructions } = pages[asked.indexOf(page)]!;
+      this.#instructions += instructions;
+      return { func: exports[`r${func}`]!, entries: entries.map((offset) => page.blocks.get(offset) ?? 0) };
+    });
+    this.#store.install(regions, bytes);
+    this.#regions += regions.length;
+    this.#modules++;
+    this.#bytes += bytes;
+  }
+
+  /** The page has a translation of these blocks. */
+  #note(page: Page, blocks: ReadonlyMap<number, number>, { covered }: PageResult): void {
     const { u32 } = this.#views;
+    for (const [offset, heat] of heatAfter([...blocks.keys()], covered, this.#threshold)) {
+      u32[(blocks.get(offset)! + BLOCK.at.heat) >>> 2] = heat;
+    }
+    for (const offset of covered) page.covered.set(offset, blocks.get(offset)!);
+  }
+
+  #isAlive(block: number, key: number): boolean {
+    // The arena gives no memory away twice without `forget`.
+    return this.#views.u32[(block + BLOCK.at.mode) >>> 2] === modeOf(key);
+  }
+
+  get #threshold(): number {
+    return this.#views.u32[(this.#cpu + VCPU.at.jitThreshold) >>> 2]!;
+  }
+
+  get #waiting(): number {
+    return this.#queue.size + this.#compiling.size;
+  }
+
+  /** What is known of a page; what its translations covered is forgotten if its code has been overwritten since. */
+  #page(key: number): Page {
+    let page = this.#pages.get(key);
+    if (page === undefined) {
+      page = { covered: new Map(), wanted: new Set(), round: 0, overwritten: 0, restUntil: 0 };
+      this.#pages.set(key, page);
+    }
+    // A write to code kills all blocks of its page.
+    const [first] = page.covered.values();
+    if (first !== undefined && !this.#isAlive(first, key)) {
+      page.covered.clear();
+      page.wanted.clear();
+      page.round = 0;
+      page.overwritten++;
+      page.restUntil = this.#instructionsRun() + restAfter(page.overwritten, this.#threshold);
+      this.#retranslated++;
+    }
+    return page;
+  }
+
+  /** Live blocks of a page by offset. */
+  #blocksOf(key: number): Map<number, number> {
+    const { u32 } = this.#views;
+    const page = addressOf(key);
+    const mode = modeOf(key);
     const bucket = this.#cpu + PAGE_HASH_OFFSET + ((page >>> 12) & (PAGE_HASH_ENTRIES - 1)) * 4;
-    const found: [offset: number, block: number, heat: number][] = [];
+    const found = new Map<number, number>();
     for (let block = u32[bucket >>> 2]!; block !== 0; block = u32[(block + BLOCK.at.pageNext) >>> 2]!) {
       const address = u32[(block + BLOCK.at.address) >>> 2]!;
       if ((address & -PAGE_SIZE) >>> 0 !== page || u32[(block + BLOCK.at.mode) >>> 2] !== mode) continue;
-      const heat = u32[(block + BLOCK.at.heat) >>> 2]!;
-      if (heat < WARM) continue;
-      if (onlyNew && u32[(block + BLOCK.at.region) >>> 2] !== 0) continue;
-      found.push([address & (PAGE_SIZE - 1), block, heat]);
+      found.set(address & (PAGE_SIZE - 1), block);
     }
-    found.sort((a, b) => b[2] - a[2]);
-    const kept = found.slice(0, MAX_REGION_BLOCKS).sort((a, b) => a[0] - b[0]);
-    return new Map(kept.map(([offset, block]) => [offset, block]));
+    return found;
   }
 
-  /** Sets when blocks are reported hot. */
-  enable(on: boolean): void {
-    this.#views.u32[(this.#cpu + VCPU.at.jitThreshold) >>> 2] = on ? JIT_THRESHOLD : JIT_OFF;
+  #candidates(page: Page, blocks: ReadonlyMap<number, number>): Candidate[] {
+    const { u32 } = this.#views;
+    return Array.from(blocks, ([offset, block]) => {
+      const isEntry = u32[(block + BLOCK.at.region) >>> 2] !== 0;
+      const standing: Standing = isEntry ? 'entry' : page.covered.has(offset) ? 'inside' : 'new';
+      return { offset, heat: u32[(block + BLOCK.at.heat) >>> 2]!, standing };
+    });
   }
+
+  /** Instructions since power-on, up to the stay that runs now. */
+  #instructionsRun(): number {
+    const { u32 } = this.#views;
+    const low = (this.#cpu + VCPU.at.countInstructions) >>> 2;
+    return u32[low + 1]! * TWO_32 + u32[low]!;
+  }
+}
+
+/** One for each page and mode: low address bits are free. */
+function keyOf(address: number, mode: number): number {
+  return ((address & -PAGE_SIZE) | mode) >>> 0;
+}
+
+function addressOf(key: number): number {
+  return (key & -PAGE_SIZE) >>> 0;
+}
+
+function modeOf(key: number): number {
+  return key & (PAGE_SIZE - 1);
 }

@@ -29,6 +29,7 @@ import {
 import { stopRequest } from '../sync/stop.ts';
 import { WakeWord } from '../sync/wake.ts';
 import { BlockDecoder } from './blocks.ts';
+import { InPlaceCompiler, type Compiler } from './compiler.ts';
 import { link, type CoreExports, type HostCalls, type InterpreterExports } from './link.ts';
 import { Translator, type TranslatorFigures } from './translator.ts';
 
@@ -63,6 +64,8 @@ export interface VcpuOptions {
   readonly host: HostCalls;
   readonly environment: VcpuEnvironment;
   readonly jit: boolean;
+  /** Who translates; this thread if absent. */
+  readonly compiler?: Compiler;
   /** Of the CPU model; the default ones if absent. */
   readonly features?: ReadonlySet<CpuFeature>;
   /** Milliseconds, for the figures. */
@@ -119,7 +122,8 @@ export class Vcpu<Asked> {
     this.#set(VCPU.at.cr4Allowed, allowed.cr4);
     this.#set(VCPU.at.eferAllowed, allowed.efer);
     this.#blocks = new BlockDecoder(options.views, linked.core, this.cpu, features);
-    this.#translator = new Translator(options.views, linked, this.cpu, options.hostNow, features);
+    const compiler = options.compiler ?? new InPlaceCompiler(features, options.hostNow);
+    this.#translator = new Translator(options.views, linked, this.cpu, options.hostNow, compiler);
     this.#translator.enable(options.jit);
     this.#blocks.onFlush = () => this.#translator.forget();
     const share = Math.floor(ARENA_BYTES / options.vcpuCount) & -64;
@@ -265,16 +269,31 @@ export class Vcpu<Asked> {
     const host = this.#get(VCPU.at.exitArg0);
     const done = this.#blocks.decodeBlock(host);
     this.#decodeMs += this.#hostNow() - started;
+    // Who used the budget up (IRET with an interrupt pending) wants the run loop before the next instruction.
+    if (this.#isBudgetUsedUp) return EXIT_BUDGET;
     if (done) return this.#interpreter.run(this.cpu);
     const block = this.#decodeOne(host);
     return typeof block === 'number' ? this.#interpreter.runBlock(this.cpu, block) : block;
+  }
+
+  get #isBudgetUsedUp(): boolean {
+    return (this.#get(VCPU.at.budget) | 0) <= 0;
   }
 
   /** EXIT_HOT: notes the block for translation and goes on. */
   #translate(): number {
     this.#exits[EXIT_HOT]!++;
     this.#translator.hot(this.#get(VCPU.at.exitArg0));
-    return this.#interpreter.run(this.cpu);
+    return this.#isBudgetUsedUp ? EXIT_BUDGET : this.#interpreter.run(this.cpu);
+  }
+
+  /** Between STI or a load of SS and the instruction behind it. A shadow that nobody asked for is long over. */
+  get #isShadowed(): boolean {
+    return (
+      this.#get(VCPU.at.shadow) !== 0 &&
+      this.#get(VCPU.at.shadowRip) === this.#get(VCPU.at.rip) &&
+      this.#get(VCPU.at.shadowRip + 4) === this.#get(VCPU.at.rip + 4)
+    );
   }
 
   /** Whether the next instruction runs by itself: it is traced, passes its breakpoint, or stands behind MOV SS. */
@@ -314,7 +333,7 @@ export class Vcpu<Asked> {
   /** Delivers what can be delivered; false on a triple fault. */
   #interrupts(): boolean {
     if (this.#attention() & ATTENTION_MAIL) this.#environment.takeMail();
-    if (this.#get(VCPU.at.shadow) !== 0) {
+    if (this.#isShadowed) {
       const held = this.#get(VCPU.at.halted) === 0;
       const end = held ? (this.#isAlone() ? this.#stepAlone() : this.step()) : undefined;
       this.#set(VCPU.at.shadow, 0);

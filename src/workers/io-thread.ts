@@ -21,9 +21,11 @@ import { EventLoop } from '../iothread/event-loop.ts';
 import { IrqChip } from '../irqchip/irqchip.ts';
 import { CAUSE_COMPLETION } from '../layout/machine.ts';
 import { GuestMemory } from '../memory/guest-memory.ts';
+import { HubLink } from '../net/hub-link.ts';
 import { Hub } from '../net/hub.ts';
 import { postCodeWrite } from '../sync/code-mail.ts';
 import { doorbellCounts } from '../sync/doorbell.ts';
+import { createMessageRing, MessageRing } from '../sync/message-ring.ts';
 import { doorbellOf } from '../layout/ioeventfd.ts';
 import { GuestClock } from '../time/clock.ts';
 import { VirtioBlk } from '../virtio/blk/virtio-blk.ts';
@@ -35,6 +37,7 @@ import type { VirtioPci } from '../virtio/pci-transport.ts';
 import { decideIoeventfd, QueueDoorbells } from '../virtio/queue-doorbells.ts';
 import type { IoeventfdDecision } from '../virtio/queue-doorbells.ts';
 import { VirtioRng } from '../virtio/virtio-rng.ts';
+import type { HubLinkSetup } from './hub-link.ts';
 import { addTransport } from './virtio-functions.ts';
 
 /** What differs between a browser's worker and one of Node. */
@@ -48,9 +51,14 @@ export interface IoPlatform {
   startHelpers(request: HelperRequest, thread: number): Promise<Result<undefined>>;
   readableFile(file: File): ReadableFile;
   fillRandom(bytes: Uint8Array<ArrayBuffer>): void;
+  /** Starts a helper that carries a hub's frames to other tabs and theirs to it; none where there are no other tabs. */
+  linkHub?(setup: HubLinkSetup): Promise<void>;
   /** Sends it to the page, also while the thread waits. */
   report(event: IoEvent): void;
 }
+
+/** Four of the largest messages, each way. */
+const LINK_BYTES = 1 << 20;
 
 /** From here on, a poll before a sleep takes no core from the guest. */
 const POLL_CORES = 4;
@@ -81,6 +89,7 @@ export class IoThread {
   readonly #disks: DiskEnvironment;
   readonly #slots = new Map<string, Slot>();
   readonly #hubs = new Map<number, Hub>();
+  readonly #links: Promise<void>[] = [];
   readonly #owned: Owned[] = [];
   readonly #born = performance.now();
   #quiesced: (() => void) | undefined;
@@ -113,6 +122,8 @@ export class IoThread {
       }
     }
     thread.#addFunctions();
+    // A worker that another one starts needs its event loop for that, which is not there any more once it serves devices.
+    await Promise.all(thread.#links);
     return success(thread);
   }
 
@@ -357,7 +368,32 @@ export class IoThread {
     if (present !== undefined) return present;
     const hub = new Hub();
     this.#hubs.set(number, hub);
+    this.#link(number, hub);
     return hub;
+  }
+
+  #link(number: number, hub: Hub): void {
+    const { memory, thread } = this.#setup;
+    if (this.#platform.linkHub === undefined) return;
+    const outgoing = createMessageRing(LINK_BYTES);
+    const incoming = createMessageRing(LINK_BYTES);
+    const sent = new MessageRing(outgoing);
+    const received = new MessageRing(incoming);
+    // A burst without room is lost, as on a wire: TCP sends it again.
+    const link = new HubLink(hub, 'other tabs', (burst) => void sent.send(burst));
+    this.loop.onCause(CAUSE_COMPLETION, () => {
+      for (let burst = received.receive(); burst !== undefined; burst = received.receive())
+        link.arrived(burst);
+    });
+    this.#links.push(
+      this.#platform.linkHub({
+        hub: number,
+        outgoing,
+        incoming,
+        memory: memory.buffer as unknown as SharedArrayBuffer,
+        thread,
+      }),
+    );
   }
 
   // --- pause, resume, reset

@@ -4,6 +4,7 @@ import { failure, success } from '../base/result.ts';
 import type { Result } from '../base/result.ts';
 import type { HelperRequest } from '../block/aio.ts';
 import type { IoEvent } from '../control/io-control.ts';
+import type { HubLinkSetup } from './hub-link.ts';
 import { createIoControl } from './io-control.ts';
 import { browserImageFolder } from './image-folder.ts';
 
@@ -45,6 +46,16 @@ async function startHelpers(request: HelperRequest, thread: number): Promise<Res
   return failure(failed.reason instanceof Error ? failed.reason.message : String(failed.reason));
 }
 
+/** Resolves when the helper listens. */
+function linkHub(setup: HubLinkSetup): Promise<void> {
+  const worker = new Worker(new URL('./hub-link.ts', import.meta.url), { type: 'module', name: 'hub' });
+  return new Promise((resolve, reject) => {
+    worker.addEventListener('message', () => resolve());
+    worker.addEventListener('error', (event) => reject(new Error(event.message)));
+    worker.postMessage(setup);
+  });
+}
+
 expose(
   createIoControl({
     openDirectory: browserImageFolder,
@@ -57,6 +68,7 @@ expose(
       readSync: (start, end) => new FileReaderSync().readAsArrayBuffer(file.slice(start, end)),
     }),
     fillRandom: (bytes) => void crypto.getRandomValues(bytes),
+    linkHub,
     report: (event: IoEvent) => postMessage({ ioEvent: event }),
   }),
 );

@@ -34,6 +34,8 @@ export const KERNELS: readonly TestKernel[] = [
   kernel(32, 'multiboot'),
   kernel(32, 'faults'),
   kernel(32, 'gates'),
+  kernel(32, 'interrupts'),
+  kernel(32, 'paging'),
   kernel(32, 'real'),
   { ...kernel(32, 'real-limits'), notInQemu: 'TCG has no limits.' },
   kernel(32, 'vm86'),

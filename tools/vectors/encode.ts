@@ -236,13 +236,7 @@ export class CaseBuilder {
   #vex(): number[] {
     const { row } = this.#variant.form;
     const free = this.#profile.mode === 64 ? 0 : this.#random.below(16) & 9;
-    const rex = this.#rex | free;
-    const prefix = [PREFIX_66, PREFIX_F3, PREFIX_F2].indexOf(row.prefix) + 1;
-    return [
-      0xc4,
-      ((~rex << 5) & 0xe0) | (row.map & ~MAP_VEX),
-      ((rex & 8) << 4) | ((~this.#vvvv << 3) & 0x78) | prefix,
-    ];
+    return vexPrefix(row, this.#rex | free, this.#vvvv);
   }
 
   #push(value: bigint, bytes: number): void {
@@ -442,14 +436,7 @@ export class CaseBuilder {
     const { operandBits } = form;
     const random = this.#random;
     if (letter === 'I') {
-      const bytes =
-        size === 'b' || size === 'bs'
-          ? 1
-          : size === 'w'
-            ? 2
-            : size === 'v'
-              ? operandBits / 8
-              : Math.min(operandBits, 32) / 8;
+      const bytes = immediateBytes(size, operandBits);
       this.#push(this.#immediateValue(bytes), bytes);
     } else if (letter === 'J') {
       const bytes = size === 'b' ? 1 : Math.min(operandBits, 32) / 8;
@@ -742,7 +729,7 @@ export function isString(semantics: string): boolean {
 }
 
 /** Has operands of the operand size, so that 66h matters. */
-function hasSize(row: Row): boolean {
+export function hasSize(row: Row): boolean {
   return (
     row.attributes.has('os') ||
     row.operands.some(({ size }) => ['v', 'z', 'p', 'bs', 'rAX', 'eAX'].includes(size))
@@ -784,8 +771,24 @@ export function usesStack(row: Row): boolean {
   return STACK_USERS.has(row.semantics);
 }
 
+export function immediateBytes(size: string, operandBits: number): number {
+  if (size === 'b' || size === 'bs') return 1;
+  if (size === 'w') return 2;
+  return (size === 'v' ? operandBits : Math.min(operandBits, 32)) / 8;
+}
+
+/** The three-byte VEX prefix; `rex` and `vvvv` are not inverted. */
+export function vexPrefix(row: Row, rex: number, vvvv: number): number[] {
+  const prefix = [PREFIX_66, PREFIX_F3, PREFIX_F2].indexOf(row.prefix) + 1;
+  return [
+    0xc4,
+    ((~rex << 5) & 0xe0) | (row.map & ~MAP_VEX),
+    ((rex & 8) << 4) | ((~vvvv << 3) & 0x78) | prefix,
+  ];
+}
+
 /** Bytes of the memory operand. */
-function operandBytes(form: Form, spec: OperandSpec | undefined, mode: number): number {
+export function operandBytes(form: Form, spec: OperandSpec | undefined, mode: number): number {
   const bits = form.operandBits;
   const { semantics } = form.row;
   if (semantics === 'fxsave' || semantics === 'fxrstor') return 16;

@@ -12,6 +12,8 @@ export interface AttachedDisk {
   readonly sizeBytes: number | undefined;
   /** Name of the device that the guest sees it through. */
   readonly device: string | undefined;
+  /** What a Linux guest calls it. */
+  readonly guestName: string | undefined;
   /** The AIO driver and why it is that one, while the machine runs. */
   readonly driver: string | undefined;
   readonly driverReason: string | undefined;

@@ -5,7 +5,7 @@ import type { DriveConfig } from '../../config/devices.ts';
 import type { MediumInfo } from '../../control/info.ts';
 import type { MachineSession } from '../machine-session.ts';
 import type { AttachedDisk, DiskAttachments } from './attachments.ts';
-import { deviceName, freeDriveId, withDrive, withoutDrive } from './drive-edits.ts';
+import { freeDriveId, withDrive, withoutDrive } from './drive-edits.ts';
 
 export class SessionAttachments implements DiskAttachments {
   readonly #session: MachineSession;
@@ -48,8 +48,9 @@ export class SessionAttachments implements DiskAttachments {
     session.setFile(file);
     // The file that a machine had before a reload was dropped again.
     if (known !== undefined) {
+      const attached = await session.attachLive(known.id);
       this.#tell();
-      return success(undefined);
+      return attached;
     }
     return this.#attach({ id: freeDriveId(session.config), file: file.name, readOnly: true });
   }
@@ -100,7 +101,8 @@ export class SessionAttachments implements DiskAttachments {
       format: medium?.format ?? 'raw',
       readOnly: drive.readOnly,
       sizeBytes: medium?.sizeBytes ?? session.fileOf(name)?.size,
-      device: index < 0 ? undefined : deviceName(config, index),
+      device: session.machineDevice(index),
+      guestName: session.guestDisk(drive.id),
       driver: medium?.aio,
       driverReason: medium?.aioReason,
       warning: medium?.warning,

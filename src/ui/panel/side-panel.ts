@@ -34,7 +34,7 @@ export class SidePanel {
     ).node;
     this.node = element(
       'aside',
-      { class: 'panel', id: 'panel', 'aria-labelledby': 'panel-title', hidden: true },
+      { class: 'panel', id: 'panel', 'aria-labelledby': 'panel-title', tabindex: '-1', hidden: true },
       element('header', { class: 'panel-head' }, this.#title, close),
       this.#body,
     );
@@ -45,7 +45,14 @@ export class SidePanel {
       const toggle = button(
         page.title,
         page.icon,
-        () => (this.#open === page ? this.close() : this.open(page.id)),
+        () => {
+          if (this.#open === page) this.close();
+          else {
+            this.open(page.id);
+            // The console, which keeps the Tab key, stands between the bar and the panel.
+            this.node.focus();
+          }
+        },
         'button button-quiet panel-toggle',
       ).node;
       toggle.setAttribute('aria-expanded', 'false');

@@ -1,11 +1,14 @@
 /** The settings of the machine that is shown, and what can be done with all of them together. */
 import { toUrlQuery } from '../../config/url-options.ts';
 import { nativeCommand } from '../../config/native-command.ts';
+import type { DeviceInfo } from '../../control/info.ts';
 import { encodeMachine } from '../../store/saved-machine.ts';
 import { button, element, ICON, setText } from '../dom.ts';
 import { saveAs } from '../download.ts';
+import { harmless } from '../link-check.ts';
 import type { MachineSession } from '../machine-session.ts';
 import type { PanelPage } from '../panel/side-panel.ts';
+import { DeviceSettings } from './device-settings.ts';
 import { differences, machineSettings } from './machine-settings.ts';
 import type { Field, MachineSetting } from './machine-settings.ts';
 import { section, settingRow } from './setting-row.ts';
@@ -25,11 +28,14 @@ export class SettingsPanel implements PanelPage {
   readonly #settings: readonly MachineSetting[];
   readonly #fields: readonly Field[];
   readonly #bootText = element('p', { class: 'boot-choice' });
+  readonly #devices: DeviceSettings;
   readonly #footText = element('span');
   readonly #foot: HTMLElement;
+  #isShown = false;
 
-  constructor(session: MachineSession, actions: SettingsActions, devices: readonly HTMLElement[]) {
+  constructor(session: MachineSession, actions: SettingsActions) {
     this.#session = session;
+    this.#devices = new DeviceSettings(session);
     const usualCommandLine = session.config.commandLine === undefined ? session.commandLine : '';
     this.#settings = machineSettings(usualCommandLine);
     this.#fields = this.#settings.map((setting) => setting.make((edit) => void session.edit(edit)));
@@ -57,7 +63,7 @@ export class SettingsPanel implements PanelPage {
         ),
       ),
       section('Machine', ...rows),
-      ...devices,
+      this.#devices.node,
       this.#sharing(actions),
       this.#foot,
     );
@@ -66,6 +72,7 @@ export class SettingsPanel implements PanelPage {
   }
 
   setShown(shown: boolean): void {
+    this.#isShown = shown;
     if (shown) this.show();
   }
 
@@ -73,6 +80,7 @@ export class SettingsPanel implements PanelPage {
   show(): void {
     const session = this.#session;
     for (const field of this.#fields) field.show(session.config);
+    this.#devices.show();
     const { kernel, initrd } = session.boot;
     const { kernel: defaultKernel, initrd: defaultInitrd } = session.defaultLabels;
     const kernelName = kernel === 'default' ? defaultKernel : kernel?.name;
@@ -95,10 +103,15 @@ export class SettingsPanel implements PanelPage {
     );
   }
 
+  /** What the running machine's devices say. */
+  setInfo(info: DeviceInfo | undefined): void {
+    if (this.#isShown) this.#devices.setInfo(info);
+  }
+
   #sharing(actions: SettingsActions): HTMLElement {
     const session = this.#session;
     const link = copyButton('Copy link', ICON.link, () => {
-      const query = toUrlQuery(session.config);
+      const query = toUrlQuery(harmless(session.config));
       return `${location.origin}${location.pathname}${query === '' ? '' : `?${query}`}`;
     });
     const command = copyButton('Copy as QEMU command', ICON.copy, () =>
@@ -135,7 +148,13 @@ export class SettingsPanel implements PanelPage {
         link,
         command,
         button('Export settings', ICON.save, () => {
-          const { usedAt: _, ...machine } = encodeMachine(session.machine);
+          const { name, config } = session.machine;
+          const machine = encodeMachine({
+            id: session.machine.id,
+            name,
+            config: harmless(config),
+            usedAt: 0,
+          });
           saveAs(
             `${session.machine.name}.virtab.json`,
             new Blob([`${JSON.stringify(machine, undefined, 2)}\n`]),

@@ -41,6 +41,8 @@ stub_0:
 
 common:
         pusha
+        push %ds
+        push %es
         mov $0x10, %eax
         mov %ax, %ds
         mov %ax, %es
@@ -48,6 +50,8 @@ common:
         push %esp
         call on_trap
         add $4, %esp
+        pop %es
+        pop %ds
         popa
         add $8, %esp
         iret

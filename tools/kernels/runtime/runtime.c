@@ -141,6 +141,9 @@ void catch(struct frame *frame) {
   trap.ip = frame->ip;
   trap.cs = frame->cs;
   trap.flags = frame->flags;
+  trap.cx = frame->cx;
+  trap.si = frame->si;
+  trap.di = frame->di;
 #ifdef __x86_64__
   trap.sp = frame->sp;
   trap.ss = frame->ss;

@@ -94,6 +94,7 @@ void leave(u32 code) __attribute__((noreturn));
 /* The last exception or interrupt. */
 struct trap {
   word vector, error, ip, cs, flags, sp, ss, cr2;
+  word cx, si, di;
 };
 extern struct trap trap;
 #define NO_TRAP 0x1000
@@ -106,6 +107,8 @@ void describe_trap(void);
 struct frame {
 #ifdef __x86_64__
   word r15, r14, r13, r12, r11, r10, r9, r8;
+#else
+  word es, ds;
 #endif
   word di, si, bp, ignored_sp, bx, dx, cx, ax;
   word vector, error, ip, cs, flags, sp, ss;

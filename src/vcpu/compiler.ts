@@ -1,0 +1,67 @@
+/** Who translates and compiles for a vCPU: its own thread, or the compile worker (workers/remote-compiler.ts). */
+import type { CpuFeature } from '../base/cpu-features.ts';
+import { Decoder } from '../isa/decoder.ts';
+import { translatePages, type PageRequest, type PageResult } from '../jit/translate.ts';
+
+export interface CompileJob {
+  readonly id: number;
+  readonly pages: readonly PageRequest[];
+}
+
+export interface CompiledJob {
+  readonly id: number;
+  readonly pages: readonly PageResult[];
+  readonly module: WebAssembly.Module | undefined;
+  /** Of the module. */
+  readonly bytes: number;
+  readonly translateMs: number;
+  /** V8's part, with the first call of each function where that was made. */
+  readonly compileMs: number;
+}
+
+export interface Compiler {
+  /** Jobs that may be under way. */
+  readonly capacity: number;
+  submit(job: CompileJob): void;
+  /** What has been finished since the last call. */
+  take(): readonly CompiledJob[];
+}
+
+export function compileJob(decoder: Decoder, { id, pages }: CompileJob, now: () => number): CompiledJob {
+  const started = now();
+  const translation = translatePages(decoder, pages);
+  const translated = now();
+  const { bytes } = translation;
+  const module = bytes && new WebAssembly.Module(bytes);
+  return {
+    id,
+    pages: translation.pages,
+    module,
+    bytes: bytes?.length ?? 0,
+    translateMs: translated - started,
+    compileMs: now() - translated,
+  };
+}
+
+/** In place: the vCPU stands still meanwhile. */
+export class InPlaceCompiler implements Compiler {
+  readonly capacity = 1;
+  readonly #decoder: Decoder;
+  readonly #now: () => number;
+  #done: CompiledJob[] = [];
+
+  constructor(features: ReadonlySet<CpuFeature>, now: () => number) {
+    this.#decoder = new Decoder(features);
+    this.#now = now;
+  }
+
+  submit(job: CompileJob): void {
+    this.#done.push(compileJob(this.#decoder, job, this.#now));
+  }
+
+  take(): readonly CompiledJob[] {
+    const done = this.#done;
+    this.#done = [];
+    return done;
+  }
+}

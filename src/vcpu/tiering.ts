@@ -1,0 +1,70 @@
+/** What is translated and when: the policy alone (docs/jit.md, Tiering, has the figures behind the constants). */
+import { MAX_REGION_BLOCKS } from '../jit/region.ts';
+
+/** Entries of a block in the interpreter before it is reported. */
+export const JIT_THRESHOLD = 1024;
+/** Blocks of the same page come along with this share of the threshold. */
+const WARM_SHARE = 1 / 4;
+
+/** Regions that are compiled as one module: a module of ten costs a third per function of one alone. */
+export const BATCH = 8;
+/** Pages that go into one module at most, after a time in which the compiler was busy. */
+export const MAX_BATCH = 16;
+/** Budget expiries (60 us) that an incomplete batch waits for company. */
+export const MAX_WAIT = 32;
+/** With so many pages waiting or being compiled, a hot block has to become hot once more. */
+export const MAX_WAITING = 32;
+
+/** How a block stands to the regions of its page: in none, inside one but no entry of it, or an entry. */
+export type Standing = 'new' | 'inside' | 'entry';
+
+export interface Candidate {
+  readonly offset: number;
+  readonly heat: number;
+  readonly standing: Standing;
+}
+
+/**
+ * Whether the n-th translation of a page merges all its regions into one. In between only what is new is translated:
+ * translating everything each time made 43 % of the instructions of a boot. At powers of two, so that a page which grows and
+ * grows is translated as a whole a few times only, but a loop that was found in pieces becomes one.
+ */
+export function isWhole(round: number): boolean {
+  return round >= 4 && (round & (round - 1)) === 0;
+}
+
+/** Which blocks of a page make its next region: their offsets, rising. The hottest ones if there are too many. */
+export function chooseLeaders(candidates: readonly Candidate[], round: number, threshold: number): number[] {
+  const whole = isWhole(round);
+  const warm = threshold * WARM_SHARE;
+  const weight = ({ heat, standing }: Candidate): number => (standing === 'new' ? heat : threshold + heat);
+  return candidates
+    .filter(({ heat, standing }) =>
+      heat >= warm ? whole || standing !== 'entry' : whole && standing !== 'new',
+    )
+    .toSorted((a, b) => weight(b) - weight(a))
+    .slice(0, MAX_REGION_BLOCKS)
+    .map(({ offset }) => offset)
+    .toSorted((a, b) => a - b);
+}
+
+/**
+ * The heat that the leaders of a page get once its translation is there, by offset. What the region covers starts anew: a
+ * block inside that the interpreter enters often all the same is reported again and becomes an entry. What cannot be
+ * translated is not reported again for four billion entries; what did not fit is.
+ */
+export function heatAfter(
+  leaders: readonly number[],
+  covered: readonly number[],
+  threshold: number,
+): Map<number, number> {
+  const inside = new Set(covered);
+  const last = covered.at(-1) ?? Infinity;
+  return new Map(leaders.map((offset) => [offset, inside.has(offset) || offset > last ? 0 : threshold + 1]));
+}
+
+/** Instructions that a page stays interpreted after its translation was overwritten for the n-th time. */
+export function restAfter(overwritten: number, threshold: number): number {
+  // Once or twice is a page that is loaded again; code that writes itself doubles its rest each time.
+  return overwritten < 3 ? 0 : threshold * 1000 * 2 ** Math.min(overwritten - 3, 10);
+}

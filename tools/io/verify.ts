@@ -110,9 +110,9 @@ async function exercise(
 /** Switches ioeventfd off and on until it is told to stop. */
 function flipping(machine: IoMachine): { stop(): Promise<number> } {
   let count = 0;
-  let isOver = false;
+  const end = new AbortController();
   const done = (async (): Promise<void> => {
-    while (!isOver && machine.setIoeventfd !== undefined) {
+    while (!end.signal.aborted && machine.setIoeventfd !== undefined) {
       await machine.setIoeventfd(count % 2 === 0 ? 'off' : 'on');
       count++;
       await new Promise((resolve) => setTimeout(resolve, FLIP_MS));
@@ -123,7 +123,7 @@ function flipping(machine: IoMachine): { stop(): Promise<number> } {
   done.catch(() => undefined);
   return {
     stop: async () => {
-      isOver = true;
+      end.abort();
       await done;
       return count;
     },

@@ -11,7 +11,13 @@ const WORKER = 'DedicatedWorker';
 export function startVirtab(jit: JitMode): StartMachine {
   return async (options: IoMachineOptions): Promise<IoMachine> => {
     const parsed = parseQemuOptions([
-      ...['-m', `${options.memoryMib}M`, '-append', options.commandLine, '-jit', jit, '-no-reboot'],
+      '-m',
+      `${options.memoryMib}M`,
+      '-append',
+      options.commandLine,
+      '-jit',
+      jit,
+      '-no-reboot',
       ...options.disks.flatMap((file, index) => [
         '-drive',
         `file=${file},format=raw,if=none,id=d${index}`,

@@ -39,7 +39,7 @@ test.describe('Debian amd64', () => {
   test('fio verifies what it wrote to ext4 and raw disks while ioeventfd is flipped', async () => {
     // Throws at the first thing that is wrong.
     await verifyDisks(
-      { architecture: 'amd64', start: startVirtab('on'), jobs: [8], size: '512k', fileMib: 8 },
+      { architecture: 'amd64', start: startVirtab('on'), jobs: [8], sizeKib: 512, fileMib: 8 },
       log,
     );
   });

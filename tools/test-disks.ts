@@ -1,5 +1,5 @@
 /**
- * `npm run test:disks -- [amd64|i386] [--machine virtab|virtab-jit|qemu] [--jobs 1,8,16] [--size 4m]`: Debian's kernel, fio with
+ * `npm run test:disks -- [amd64|i386] [--machine virtab|virtab-jit|qemu] [--jobs 1,8,16] [--size KIB]`: Debian's kernel, fio with
  * verification, e2fsprogs and dd on our disks (tools/io/verify.ts). Without arguments: both architectures, interpreted and translated.
  */
 import { parseArgs } from 'node:util';
@@ -22,7 +22,7 @@ const { values, positionals } = parseArgs({
   options: {
     machine: { type: 'string', default: 'virtab,virtab-jit' },
     jobs: { type: 'string', default: '1,8,16' },
-    size: { type: 'string', default: '4m' },
+    size: { type: 'string', default: '4096' },
     file: { type: 'string', default: '64' },
   },
   allowPositionals: true,
@@ -40,7 +40,13 @@ for (const architecture of ARCHITECTURES) {
     const started = performance.now();
     try {
       const jobs = values.jobs.split(',').map(Number);
-      const options = { architecture, start, jobs, size: values.size, fileMib: Number(values.file) };
+      const options = {
+        architecture,
+        start,
+        jobs,
+        sizeKib: Number(values.size),
+        fileMib: Number(values.file),
+      };
       await verifyDisks(options, (line) => console.log(line));
       console.log(`     ${((performance.now() - started) / 1000).toFixed(0)} s`);
     } catch (error) {

@@ -20,14 +20,14 @@ export interface VerifyOptions {
   readonly start: StartMachine;
   /** How many fio jobs there are at once, one run after the other. */
   readonly jobs: readonly number[];
-  /** What each job writes, as fio takes it. */
-  readonly size: string;
+  /** What each job writes. */
+  readonly sizeKib: number;
   /** How much dd writes. */
   readonly fileMib: number;
 }
 
-const FILE_SYSTEM_MIB = 320;
-const RAW_MIB = 128;
+/** For what ext4 needs itself. */
+const SPARE_MIB = 48;
 const LIMIT_MS = 900_000;
 const FLIP_MS = 700;
 
@@ -37,8 +37,11 @@ export async function verifyDisks(options: VerifyOptions, log: Log): Promise<voi
   if (!guest.ok) throw new Error(guest.error);
   const folder = await mkdtemp(join(root, 'build/io/verify-'));
   try {
-    const fileSystem = await emptyImage(join(folder, 'ext4.img'), FILE_SYSTEM_MIB);
-    const raw = await emptyImage(join(folder, 'raw.img'), RAW_MIB);
+    const rawMib = Math.ceil((Math.max(...options.jobs) * options.sizeKib) / 1024);
+    const raw = await emptyImage(join(folder, 'raw.img'), rawMib);
+    // The files of all runs stay there.
+    const fileSystemMib = SPARE_MIB + rawMib * options.jobs.length + options.fileMib;
+    const fileSystem = await emptyImage(join(folder, 'ext4.img'), fileSystemMib);
     const dialogue = new IoDialogue(LIMIT_MS);
     const machine = await options.start({
       ...guest.value,
@@ -69,7 +72,7 @@ export async function verifyDisks(options: VerifyOptions, log: Log): Promise<voi
 async function exercise(
   machine: IoMachine,
   dialogue: IoDialogue,
-  { jobs, size, fileMib }: VerifyOptions,
+  { jobs, sizeKib, fileMib }: VerifyOptions,
   log: Log,
 ): Promise<{ readonly file: string; readonly raw: string }> {
   const ask = async (command: string): Promise<string> => {
@@ -93,7 +96,7 @@ async function exercise(
       const flips = flipping(machine);
       const before = await machine.sample();
       await expectAnswer(
-        `verify ${name} ${count} ${target} ${size}`,
+        `verify ${name} ${count} ${target} ${sizeKib}k`,
         `verify ${name} ${count} exit 0 errors 0`,
       );
       const after = await machine.sample();

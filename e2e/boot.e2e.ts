@@ -19,6 +19,12 @@ test('the default guest boots to a shell, runs commands, pauses, resets and powe
   await virtab.waitForOutput('x86_64');
   await virtab.lookAt('prompt');
 
+  await virtab.page.locator('.strip-button').click();
+  await virtab.type('stty size\n');
+  const [columns = 0, rows = 0] =
+    (await virtab.page.locator('.strip-button').innerText()).match(/\d+/g)?.map(Number) ?? [];
+  await virtab.waitForOutput(`\n${rows} ${columns}`);
+
   await virtab.button('Pause').click();
   await expect(virtab.status).toHaveText('Paused');
   await virtab.button('Resume').click();

@@ -408,7 +408,11 @@ export class Machine {
     const reset = new Promise<void>((resolve) => {
       this.#resetDone = resolve;
     });
-    const end = await powered.vcpu.stop(request === 'powerOff' || request === 'stop');
+    const isOver = request === 'powerOff' || request === 'stop';
+    const stopping = powered.vcpu.stop(isOver);
+    // At once: a page that is being left gets no further than this.
+    if (isOver) powered.io.release();
+    const end = await stopping;
     if (end?.kind === 'lost') this.#crash(powered, end.message);
     // After a reset or a look the stay goes on, unless the machine could not come back.
     else await (request === 'reset' || request === 'look' ? Promise.race([reset, stay]) : stay);

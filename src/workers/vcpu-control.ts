@@ -44,6 +44,7 @@ class VcpuThread {
         const { cpu, core } = this.#vcpu;
         core.invalidateCode(cpu, gpa, bytes);
       },
+      onWaited: (ms) => this.#msrs.addStolenTime(ms * 1e6),
       ask: (request) => this.#vcpu.leave(request),
       onAttention: () => this.#vcpu.useUpBudget(),
       onA20: (enabled) => {

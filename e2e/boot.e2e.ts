@@ -74,3 +74,25 @@ test('the address sets memory, kernel command line and JIT', async ({ virtab, se
   await virtab.waitForOutput('MemTotal:         2');
   expect(await virtab.regionInstructions()).toBeGreaterThan(10_000_000);
 });
+
+test('a guest that is translated survives pause and reset in the middle of its boot', async ({
+  virtab,
+  serve,
+}) => {
+  const site = await serve();
+  await virtab.page.goto(`${site.url}?jit=on`);
+  await virtab.waitForOutput('Linux version');
+  await virtab.button('Pause').click();
+  await expect(virtab.status).toHaveText('Paused');
+  await virtab.button('Resume').click();
+  // Pages of the boot before are with the compile worker now.
+  await virtab.button('Reset').click();
+  await expect.poll(async () => (await virtab.consoleText()).split('Linux version').length - 1).toBe(2);
+  await expect
+    .poll(async () => (await virtab.consoleText()).trimEnd().endsWith(PROMPT), { timeout: 110_000 })
+    .toBe(true);
+  await virtab.type('seq 1 1000 | md5sum\n');
+  await virtab.waitForOutput('53d025127ae99ab79e8502aae2d9bea6');
+  await virtab.type('poweroff -f\n');
+  await expect(virtab.notice).toHaveAttribute('data-kind', 'power-off', { timeout: 30_000 });
+});

@@ -47,6 +47,8 @@ export interface IoPlatform {
   readonly locks: LockService;
   /** Hardware threads. */
   readonly cores: number;
+  /** The host keeps plain stores in order, as x86 does; false where that is not known. */
+  hasStoreOrder(): Promise<boolean>;
   /** `thread` is the one that the helpers wake. */
   startHelpers(request: HelperRequest, thread: number): Promise<Result<undefined>>;
   readableFile(file: File): ReadableFile;
@@ -85,6 +87,7 @@ export class IoThread {
   readonly loop: EventLoop;
   readonly #setup: IoSetup;
   readonly #platform: IoPlatform;
+  readonly #storeOrder: boolean;
   readonly #views: Views;
   readonly #disks: DiskEnvironment;
   readonly #slots = new Map<string, Slot>();
@@ -102,7 +105,8 @@ export class IoThread {
       now: () => performance.now(),
       unique: `${setup.thread}-${performance.timeOrigin}`,
     });
-    const thread: IoThread = new IoThread(setup, platform, {
+    const storeOrder = await platform.hasStoreOrder();
+    const thread: IoThread = new IoThread(setup, platform, storeOrder, {
       facts,
       directory,
       memory: setup.memory.buffer as unknown as SharedArrayBuffer,
@@ -127,10 +131,11 @@ export class IoThread {
     return success(thread);
   }
 
-  private constructor(setup: IoSetup, platform: IoPlatform, disks: DiskEnvironment) {
+  private constructor(setup: IoSetup, platform: IoPlatform, storeOrder: boolean, disks: DiskEnvironment) {
     const { thread, vcpus } = setup;
     this.#setup = setup;
     this.#platform = platform;
+    this.#storeOrder = storeOrder;
     this.#views = viewsOf(setup.memory.buffer);
     this.#disks = disks;
     this.loop = new EventLoop({
@@ -294,6 +299,7 @@ export class IoThread {
       device,
       interrupts: transport.interrupts,
       eventIdx: config.eventIdx,
+      keepNotifications: !this.#storeOrder,
       modern: !config.disableModern,
       defer: (task) => this.loop.defer(task),
       onProblem: (message) => this.#platform.report({ kind: 'device-problem', message }),
@@ -524,15 +530,15 @@ export class IoThread {
       synchronousKicks: state.get('synchronousKicks'),
       synchronousExits: state.get('synchronousExits'),
       queues: doorbells.report().map(({ queue, state: now, lacksSlot }) => {
-        const counters = host.queue(queue)?.counters;
+        const { chains, interrupts, suppressedInterrupts } = host.counters(queue);
         return {
           queue,
           state: now,
           lacksSlot,
           ...doorbellCounts(this.#views, doorbellOf(fn.slot, queue)),
-          chains: counters?.chains ?? 0,
-          interrupts: counters?.interrupts ?? 0,
-          suppressed: counters?.suppressedInterrupts ?? 0,
+          chains,
+          interrupts,
+          suppressed: suppressedInterrupts,
         };
       }),
     };

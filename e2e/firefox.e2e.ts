@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Page } from 'puppeteer-core';
 import { serveSite, SITE_FOLDER } from '../tools/runner/site.ts';
 import { buildServiceWorker } from '../tools/site/service-worker.ts';
-import { BLOCK_SITE_FOLDER, buildBlockSite } from './block-site.ts';
+import { BLOCK_SITE_FOLDER, buildBlockSite } from '../tools/io/raw-driver.ts';
 import type { DiskWindow, Returned } from './block-site.ts';
 import type { DiskCommands } from './block/messages.ts';
 import { expect, skipWithoutFirefox, test } from './firefox.ts';
@@ -36,6 +36,30 @@ test('Debian boots to a shell, runs a command, pauses, goes on and powers off', 
 
   await firefox.type('poweroff -f\n');
   await expect.poll(() => firefox.text('.status-word'), { timeout: 30_000 }).toBe('Off');
+});
+
+test('a disk made in the page keeps what the guest wrote over a reload, and so do the settings', async ({
+  firefox,
+  serve,
+}) => {
+  const site = await serve();
+  await firefox.page.goto(site.url);
+  await firefox.waitForOutput(PROMPT);
+  await firefox.click('Disks');
+  await firefox.click('New empty disk');
+  await firefox.fill('Name', 'kept');
+  await firefox.click('Continue');
+  await firefox.fill('Size', '4M');
+  await firefox.click('Create');
+  // The guest has an empty drive for this: no reboot.
+  await firefox.waitForOutput('detected capacity change from 0 to 8192');
+  await firefox.type('echo kept by Firefox | dd of=/dev/vda bs=512 conv=fsync; sync; echo written\n');
+  await firefox.waitForOutput('\nwritten');
+
+  await firefox.page.reload();
+  await firefox.waitForOutput(PROMPT);
+  await firefox.type('head -c 15 /dev/vda\n');
+  await firefox.waitForOutput('\nkept by Firefox');
 });
 
 test('translated code (jit=on) computes what it should', async ({ firefox, serve }) => {

@@ -39,6 +39,12 @@ export class FirefoxPage {
     return await this.page.$eval(selector, (node) => node.textContent);
   }
 
+  async fill(field: string, text: string): Promise<void> {
+    const input = await this.page.waitForSelector(`::-p-aria([name="${field}"])`);
+    await input?.click({ count: 3 });
+    await input?.type(text);
+  }
+
   async click(button: string): Promise<void> {
     await this.page.locator(`::-p-aria([name="${button}"][role="button"])`).click();
   }

@@ -1,4 +1,4 @@
-/** Pictures of the page's states for docs/screenshots: `npm run screenshots` names the folder. */
+/** Pictures of the page's states: `npm run screenshots` names the folder in VIRTAB_SCREENSHOTS. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Page } from '@playwright/test';
@@ -16,10 +16,7 @@ const LOOKS = [
 /** Time for the console to draw itself anew. */
 const SETTLE_MS = 300;
 
-/** Does nothing in an ordinary run of the suite. */
-export async function takeScreenshots(page: Page, name: string): Promise<void> {
-  const folder = process.env['VIRTAB_SCREENSHOTS'];
-  if (folder === undefined) return;
+export async function takeScreenshots(page: Page, folder: string, name: string): Promise<void> {
   mkdirSync(folder, { recursive: true });
   const before = page.viewportSize();
   for (const { look, colorScheme, size } of LOOKS) {

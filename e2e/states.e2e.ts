@@ -202,3 +202,42 @@ test('an unsupported file that is dropped gets a sentence', async ({ virtab, ser
   await expect(virtab.status).toHaveText('Running');
   await virtab.lookAt('drop-refused');
 });
+
+test('in a private window a disk says that it is lost when the window is closed', async ({
+  virtab,
+  serve,
+}, testInfo) => {
+  const kernel = testInfo.outputPath('vmlinux');
+  writeFileSync(kernel, pvhKernel([...print('alive\r\n'), ...ECHO]));
+  const site = await serve({ files: new Map([['/kernel', kernel]]) });
+  // Playwright's windows are private ones.
+  await virtab.page.goto(`${site.url}?kernel=kernel`);
+  await virtab.waitForOutput('alive');
+  await virtab.button('Disks').click();
+  await virtab.button('New empty disk').click();
+  await virtab.page.getByRole('dialog').getByLabel('Name').fill('fleeting');
+  await virtab.button('Continue').click();
+  await virtab.page.getByLabel('Size', { exact: true }).fill('4M');
+  await virtab.button('Create').click();
+  await expect(virtab.page.locator('.card', { hasText: 'fleeting' })).toContainText(
+    'This is a private window: what is written to this disk is lost when it is closed.',
+  );
+  await virtab.lookAt('private-window');
+});
+
+test('a browser that does not let the page store anything is told so, and shows no blank page', async ({
+  virtab,
+  serve,
+}) => {
+  const site = await serve();
+  await virtab.page.addInitScript(() => {
+    IDBFactory.prototype.open = () => {
+      throw new DOMException('The operation is insecure.', 'SecurityError');
+    };
+  });
+  await virtab.page.goto(site.url);
+  await expect(virtab.notice).toHaveAttribute('data-kind', 'page-failed');
+  await expect(virtab.notice).toContainText('allow this site to store data');
+  await expect(virtab.notice).toContainText('The operation is insecure.');
+  await virtab.lookAt('page-failed');
+});

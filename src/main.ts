@@ -1,9 +1,17 @@
 /** The page's entry: checks the browser, reads the address, finds the machine, hands over to the page. */
 import './ui/style.css';
+import './ui/styles/panel.css';
+import './ui/styles/settings.css';
+import './ui/styles/lists.css';
+import './ui/styles/activity.css';
 import '@xterm/xterm/css/xterm.css';
 import { createStore, del, get, set, update } from 'idb-keyval';
+import type { Result } from './base/result.ts';
 import { MIB } from './base/units.ts';
+import type { ConfigError } from './config/config-error.ts';
 import { parseUrl } from './config/url-options.ts';
+import { translateAddress } from './config/v86-names.ts';
+import type { LinkedImage } from './config/v86-names.ts';
 import { DEFAULT_CONFIG, MEMORY_MAX_BYTES, MEMORY_MIN_BYTES } from './config/vm-config.ts';
 import type { VmConfig } from './config/vm-config.ts';
 import { isolatePage } from './hosting/isolation.ts';
@@ -14,6 +22,7 @@ import { MachineStore } from './store/machine-store.ts';
 import type { KeyValueStore } from './store/machine-store.ts';
 import { newId } from './store/saved-machine.ts';
 import type { SavedMachine } from './store/saved-machine.ts';
+import { fetchImages } from './ui/fetch-images.ts';
 import { confirmLink } from './ui/link-check.ts';
 import { isolationProblem } from './ui/isolation-problem.ts';
 import { chooseMachine } from './ui/machines/chooser.ts';
@@ -44,6 +53,28 @@ function keyValueStore(): KeyValueStore {
 
 function freshMachine(config: VmConfig): SavedMachine {
   return { id: newId(), name: 'Machine', config, usedAt: 0 };
+}
+
+interface Address {
+  readonly config: VmConfig;
+  readonly images: readonly LinkedImage[];
+}
+
+const NOTHING: Address = { config: DEFAULT_CONFIG, images: [] };
+
+function readAddress(given: URLSearchParams): Result<Address, ConfigError> {
+  const translated = translateAddress(given);
+  if (!translated.ok) return translated;
+  const { parameters, images } = translated.value;
+  const config = parseUrl(parameters);
+  return config.ok ? { ok: true, value: { config: config.value, images } } : config;
+}
+
+/** The machine that an address describes, with what the user allows it. */
+async function linkedMachine({ config, images }: Address): Promise<SavedMachine> {
+  const brought = images.map(({ name }) => name);
+  const allowed = await confirmLink(config, brought);
+  return { ...freshMachine(allowed), name: 'From a link', inPlace: brought };
 }
 
 interface Found {
@@ -79,22 +110,19 @@ async function openPage(root: HTMLElement): Promise<void> {
     return;
   }
   const store = new MachineStore(keyValueStore());
-  const parameters = new URLSearchParams(location.search);
-  const parsed = parseUrl(parameters);
+  const address = readAddress(new URLSearchParams(location.search));
+  const fetched = address.ok
+    ? await fetchImages(address.value.images, (text) => showWaitPage(root, text))
+    : ({ ok: true, value: [] } as const);
   const linked: Found | undefined =
-    parameters.size === 0
+    location.search === ''
       ? undefined
-      : {
-          machine: {
-            ...freshMachine(parsed.ok ? await confirmLink(parsed.value) : DEFAULT_CONFIG),
-            name: 'From a link',
-          },
-          kind: 'link',
-        };
+      : { machine: await linkedMachine(address.ok ? address.value : NOTHING), kind: 'link' };
   const { machine, kind } = linked ?? (await findMachine(root, store));
   if (kind === 'saved') sessionStorage.setItem(SHOWN_MACHINE, machine.id);
   const defaultGuest = await findDefaultGuest('./guest/');
   const session = await MachineSession.open({ store, defaultGuest, machine, kind });
+  if (fetched.ok) for (const file of fetched.value) session.setFile(file);
   session.onChange(() => {
     if (session.kind === 'saved') sessionStorage.setItem(SHOWN_MACHINE, session.machine.id);
   });
@@ -108,7 +136,8 @@ async function openPage(root: HTMLElement): Promise<void> {
       const fresh = { ...freshMachine(DEFAULT_CONFIG), name };
       void store.save(fresh).then(() => show(fresh.id));
     },
-    ...(parsed.ok ? {} : { configProblem: { kind: 'bad-address' as const, ...parsed.error } }),
+    ...(address.ok ? {} : { configProblem: { kind: 'bad-address' as const, ...address.error } }),
+    ...(fetched.ok ? {} : { configProblem: fetched.error }),
   });
   (window as VirtabWindow).virtab = page;
   // The development server's files change all the time.

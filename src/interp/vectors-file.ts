@@ -129,7 +129,7 @@ export function buildCaseState(
   if (input.breakpointStop) state.bytes[STATE.stop] = STOP_BREAKPOINT;
 }
 
-function applySet(state: CaseState, set: RegisterSet): void {
+export function applySet(state: CaseState, set: RegisterSet): void {
   const value = Number(set.value & 0xffffffffn);
   if (set.target < 16) state.setGpr(set.target, set.value);
   else if (set.target === SET_EFLAGS) state.view.setUint32(STATE.eflags, value, true);

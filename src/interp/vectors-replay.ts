@@ -20,7 +20,7 @@ import {
   SEG_TR,
   VCPU,
 } from '../layout/vcpu.ts';
-import type { CaseOutcome, Group, RecordedCase } from './vectors-file.ts';
+import type { CaseOutcome, ChangedVector, Group, MemorySet, RecordedCase } from './vectors-file.ts';
 import { buildCaseState, registerValue } from './vectors-file.ts';
 import type { Hidden, PlatformKind } from './vectors-platform.ts';
 import {
@@ -263,6 +263,98 @@ export class Replay {
     const { core, cpu } = this.#machine;
     core.invalidateCode(cpu, this.#platform.pages[first]!, 4096);
     if (first + 1 < TEST_PAGES.length) core.invalidateCode(cpu, this.#platform.pages[first + 1]!, 4096);
+  }
+
+  // --- a stream of instructions
+
+  /**
+   * Executes code from `state` on, which `run` does until an exception is delivered, and tells what became of it. An INT3 directly
+   * behind the code is its end and no exception.
+   */
+  execute(
+    state: CaseState,
+    code: Uint8Array,
+    codeLinear: number,
+    run: () => string | undefined,
+  ): CaseOutcome {
+    this.#state.bytes.set(state.bytes);
+    const profile = PROFILES[state.bytes[STATE.profile]!]!;
+    WINDOWS.forEach((base, w) => {
+      const from = STATE.windows + w * WINDOW_BYTES;
+      this.#poke(base, state.bytes.subarray(from, from + WINDOW_BYTES), true);
+    });
+    this.#placeCode(codeLinear, code);
+    this.#load(profile);
+    const problem = run();
+    const vector = this.#vector();
+    if (problem !== undefined || vector < 0) throw new Error(`the stream does not end: ${problem ?? ''}`);
+    const outcome = this.#outcome(profile, vector, codeLinear + code.length);
+    this.#placeCode(codeLinear, new Uint8Array(code.length).fill(0xcc));
+    return outcome;
+  }
+
+  #outcome(profile: Profile, vector: number, end: number): CaseOutcome {
+    const { cpu } = this.#machine;
+    const state = this.#state;
+    const rip = this.#frame(vector, FRAME_RIP);
+    const ended = vector === 3 && rip === BigInt(end + 1 - profile.csBase);
+    const changed = (
+      from: number,
+      count: number,
+      bytes: number,
+      at: (i: number) => number,
+    ): ChangedVector[] => {
+      const list: ChangedVector[] = [];
+      for (let i = 0; i < count; i++) {
+        const now = this.#bytes.slice(at(i), at(i) + bytes);
+        if (now.some((b, j) => b !== state.bytes[from + i * 16 + j])) list.push({ index: i, bytes: now });
+      }
+      return list;
+    };
+    const fsw = this.#view.getUint16(cpu + VCPU.at.fpuStatus, true);
+    const physical = (i: number): number => cpu + VCPU.at.fpu + (((fsw >> 11) + i) & 7) * 16;
+    return {
+      vector: ended ? -1 : vector,
+      error: ERROR_CODE_VECTORS.has(vector) ? Number(this.#frame(vector, FRAME_ERROR)) : 0,
+      cr2: this.#get64(VCPU.at.cr2),
+      rip: ended ? rip - 1n : rip,
+      gpr: Array.from({ length: 16 }, (_, i) =>
+        registerValue(
+          profile,
+          i,
+          i === 4 ? this.#frame(vector, FRAME_RSP) : this.#get64(VCPU.at.regs + i * 8),
+        ),
+      ),
+      eflags: Number(this.#frame(vector, FRAME_FLAGS)),
+      memory: this.#takeMemory(),
+      xmm: changed(STATE.xmm, 16, 16, (i) => cpu + VCPU.at.xmm + i * 16),
+      mxcsr: this.#get32(VCPU.at.mxcsr),
+      fcw: this.#view.getUint16(cpu + VCPU.at.fpuControl, true),
+      fsw,
+      ftw: this.#bytes[cpu + VCPU.at.fpuTag]!,
+      st: changed(STATE.st, 8, 10, physical),
+      selectors: Array.from({ length: 6 }, (_, i) => this.#get32(VCPU.at.segSelector + i * 4)),
+      fsBase: this.#get64(VCPU.at.segBase + 32),
+      gsBase: this.#get64(VCPU.at.segBase + 40),
+    };
+  }
+
+  /** What is not as it was, as runs; everything is put back. */
+  #takeMemory(): MemorySet[] {
+    const runs: MemorySet[] = [];
+    TEST_PAGES.forEach((page, i) => {
+      const before = this.#expected[i]!;
+      const base = RAM_BASE + this.#platform.pages[i]!;
+      if (sameWords(this.#words, base >>> 2, this.#expectedWords[i]!)) return;
+      for (let b = 0; b < 4096; b++) {
+        if (this.#bytes[base + b] === before[b]) continue;
+        const from = b;
+        while (b < 4096 && this.#bytes[base + b] !== before[b]) b++;
+        runs.push({ linear: page.address + from, bytes: this.#bytes.slice(base + from, base + b) });
+        this.#bytes.set(before.subarray(from, b), base + from);
+      }
+    });
+    return runs;
   }
 
   // --- one case

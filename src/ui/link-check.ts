@@ -6,11 +6,11 @@ import type { VmConfig } from '../config/vm-config.ts';
 import { ask } from './confirm.ts';
 import { withoutDrive } from './disks/drive-edits.ts';
 
-/** What of the user's a configuration reaches for, in words. */
-export function reachesFor(config: VmConfig): readonly string[] {
+/** What of the user's a configuration reaches for, in words; `brought` are images that the link itself brings. */
+export function reachesFor(config: VmConfig, brought: readonly string[] = []): readonly string[] {
   return [
     ...config.drives.flatMap(({ file, readOnly }) =>
-      file === undefined
+      file === undefined || brought.includes(file)
         ? []
         : [`the disk “${file}”${readOnly ? ' (to read it)' : ' (to read and change it)'}`],
     ),
@@ -19,9 +19,9 @@ export function reachesFor(config: VmConfig): readonly string[] {
 }
 
 /** The configuration without any of it. */
-export function harmless(config: VmConfig): VmConfig {
+export function harmless(config: VmConfig, brought: readonly string[] = []): VmConfig {
   const diskless = config.drives.reduce(
-    (rest, { id, file }) => (file === undefined ? rest : withoutDrive(rest, id)),
+    (rest, { id, file }) => (file === undefined || brought.includes(file) ? rest : withoutDrive(rest, id)),
     config,
   );
   return {
@@ -31,8 +31,8 @@ export function harmless(config: VmConfig): VmConfig {
   };
 }
 
-export async function confirmLink(config: VmConfig): Promise<VmConfig> {
-  const wanted = reachesFor(config);
+export async function confirmLink(config: VmConfig, brought: readonly string[]): Promise<VmConfig> {
+  const wanted = reachesFor(config, brought);
   if (wanted.length === 0) return config;
   const kernel = config.kernel === undefined ? 'the default guest' : `the kernel ${config.kernel}`;
   const agreed = await ask({
@@ -43,5 +43,5 @@ export async function confirmLink(config: VmConfig): Promise<VmConfig> {
     cancel: 'Start without',
     tone: 'danger',
   });
-  return agreed ? config : harmless(config);
+  return agreed ? config : harmless(config, brought);
 }

@@ -12,6 +12,7 @@ import { ActivityPanel } from './activity/activity-panel.ts';
 import { BootProgress } from './boot-progress.ts';
 import { ask } from './confirm.ts';
 import { DisksPanel } from './disks/disks-panel.ts';
+import { renameImage } from './disks/drive-edits.ts';
 import { SessionAttachments } from './disks/session-attachments.ts';
 import { countOperations, DeviceWatch } from './device-watch.ts';
 import { element, ICON } from './dom.ts';
@@ -54,7 +55,7 @@ export class Page {
   readonly #options: PageOptions;
   readonly #session: MachineSession;
   readonly #bar: MachineBar;
-  readonly #strip = new StatusStrip();
+  readonly #strip = new StatusStrip(() => this.#tellSize());
   readonly #console: Console;
   readonly #search: SearchBar;
   readonly #boot: BootProgress;
@@ -82,6 +83,7 @@ export class Page {
     this.#activity = new ActivityPanel(session);
     this.#disks = new DisksPanel(options.disks, this.#attachments, {
       addFiles: (files) => void this.#dropped(files),
+      renamed: (from, to) => this.#renamed(from, to),
     });
     this.#panel = new SidePanel(
       [new MachinesPanel(session, options.store, options), this.#disks, this.#settings, this.#activity],
@@ -136,6 +138,7 @@ export class Page {
     });
     acceptDrops(document.body, (files) => void this.#dropped(files));
     this.#console.open();
+    this.#console.onSize((columns, rows) => this.#strip.setConsoleSize(columns, rows));
     this.#bar.setName(session.machine.name);
     session.onChange(() => this.#bar.setName(session.machine.name));
     setInterval(() => this.#showFigures(), FIGURES_MS);
@@ -237,6 +240,12 @@ export class Page {
     this.machine?.serial.write(bytes);
   }
 
+  /** A serial line has no way to say how large the terminal is; the shell at its end can be told. */
+  #tellSize(): void {
+    this.machine?.serial.write(` stty rows ${this.#console.rows} cols ${this.#console.columns}\n`);
+    this.#console.focus();
+  }
+
   #begin(machine: VirtualMachine): void {
     this.#serialBytes = 0;
     const { kernel, initrd } = this.#session.boot;
@@ -262,6 +271,17 @@ export class Page {
     });
     machine.on('status', ({ status }) => {
       if (isOurs()) this.#onStatus(status);
+    });
+    machine.on('warning', ({ message }) => {
+      if (!isOurs()) return;
+      this.#notice.show({
+        kind: 'warning',
+        tone: 'warning',
+        place: 'below',
+        title: 'To be known',
+        message,
+        actions: [{ label: 'Close', icon: ICON.close, run: () => this.#notice.hide() }],
+      });
     });
     machine.on('reset', () => {
       if (isOurs()) this.#console.writeMark('reset');
@@ -470,6 +490,19 @@ export class Page {
       this.#panel.open('disks');
       await this.#disks.add(image);
     }
+  }
+
+  /** In all machines that have the image. */
+  async #renamed(from: string, to: string): Promise<void> {
+    const { store } = this.#options;
+    const session = this.#session;
+    for (const machine of await store.list()) {
+      if (machine.id === session.machine.id || !machine.config.drives.some(({ file }) => file === from))
+        continue;
+      await store.save({ ...machine, config: renameImage(machine.config, from, to) });
+    }
+    if (session.config.drives.some(({ file }) => file === from))
+      await session.edit((config) => renameImage(config, from, to));
   }
 
   async #importSettings(file: File): Promise<void> {

@@ -2,14 +2,13 @@
 import { element } from './dom.ts';
 import { brand } from './machine-bar.ts';
 
-export function showWaitPage(root: HTMLElement): void {
+export function showWaitPage(
+  root: HTMLElement,
+  text = 'Setting the page up for its first visit: it will reload itself once.',
+): void {
   const bar = element('header', { class: 'bar' }, brand());
   bar.dataset['state'] = 'loading';
-  const note = element(
-    'p',
-    { class: 'wait-note', role: 'status' },
-    'Setting the page up for its first visit: it will reload itself once.',
-  );
+  const note = element('p', { class: 'wait-note', role: 'status' }, text);
   root.replaceChildren(
     element('div', { class: 'page' }, bar, element('main', { class: 'stage wait' }, note)),
   );

@@ -8,7 +8,7 @@ const EXECUTORS = {
   core: readFileSync('build/core.wasm'),
   interpreter: readFileSync('build/interpreter.wasm'),
 };
-const SEEDS = Array.from({ length: 60 }, (_, i) => i + 1);
+const SEEDS = Array.from({ length: 30 }, (_, i) => i + 1);
 
 describe('random programs', () => {
   it.each(SEEDS)('leave the same state interpreted and translated: seed %i', { timeout: 60_000 }, (seed) => {

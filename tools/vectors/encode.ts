@@ -4,11 +4,10 @@ import type { Form } from '../../src/isa/forms.ts';
 import type { OperandSpec, Row } from '../../src/isa/tables/row.ts';
 import {
   hasModrm,
-  MAP_0F,
-  MAP_0F38,
-  MAP_0F3A,
+  MAP_ESCAPES,
   MAP_VEX,
   PREFIX_66,
+  PREFIX_BYTES,
   PREFIX_F2,
   PREFIX_F3,
   PREFIX_NONE,
@@ -151,17 +150,12 @@ export class CaseBuilder {
     if (form.locked && !(row.semantics === 'xchg' && this.#chance(70))) this.#prefixes.push(0xf0);
     if (repeat) this.#prefixes.push(repeat);
     if (this.#prefixes.length > 1 && this.#chance(30)) this.#prefixes.reverse();
-    if ((row.map & MAP_VEX) === 0) {
-      if (row.prefix === PREFIX_66) this.#prefixes.push(0x66);
-      if (row.prefix === PREFIX_F2) this.#prefixes.push(0xf2);
-      if (row.prefix === PREFIX_F3) this.#prefixes.push(0xf3);
-    }
+    const mandatory = PREFIX_BYTES[row.prefix];
+    if (mandatory !== undefined && (row.map & MAP_VEX) === 0) this.#prefixes.push(mandatory);
     if (mode === 64 && this.#chance(20)) this.#rexNeeded = true;
     if (row.operands.some(({ letter }) => letter === 'B')) this.#vvvv = random.below(mode === 64 ? 16 : 8);
 
-    if (row.map === MAP_0F) this.#body.push(0x0f);
-    if (row.map === MAP_0F38) this.#body.push(0x0f, 0x38);
-    if (row.map === MAP_0F3A) this.#body.push(0x0f, 0x3a);
+    this.#body.push(...(MAP_ESCAPES[row.map] ?? []));
     this.#body.push(row.opcode);
     if (mode === 64 && row.operands.some(({ letter }) => letter === 'Z')) {
       if (row.opcode === 0x90 || this.#chance(50)) this.#rex |= 1;
@@ -236,13 +230,7 @@ export class CaseBuilder {
   #vex(): number[] {
     const { row } = this.#variant.form;
     const free = this.#profile.mode === 64 ? 0 : this.#random.below(16) & 9;
-    const rex = this.#rex | free;
-    const prefix = [PREFIX_66, PREFIX_F3, PREFIX_F2].indexOf(row.prefix) + 1;
-    return [
-      0xc4,
-      ((~rex << 5) & 0xe0) | (row.map & ~MAP_VEX),
-      ((rex & 8) << 4) | ((~this.#vvvv << 3) & 0x78) | prefix,
-    ];
+    return vexPrefix(row, this.#rex | free, this.#vvvv);
   }
 
   #push(value: bigint, bytes: number): void {
@@ -442,14 +430,7 @@ export class CaseBuilder {
     const { operandBits } = form;
     const random = this.#random;
     if (letter === 'I') {
-      const bytes =
-        size === 'b' || size === 'bs'
-          ? 1
-          : size === 'w'
-            ? 2
-            : size === 'v'
-              ? operandBits / 8
-              : Math.min(operandBits, 32) / 8;
+      const bytes = immediateBytes(size, operandBits);
       this.#push(this.#immediateValue(bytes), bytes);
     } else if (letter === 'J') {
       const bytes = size === 'b' ? 1 : Math.min(operandBits, 32) / 8;
@@ -742,7 +723,7 @@ export function isString(semantics: string): boolean {
 }
 
 /** Has operands of the operand size, so that 66h matters. */
-function hasSize(row: Row): boolean {
+export function hasSize(row: Row): boolean {
   return (
     row.attributes.has('os') ||
     row.operands.some(({ size }) => ['v', 'z', 'p', 'bs', 'rAX', 'eAX'].includes(size))
@@ -784,8 +765,24 @@ export function usesStack(row: Row): boolean {
   return STACK_USERS.has(row.semantics);
 }
 
+export function immediateBytes(size: string, operandBits: number): number {
+  if (size === 'b' || size === 'bs') return 1;
+  if (size === 'w') return 2;
+  return (size === 'v' ? operandBits : Math.min(operandBits, 32)) / 8;
+}
+
+/** The three-byte VEX prefix; `rex` and `vvvv` are not inverted. */
+export function vexPrefix(row: Row, rex: number, vvvv: number): number[] {
+  const prefix = [PREFIX_66, PREFIX_F3, PREFIX_F2].indexOf(row.prefix) + 1;
+  return [
+    0xc4,
+    ((~rex << 5) & 0xe0) | (row.map & ~MAP_VEX),
+    ((rex & 8) << 4) | ((~vvvv << 3) & 0x78) | prefix,
+  ];
+}
+
 /** Bytes of the memory operand. */
-function operandBytes(form: Form, spec: OperandSpec | undefined, mode: number): number {
+export function operandBytes(form: Form, spec: OperandSpec | undefined, mode: number): number {
   const bits = form.operandBits;
   const { semantics } = form.row;
   if (semantics === 'fxsave' || semantics === 'fxrstor') return 16;

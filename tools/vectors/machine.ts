@@ -4,8 +4,9 @@ import type { Views } from '../../src/base/views.ts';
 import { REPLAY_RAM_BYTES } from '../../src/interp/vectors-platform.ts';
 import type { PlatformKind } from '../../src/interp/vectors-platform.ts';
 import { Replay, type Difference } from '../../src/interp/vectors-replay.ts';
-import type { Group } from '../../src/interp/vectors-file.ts';
-import { PROFILES } from '../../src/interp/vectors-state.ts';
+import type { CaseOutcome, Group } from '../../src/interp/vectors-file.ts';
+import { PROFILES, type CaseState } from '../../src/interp/vectors-state.ts';
+import type { Stream } from './stream-generator.ts';
 import { Decoder, MAX_LENGTH } from '../../src/isa/decoder.ts';
 import { compileRegions } from '../../src/jit/compile.ts';
 import { planRegion } from '../../src/jit/plan.ts';
@@ -34,10 +35,17 @@ const HOST: HostCalls = {
 interface BareVcpu {
   readonly memory: WebAssembly.Memory;
   readonly views: Views;
-  readonly vcpu: Vcpu<never>;
+  readonly vcpu: Vcpu<Ended>;
   readonly coreModule: WebAssembly.Module;
   readonly interpreterModule: WebAssembly.Module;
+  /** Runs until an exception handler halts; else a text. */
+  readonly runToHalt: () => string | undefined;
 }
+
+/** A machine whose exception handlers halt: that, or going on for ever, ends a run. */
+type Ended = 'halted' | 'stuck';
+/** Stays in the interpreter after which a run counts as stuck. */
+const MAX_STAYS = 100;
 
 function bareVcpu(core: Uint8Array<ArrayBuffer>, interpreter: Uint8Array<ArrayBuffer>): BareVcpu {
   const bytes = RAM_BASE + REPLAY_RAM_BYTES;
@@ -45,7 +53,8 @@ function bareVcpu(core: Uint8Array<ArrayBuffer>, interpreter: Uint8Array<ArrayBu
   const views = viewsOf(memory.buffer);
   const coreModule = new WebAssembly.Module(core);
   const interpreterModule = new WebAssembly.Module(interpreter);
-  const vcpu = new Vcpu<never>({
+  let stays = 0;
+  const vcpu: Vcpu<Ended> = new Vcpu<Ended>({
     views,
     memory,
     index: 0,
@@ -57,15 +66,27 @@ function bareVcpu(core: Uint8Array<ArrayBuffer>, interpreter: Uint8Array<ArrayBu
       pendingVector: () => -1,
       takeMail: () => {},
       acknowledge: () => -1,
-      now: () => 0,
-      nextDeadline: () => Infinity,
+      now: () => {
+        if (++stays > MAX_STAYS) vcpu.leave('stuck');
+        return 0;
+      },
+      nextDeadline: () => {
+        if (views.u32[(vcpu.cpu + VCPU.at.halted) >>> 2] === 0) return Infinity;
+        vcpu.leave('halted');
+        return 0;
+      },
       expire: () => undefined,
     },
     jit: false,
     hostNow: () => 0,
   });
   vcpu.reset(REPLAY_RAM_BYTES);
-  return { memory, views, vcpu, coreModule, interpreterModule };
+  const runToHalt = (): string | undefined => {
+    stays = 0;
+    const end = vcpu.run();
+    return end.kind === 'asked' && end.what === 'halted' ? undefined : endOf(end);
+  };
+  return { memory, views, vcpu, coreModule, interpreterModule, runToHalt };
 }
 
 /** Each instruction by its handler in the interpreter. */
@@ -203,6 +224,121 @@ export class JitReplay {
   }
 }
 
-function endOf(end: RunEnd<never> | undefined): string | undefined {
+function endOf(end: RunEnd<Ended> | undefined): string | undefined {
+  if (end?.kind === 'asked') return end.what;
   return end && (end.kind === 'unsupported' ? end.message : end.kind);
+}
+
+/** Streams of instructions through the run loop, as a guest's code runs: in blocks of the interpreter. */
+export class StreamMachine {
+  protected readonly bare: BareVcpu;
+  readonly #replay: Replay;
+
+  constructor(core: Uint8Array<ArrayBuffer>, interpreter: Uint8Array<ArrayBuffer>) {
+    this.bare = bareVcpu(core, interpreter);
+    const { memory, vcpu } = this.bare;
+    const machine = { memory: memory.buffer, cpu: vcpu.cpu, core: vcpu.core, step: () => endOf(vcpu.step()) };
+    this.#replay = new Replay(machine, 'long');
+  }
+
+  /** Before `execute` of each of them. */
+  prepare(_streams: readonly Stream[]): void {}
+
+  /** `state`: as `streamState` left it. */
+  execute(stream: Stream, state: CaseState): CaseOutcome {
+    return this.#replay.execute(state, stream.code, stream.codeLinear, () => this.run(stream));
+  }
+
+  /** Instructions executed so far. */
+  get instructions(): number {
+    const { views, vcpu } = this.bare;
+    return Number(views.data.getBigUint64(vcpu.cpu + VCPU.at.countInstructions, true));
+  }
+
+  protected run(_stream: Stream): string | undefined {
+    return this.bare.runToHalt();
+  }
+}
+
+/** More than any stream executes. */
+const STREAM_BUDGET = 1_000_000;
+const STREAM_TRANSFERS = 10_000;
+
+/** The same by translated code: each stream is a region, and what is not translated is stepped. */
+export class JitStreamMachine extends StreamMachine {
+  readonly #decoder = new Decoder();
+  readonly #imports: WebAssembly.Imports;
+  readonly #functions = new Map<
+    Stream,
+    { readonly run: RegionFunction; readonly entries: readonly number[] }
+  >();
+  /** Entries into regions, and instructions that the interpreter had to execute. */
+  translated = 0;
+  interpreted = 0;
+
+  constructor(core: Uint8Array<ArrayBuffer>, interpreter: Uint8Array<ArrayBuffer>) {
+    super(core, interpreter);
+    const { memory, coreModule, interpreterModule } = this.bare;
+    this.#imports = link(memory, coreModule, interpreterModule, HOST).regionImports;
+  }
+
+  override prepare(streams: readonly Stream[]): void {
+    const page = new Uint8Array(PAGE_SIZE + MAX_LENGTH);
+    const regions: Region[] = [];
+    const owners: Stream[] = [];
+    for (const stream of streams) {
+      const mode = MODE_FLAT | (PROFILES[stream.profile]!.mode === 64 ? MODE_CODE64 : MODE_CODE32);
+      page.fill(0xcc);
+      const offset = stream.codeLinear & (PAGE_SIZE - 1);
+      page.set(stream.code.subarray(0, page.length - offset), offset);
+      const leaders = stream.leaders.filter((leader) => leader < PAGE_SIZE);
+      const region = formRegion(this.#decoder, page, 0, mode, leaders);
+      if (region.blocks.length === 0) continue;
+      regions.push(region);
+      owners.push(stream);
+    }
+    this.#functions.clear();
+    if (regions.length === 0) return;
+    const module = new WebAssembly.Module(compileRegions(regions));
+    const { exports } = new WebAssembly.Instance(module, this.#imports);
+    owners.forEach((stream, i) => {
+      this.#functions.set(stream, {
+        run: exports[`r${i}`] as RegionFunction,
+        entries: regions[i]!.plan.entries,
+      });
+    });
+  }
+
+  protected override run(stream: Stream): string | undefined {
+    const { views, vcpu } = this.bare;
+    const { cpu } = vcpu;
+    const set = (offset: number, value: number): void => {
+      views.u32[(cpu + offset) >>> 2] = value;
+    };
+    const compiled = this.#functions.get(stream);
+    const page = BigInt(stream.codeLinear & -PAGE_SIZE);
+    for (let n = 0; n < STREAM_TRANSFERS; n++) {
+      if (views.u32[(cpu + VCPU.at.cpl) >>> 2] === 0) return undefined;
+      const offset = views.data.getBigUint64(cpu + VCPU.at.rip, true) - page;
+      const entry = offset >= 0n && offset < 4096n ? (compiled?.entries.indexOf(Number(offset)) ?? -1) : -1;
+      if (!compiled || entry < 0) {
+        this.interpreted++;
+        set(VCPU.at.exception, 0);
+        const end = endOf(vcpu.step());
+        if (end !== undefined) return end;
+        continue;
+      }
+      this.translated++;
+      set(VCPU.at.budget, STREAM_BUDGET);
+      set(VCPU.at.budgetStart, STREAM_BUDGET);
+      views.data.setBigUint64(cpu + VCPU.at.regs + REG_PAGE_RIP * 8, page, true);
+      // The region's probe of the TLB for the page of its code.
+      vcpu.core.fetchSlow(cpu, page + offset);
+      const status = compiled.run(cpu, entry);
+      if (status === STATUS_BRANCH || status === STATUS_REPEAT) continue;
+      if (status !== STATUS_FAULT_AT_RIP) return `the region returned ${status}`;
+      if (vcpu.core.deliverException(cpu) === STATUS_EXIT) return 'shutdown';
+    }
+    return 'stuck';
+  }
 }

@@ -2,7 +2,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { fillPage, PROFILES, TEST_LDT, TEST_PAGES, WINDOWS } from '../../src/interp/vectors-state.ts';
+import { fillPage, PROFILES, STATE, TEST_LDT, TEST_PAGES, WINDOWS } from '../../src/interp/vectors-state.ts';
 import type { CaseState } from '../../src/interp/vectors-state.ts';
 import type { CaseOutcome } from '../../src/interp/vectors-file.ts';
 import { parseResult } from '../../src/interp/vectors-file.ts';
@@ -66,18 +66,25 @@ const SETUP = setupBytes();
 /** A batch of states, executed together. */
 export class NativeBatch {
   #states: Buffer[] = [];
+  /** The same with what follows each of them. */
+  #input: Buffer[] = [];
 
   get length(): number {
     return this.#states.length;
   }
 
-  add(state: CaseState): void {
-    this.#states.push(Buffer.from(state.bytes));
+  /** `longCode`: the code where the state may not have room for it. */
+  add(state: CaseState, longCode?: Uint8Array): void {
+    const bytes = Buffer.from(state.bytes);
+    this.#states.push(bytes);
+    this.#input.push(bytes);
+    if (longCode !== undefined && longCode.length > STATE.rip - STATE.code)
+      this.#input.push(Buffer.from(longCode));
   }
 
   /** Executes all states and hands each outcome to `each`; the batch is empty afterwards. */
   run(each: (index: number, outcome: CaseOutcome) => void, state: CaseState): void {
-    const input = Buffer.concat([SETUP, ...this.#states]);
+    const input = Buffer.concat([SETUP, ...this.#input]);
     const done = spawnSync(PROGRAM, [], { input, maxBuffer: 1 << 30 });
     if (done.status !== 0) {
       const completed = countResults(done.stdout, state);
@@ -93,6 +100,7 @@ export class NativeBatch {
       each(index, outcome);
     });
     this.#states = [];
+    this.#input = [];
   }
 }
 

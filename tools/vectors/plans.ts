@@ -149,7 +149,7 @@ function fileOf({ row }: Form, profile: string): string {
 }
 
 /** Addresses in the kernel's half say more about the kernel than about the CPU. */
-function usable(outcome: CaseOutcome): boolean {
+export function usable(outcome: CaseOutcome): boolean {
   if (outcome.vector === VECTOR_TIMEOUT) return false;
   return outcome.vector !== EXCEPTION_PF || outcome.cr2 < TASK_SIZE;
 }

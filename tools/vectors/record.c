@@ -2,7 +2,8 @@
  * Executes single instructions on the real CPU and reports what they did.
  *
  * stdin:  one `struct setup` with its pages, descriptors and profiles, then `struct state` after
- *         `struct state` (src/interp/vectors-state.ts writes both).
+ *         `struct state` (src/interp/vectors-state.ts writes both); code that is longer than
+ *         `state.code` (streams of instructions) follows its state.
  * stdout: one `struct result` per state, each followed by its runs of changed memory.
  *
  * A state is entered by rt_sigreturn with EFLAGS.TF set: that loads every register, RSP, CS and SS included,
@@ -27,6 +28,7 @@
 
 #define MAX_PAGES 16
 #define MAX_PROFILES 16
+#define MAX_CODE 4096
 #define WINDOWS 3
 #define WINDOW_BYTES 256
 
@@ -362,13 +364,15 @@ int main(void) {
   struct itimerval every = {{0, 300000}, {0, 300000}};
   setitimer(ITIMER_REAL, &every, 0);
 
-  static uint8_t filler[48];
+  static uint8_t filler[MAX_CODE], longCode[MAX_CODE];
   memset(filler, 0xcc, sizeof filler);
   for (;;) {
     readFully(&state, sizeof state, 1);
-    if (state.profile >= setup.profiles || state.codeLength > 15) fail("record: bad state");
+    if (state.profile >= setup.profiles || state.codeLength > MAX_CODE) fail("record: bad state");
+    uint8_t *code = state.code;
+    if (state.codeLength > sizeof state.code) readFully(code = longCode, state.codeLength, 0);
     for (int i = 0; i < WINDOWS; i++) pokeWindow(setup.window[i], state.window[i]);
-    poke(state.codeLinear, state.code, state.codeLength);
+    poke(state.codeLinear, code, state.codeLength);
     ticks = 0;
     for (;;) {
       memset(&result, 0, sizeof result);

@@ -27,6 +27,8 @@ const REFRESH_MS = 2000;
 export interface DisksActions {
   /** Files that were chosen with the button: the same as dropped ones. */
   addFiles(files: readonly File[]): void;
+  /** An image has another name from now on. */
+  renamed(from: string, to: string): Promise<void>;
 }
 
 export class DisksPanel implements PanelPage {
@@ -36,6 +38,7 @@ export class DisksPanel implements PanelPage {
   readonly node: HTMLElement;
   readonly #store: DiskStore;
   readonly #images: StoredImages;
+  readonly #actions: DisksActions;
   readonly #attachments: DiskAttachments;
   readonly #jobs = new DiskJobs();
   readonly #storage = new StorageNote();
@@ -50,6 +53,7 @@ export class DisksPanel implements PanelPage {
   constructor(store: DiskStore, attachments: DiskAttachments, actions: DisksActions) {
     this.#store = store;
     this.#images = new StoredImages(store);
+    this.#actions = actions;
     this.#attachments = attachments;
     const input = element('input', {
       type: 'file',
@@ -278,7 +282,7 @@ export class DisksPanel implements PanelPage {
   async #rename(name: string): Promise<void> {
     const to = await askText({
       title: `Rename “${name}”`,
-      message: 'Machines that have this disk get the new name only if this is the machine that is shown.',
+      message: 'Machines that have this disk keep it.',
       label: 'Name',
       value: name,
       confirm: 'Rename',
@@ -286,7 +290,8 @@ export class DisksPanel implements PanelPage {
         imageNameProblem(text) ??
         (text !== name && this.#names.includes(text) ? `There is a disk “${text}” already.` : undefined),
     });
-    if (to !== undefined) await this.#report(this.#store.rename(name, to));
+    if (to !== undefined && (await this.#report(this.#store.rename(name, to))))
+      await this.#actions.renamed(name, to);
     await this.refresh();
   }
 

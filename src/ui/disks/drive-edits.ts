@@ -52,6 +52,13 @@ export function editDrive(config: VmConfig, id: string, change: Partial<DriveCon
   };
 }
 
+export function renameImage(config: VmConfig, from: string, to: string): VmConfig {
+  return {
+    ...config,
+    drives: config.drives.map((drive) => (drive.file === from ? { ...drive, file: to } : drive)),
+  };
+}
+
 export function blkDeviceOf(config: VmConfig, drive: string): BlkDevice | undefined {
   return config.devices.find(
     (device): device is BlkDevice => device.kind === 'virtio-blk' && device.drive === drive,
@@ -74,9 +81,4 @@ export function deviceName(config: VmConfig, index: number): string {
   if (device === undefined) return '';
   const number = config.devices.slice(0, index).filter(({ kind }) => kind === device.kind).length;
   return device.id ?? `${device.kind}${number}`;
-}
-
-/** Images of the browser's storage that a configuration names. */
-export function namedImages(config: VmConfig): readonly string[] {
-  return config.drives.flatMap(({ file }) => (file === undefined ? [] : [file]));
 }

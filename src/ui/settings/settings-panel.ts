@@ -5,6 +5,7 @@ import type { DeviceInfo } from '../../control/info.ts';
 import { encodeMachine } from '../../store/saved-machine.ts';
 import { button, element, ICON, setText } from '../dom.ts';
 import { saveAs } from '../download.ts';
+import { harmless } from '../link-check.ts';
 import type { MachineSession } from '../machine-session.ts';
 import type { PanelPage } from '../panel/side-panel.ts';
 import { DeviceSettings } from './device-settings.ts';
@@ -110,7 +111,7 @@ export class SettingsPanel implements PanelPage {
   #sharing(actions: SettingsActions): HTMLElement {
     const session = this.#session;
     const link = copyButton('Copy link', ICON.link, () => {
-      const query = toUrlQuery(session.config);
+      const query = toUrlQuery(harmless(session.config));
       return `${location.origin}${location.pathname}${query === '' ? '' : `?${query}`}`;
     });
     const command = copyButton('Copy as QEMU command', ICON.copy, () =>
@@ -147,7 +148,13 @@ export class SettingsPanel implements PanelPage {
         link,
         command,
         button('Export settings', ICON.save, () => {
-          const { usedAt: _, ...machine } = encodeMachine(session.machine);
+          const { name, config } = session.machine;
+          const machine = encodeMachine({
+            id: session.machine.id,
+            name,
+            config: harmless(config),
+            usedAt: 0,
+          });
           saveAs(
             `${session.machine.name}.virtab.json`,
             new Blob([`${JSON.stringify(machine, undefined, 2)}\n`]),

@@ -25,7 +25,7 @@ const LARGE = 0x80n;
 const FRAMES = [0x90000n | PRESENT | WRITABLE, 0x97000n | PRESENT | WRITABLE, 0n, 0x93000n | PRESENT];
 
 /** Entries until a block is translated: few, as programs are short. */
-const THRESHOLD = 100;
+const THRESHOLD = 64;
 /** Turns of the run loop after which a program is given up. */
 const MAX_TURNS = 20_000;
 

@@ -6,7 +6,7 @@
  * that may be bad, R15 counts the rounds; the others are free.
  */
 
-export const ROUNDS = 400;
+export const ROUNDS = 500;
 export const FUNCTIONS = 10;
 /** Functions lie two pages apart, so that each may cross one boundary. */
 export const CODE_BASE = 0x100000;
@@ -155,9 +155,12 @@ export class Generator {
   #labels = 0;
   /** Labels of immediates that other code may overwrite. */
   #patchable: number[] = [];
+  /** Pages whose code changes are left to the interpreter for a while: not in every program. */
+  readonly #changesCode: boolean;
 
   constructor(seed: number) {
     this.#random = new Random(seed);
+    this.#changesCode = this.#random.chance(0.4);
   }
 
   program(): RandomProgram {
@@ -291,7 +294,7 @@ export class Generator {
     const random = this.#random;
     const kind = random.below(30);
     if (kind === 0) return this.#pointer();
-    if (kind === 1) return this.#patch();
+    if (kind === 1 && this.#changesCode) return this.#patch();
     if (kind === 2) return [this.#string()];
     if (kind < 7) return [optional(this.#sse())];
     if (kind === 7) return [optional(this.#x87())];
@@ -328,9 +331,9 @@ export class Generator {
     }
     const over = this.#label();
     const skip: Item[] = random.chance(0.8)
-      ? // test r15d, 3fh; jnz over the store: code that changes all the time stays interpreted.
+      ? // test r15d, 0ffh; jnz over the store: code that changes all the time stays interpreted.
         [
-          { bytes: [0x41, 0xf7, 0xc7, ...le(0x3f, 4)] },
+          { bytes: [0x41, 0xf7, 0xc7, ...le(0xff, 4)] },
           { bytes: [0x0f, 0x85], reference: { label: over, kind: 'relative' } },
         ]
       : [];

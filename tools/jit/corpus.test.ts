@@ -1,0 +1,54 @@
+/** The size of translated code, as a figure that no machine's speed touches. Lower a bound when the translator gets better. */
+import { describe, expect, it } from 'vitest';
+import { compileRegions } from '../../src/jit/compile.ts';
+import { CORPUS } from './corpus.ts';
+import { staticRegion } from './static-region.ts';
+import { functionsOf } from './wasm-text.ts';
+
+/** Wasm operations of the whole function, slow paths included, by guest instructions. */
+const BOUNDS: readonly (readonly [name: string, operationsPerInstruction: number])[] = [
+  ['bytecode, execute_code, 64 bits', 31.7],
+  ['sort, quicksort, 64 bits', 30.3],
+  ['recursion, fibonacci, 64 bits', 46.0],
+  ['recursion, queens, 64 bits', 31.7],
+  ['chase, program, 64 bits', 29.6],
+  ['sha256, program, 64 bits', 24.3],
+  ['lz, program, 64 bits', 27.0],
+  ['sse2, program, 64 bits', 35.6],
+  ['x87, program, 64 bits', 29.8],
+  ['bytecode, execute_code, 32 bits', 34.2],
+  ['sort, quicksort, 32 bits', 42.8],
+  ['recursion, queens, 32 bits', 43.6],
+  ['wide, program, 32 bits', 39.3],
+  ['sha256, program, 32 bits', 34.3],
+];
+
+function operationsPerInstruction(name: string): number {
+  const { bits, offset, instructions, code } = CORPUS.find((entry) => entry.name === name)!;
+  const region = staticRegion(Uint8Array.from(Buffer.from(code, 'hex')), offset, bits);
+  const reached = region.blocks.reduce((sum, block) => sum + block.instructions.length, 0);
+  expect(reached).toBe(instructions);
+  const [compiled] = functionsOf(compileRegions([region]));
+  return compiled!.operations / instructions;
+}
+
+describe('wasm operations per guest instruction', () => {
+  it.each(BOUNDS)('%s: at most %f', (name, bound) => {
+    expect(operationsPerInstruction(name)).toBeLessThanOrEqual(bound);
+  });
+
+  it('have a bound for each function of the corpus', () => {
+    expect(BOUNDS.map(([name]) => name)).toEqual(CORPUS.map(({ name }) => name));
+  });
+});
+
+describe('a module as text', () => {
+  it('has a line for each operation, with what it works on', () => {
+    // inc eax; ret
+    const [compiled] = functionsOf(compileRegions([staticRegion(Uint8Array.of(0xff, 0xc0, 0xc3), 0, 64)]));
+    expect(compiled!.lines.map((line) => line.trim())).toEqual(
+      expect.arrayContaining(['local.get 0', 'i64.const 4294967295', 'i64.and', 'br_table 0']),
+    );
+    expect(compiled!.lines.at(-1)).toBe('end');
+  });
+});

@@ -94,6 +94,12 @@ fill() {
   echo "${RESULT}sha256 $(sha256sum < /mnt/$1)"
 }
 checksum() { echo 3 > /proc/sys/vm/drop_caches; echo "${RESULT}sha256 $(dd if=$1 bs=1M iflag=direct 2> /dev/null | sha256sum)"; }
+# attach DISK: the disk of an IDE controller appears some time after its driver
+attach() {
+  local tries=0
+  while [ ! -b "$1" ] && [ $((tries++)) -lt 600 ]; do sleep 0.1; done
+  mount -t ext4 "$1" /mnt && echo "${RESULT}attached"
+}
 clock() { read -r up rest < /proc/uptime; echo "${RESULT}uptime $up"; }
 power_off() { sync; busybox poweroff -f; sleep 60; }
 `;

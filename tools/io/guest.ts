@@ -16,8 +16,8 @@ import { emptyRoot, RootTree } from '../rootfs/tree.ts';
 /** v86 knows no PAE. */
 const KERNELS: Readonly<Record<Architecture, KernelFlavour>> = { amd64: 'cloud-amd64', i386: '686' };
 
-/** The last two are for v86's IDE disk. */
-const MODULES = ['virtio_pci', 'virtio_blk', 'ext4', 'ata_piix', 'sd_mod'];
+/** ext4 asks for its checksum by the name of the algorithm, not of the module. The last two are for v86's IDE disk. */
+const MODULES = ['virtio_pci', 'virtio_blk', 'crc32c_generic', 'ext4', 'ata_piix', 'sd_mod'];
 
 /** fio brings the client libraries of every storage system, and they Python and Perl, which it never starts. */
 const NOT_USED =

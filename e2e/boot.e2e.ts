@@ -19,6 +19,12 @@ test('the default guest boots to a shell, runs commands, pauses, resets and powe
   await virtab.waitForOutput('x86_64');
   await virtab.lookAt('prompt');
 
+  await virtab.page.locator('.strip-button').click();
+  await virtab.type('stty size\n');
+  const [columns = 0, rows = 0] =
+    (await virtab.page.locator('.strip-button').innerText()).match(/\d+/g)?.map(Number) ?? [];
+  await virtab.waitForOutput(`\n${rows} ${columns}`);
+
   await virtab.button('Pause').click();
   await expect(virtab.status).toHaveText('Paused');
   await virtab.button('Resume').click();
@@ -67,4 +73,26 @@ test('the address sets memory, kernel command line and JIT', async ({ virtab, se
   await virtab.waitForOutput('\nconsole=ttyS0 cryptomgr.notests virtab.mark=7');
   await virtab.waitForOutput('MemTotal:         2');
   expect(await virtab.regionInstructions()).toBeGreaterThan(10_000_000);
+});
+
+test('a guest that is translated survives pause and reset in the middle of its boot', async ({
+  virtab,
+  serve,
+}) => {
+  const site = await serve();
+  await virtab.page.goto(`${site.url}?jit=on`);
+  await virtab.waitForOutput('Linux version');
+  await virtab.button('Pause').click();
+  await expect(virtab.status).toHaveText('Paused');
+  await virtab.button('Resume').click();
+  // Pages of the boot before are with the compile worker now.
+  await virtab.button('Reset').click();
+  await expect.poll(async () => (await virtab.consoleText()).split('Linux version').length - 1).toBe(2);
+  await expect
+    .poll(async () => (await virtab.consoleText()).trimEnd().endsWith(PROMPT), { timeout: 110_000 })
+    .toBe(true);
+  await virtab.type('seq 1 1000 | md5sum\n');
+  await virtab.waitForOutput('53d025127ae99ab79e8502aae2d9bea6');
+  await virtab.type('poweroff -f\n');
+  await expect(virtab.notice).toHaveAttribute('data-kind', 'power-off', { timeout: 30_000 });
 });

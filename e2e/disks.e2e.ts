@@ -80,6 +80,20 @@ test('a dropped image is imported, written by the guest, and as the guest left i
   );
   await virtab.lookAt('disks');
 
+  // What is written without a flush could be lost: leaving asks.
+  await virtab.type('echo not flushed | dd of=/dev/vda bs=512 seek=9; echo un-flushed\n');
+  await virtab.waitForOutput('\nun-flushed');
+  await expect(card(virtab, 'This machine', 'data.img')).toContainText('data that is not flushed yet');
+  const question = page.waitForEvent('dialog');
+  void page.close({ runBeforeUnload: true });
+  const dialog = await question;
+  expect(dialog.type()).toBe('beforeunload');
+  await dialog.dismiss();
+  await virtab.type('dd if=/dev/zero of=/dev/vda bs=512 seek=10 count=1 conv=fsync; echo flushed\n');
+  await expect(card(virtab, 'This machine', 'data.img')).toContainText(
+    'everything that the guest has flushed',
+  );
+
   await page.reload();
   await virtab.waitForOutput(PROMPT, 90_000);
   await virtab.type('dd if=/dev/vda bs=512 skip=8 count=1 2> /dev/null | head -n 1\n');

@@ -7,7 +7,7 @@ import { debugExit, ECHO, POWER_OFF, print, pvhKernel, RESET, SPIN, TRIPLE_FAULT
 const PROMPT = 'root@virtab:~#';
 
 interface JitStats {
-  readonly jit: { readonly regions: number };
+  readonly jit: { readonly regions: number; readonly turns: number };
   readonly counters: { readonly regionInstructions: number };
 }
 
@@ -174,6 +174,8 @@ test.describe('the default guest with -jit on', () => {
     expect(await runner.finished).toMatchObject({ code: 0 });
     const { jit, counters } = JSON.parse(readFileSync(stats, 'utf8')) as JitStats;
     expect(jit.regions).toBeGreaterThan(100);
+    // The compile worker made them.
+    expect(jit.turns).toBeGreaterThan(20);
     expect(counters.regionInstructions).toBeGreaterThan(10_000_000);
   });
 });

@@ -1,5 +1,6 @@
-/** `npm run bench -- [boots|programs|program]`: speed beside native QEMU TCG and v86; docs/benchmarks.md has how to read it. */
+/** `npm run bench -- [boots|programs|program|echo]`: speed beside native QEMU TCG and v86; docs/benchmarks.md has how to read it. */
 import { benchBoots } from './bench/command-boots.ts';
+import { benchEcho } from './bench/command-echo.ts';
 import { fail } from './bench/command-line.ts';
 import { benchProgram } from './bench/command-program.ts';
 import { benchPrograms } from './bench/command-programs.ts';
@@ -8,6 +9,7 @@ const COMMANDS: Readonly<Record<string, (args: readonly string[]) => Promise<voi
   boots: benchBoots,
   programs: benchPrograms,
   program: benchProgram,
+  echo: benchEcho,
 };
 
 const [first, ...rest] = process.argv.slice(2);

@@ -91,7 +91,7 @@ export const CPU_FEATURES = [
   row('fsrm',           7,     'edx', 4,  'on'),
   row('kvm-nopiodelay', KVM1,  'eax', 1,  'on'),
   row('kvmclock2',      KVM1,  'eax', 3,  'on'),
-  row('kvm-steal-time', KVM1,  'eax', 5,  'absent'),
+  row('kvm-steal-time', KVM1,  'eax', 5,  'on'),
   row('kvmclock-stable-bit', KVM1, 'eax', 24, 'on'),
   row('lahf-lm',        EXT1,  'ecx', 0,  'on'),
   row('abm',            EXT1,  'ecx', 5,  'on'),

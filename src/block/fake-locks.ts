@@ -1,5 +1,6 @@
 /** A LockManager for tests in Node: first come first served, shared locks together, waiting ends with the signal. */
 import type { LockService } from './disk-lock.ts';
+import type { LockList } from './image-store.ts';
 
 interface Waiting {
   readonly name: string;
@@ -7,12 +8,16 @@ interface Waiting {
   readonly start: () => void;
 }
 
-export class FakeLocks implements LockService {
+export class FakeLocks implements LockService, LockList {
   #held: { readonly name: string; readonly mode: 'exclusive' | 'shared' }[] = [];
   #waiting: Waiting[] = [];
 
   get heldNames(): readonly string[] {
     return this.#held.map(({ name }) => name);
+  }
+
+  async query(): Promise<{ held: { name: string }[] }> {
+    return { held: this.heldNames.map((name) => ({ name })) };
   }
 
   request(

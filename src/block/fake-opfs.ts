@@ -2,8 +2,9 @@
  * The origin private file system as Chromium behaves, for tests in Node: locks by mode, quota by logical size, short reads at the
  * end, a truncate that private windows ignore beyond the quota, the errors' names. It also remembers what was flushed.
  */
-import type { OpfsDirectory, OpfsFile, OpfsMode } from './drivers/opfs-directory.ts';
+import type { OpfsMode } from './drivers/opfs-directory.ts';
 import type { SyncFile } from './drivers/sync-file.ts';
+import type { ImageFile, ImageFolder } from './image-store.ts';
 
 export interface FakeOpfsOptions {
   readonly quotaBytes?: number;
@@ -34,7 +35,7 @@ class FakeContents {
   readonly calls: string[] = [];
 }
 
-export class FakeOpfs implements OpfsDirectory {
+export class FakeOpfs implements ImageFolder {
   readonly options: FakeOpfsOptions;
   quotaBytes: number;
   readonly #files = new Map<string, FakeContents>();
@@ -68,7 +69,7 @@ export class FakeOpfs implements OpfsDirectory {
     this.#files.set(name, file);
   }
 
-  async getFileHandle(name: string, options?: { create: boolean }): Promise<OpfsFile> {
+  async getFileHandle(name: string, options?: { create: boolean }): Promise<ImageFile> {
     let file = this.#files.get(name);
     if (file === undefined) {
       if (options?.create !== true) throw domError('NotFoundError', 'A requested file could not be found.');
@@ -79,7 +80,16 @@ export class FakeOpfs implements OpfsDirectory {
     return {
       name,
       createSyncAccessHandle: async (handleOptions) => this.#open(found, handleOptions?.mode ?? 'readwrite'),
+      getFile: async () => new File([found.data], name),
+      move: async (to) => {
+        this.#files.delete(name);
+        this.#files.set(to, found);
+      },
     };
+  }
+
+  async *keys(): AsyncIterable<string> {
+    yield* this.names;
   }
 
   async removeEntry(name: string): Promise<void> {

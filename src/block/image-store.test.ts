@@ -2,37 +2,12 @@ import { expect, test } from 'vitest';
 import { FakeLocks } from './fake-locks.ts';
 import { FakeOpfs } from './fake-opfs.ts';
 import { ImageStore } from './image-store.ts';
-import type { ImageFile, ImageFolder } from './image-store.ts';
 import { SteeredStream } from './steered-stream.ts';
 
 const MIB = 1024 * 1024;
 
-class FakeFolder extends FakeOpfs implements ImageFolder {
-  async *keys(): AsyncIterable<string> {
-    yield* this.names;
-  }
-
-  override async getFileHandle(name: string, options?: { create: boolean }): Promise<ImageFile> {
-    const handle = await super.getFileHandle(name, options);
-    return {
-      ...handle,
-      getFile: async () => new File([this.contents(name).data], name),
-      move: async (to) => {
-        this.put(to, this.contents(name).data);
-        await this.removeEntry(name);
-      },
-    };
-  }
-}
-
-class QueryableLocks extends FakeLocks {
-  async query(): Promise<{ held: { name: string }[] }> {
-    return { held: this.heldNames.map((name) => ({ name })) };
-  }
-}
-
-function storeWith(folder = new FakeFolder()) {
-  const locks = new QueryableLocks();
+function storeWith(folder = new FakeOpfs()) {
+  const locks = new FakeLocks();
   return { folder, locks, store: new ImageStore({ folder, locks }) };
 }
 
@@ -100,7 +75,7 @@ test('a paused import waits, and goes on', async () => {
 });
 
 test('an import without room says so and leaves nothing behind', async () => {
-  const { folder, store } = storeWith(new FakeFolder({ quotaBytes: MIB }));
+  const { folder, store } = storeWith(new FakeOpfs({ quotaBytes: MIB }));
   const end = await store.import('big.img', new Blob([new Uint8Array(2 * MIB).fill(1)]).stream(), 2 * MIB);
   expect(end).toMatchObject({ ok: false, error: expect.stringContaining('has no room left for “big.img”') });
   expect(folder.names).toEqual([]);

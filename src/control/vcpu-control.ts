@@ -38,6 +38,8 @@ export interface JitFigures {
   /** Pages that wait or are being compiled: now, and at most. */
   readonly queue: number;
   readonly longestQueue: number;
+  /** Turns of the event loop that answers of the compile worker were worth; 0 without one. */
+  readonly turns: number;
   /** In the compiler, which may be another thread. */
   readonly translateMs: number;
   readonly compileMs: number;
@@ -66,6 +68,8 @@ export interface VcpuSetup {
   readonly interpreterModule: WebAssembly.Module;
   readonly serialPorts: number;
   readonly jit: boolean;
+  /** Leads to the compile worker; without it the vCPU's thread compiles. */
+  readonly compiler?: MessagePort;
   readonly hardware: Hardware;
   readonly cpuFeatures: ReadonlySet<CpuFeature>;
   readonly debugExit?: DebugExitConfig;

@@ -48,6 +48,18 @@ const REX_X = 2;
 const REX_B = 1;
 const VEX_L = 4;
 
+/** Repeat prefixes as records have them. */
+const REPEAT_F3 = 1;
+const REPEAT_F2 = 2;
+/** By the row's mandatory prefix: bit repeat * 2, plus 1 with 66h, says whether the row is meant. */
+const ACCEPTED: Readonly<Record<number, number>> = {
+  [PREFIX_ANY]: 0x3f,
+  [PREFIX_NONE]: 1,
+  [PREFIX_66]: 2,
+  [PREFIX_F3]: 3 << (REPEAT_F3 * 2),
+  [PREFIX_F2]: 3 << (REPEAT_F2 * 2),
+};
+
 /** What the decoder needs to know of a row, settled once. */
 interface Prepared {
   readonly index: number;
@@ -245,10 +257,10 @@ export class Decoder {
           lock = true;
           break;
         case 0xf2:
-          rep = 2;
+          rep = REPEAT_F2;
           break;
         case 0xf3:
-          rep = 1;
+          rep = REPEAT_F3;
           break;
         case 0x26:
         case 0x2e:
@@ -426,20 +438,7 @@ export class Decoder {
     const is64 = (mode & MODE_CODE_MASK) === MODE_CODE64;
     for (const prepared of rows) {
       const { row } = prepared;
-      switch (row.prefix) {
-        case PREFIX_NONE:
-          if (has66 || rep) continue;
-          break;
-        case PREFIX_66:
-          if (!has66 || rep) continue;
-          break;
-        case PREFIX_F2:
-          if (rep !== 2) continue;
-          break;
-        case PREFIX_F3:
-          if (rep !== 1) continue;
-          break;
-      }
+      if (!((ACCEPTED[row.prefix]! >> (rep * 2 + (has66 ? 1 : 0))) & 1)) continue;
       if (is64 ? row.attributes.has('i64') : row.attributes.has('o64')) continue;
       if (rex & REX_B && row.attributes.has('norexb')) continue;
       if (rep !== 0 && prepared.noRepeat) continue;

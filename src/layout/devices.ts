@@ -145,6 +145,9 @@ export const MSR_STATE = struct({
   /** KVM's paravirtual clock: the addresses as written. */
   kvmWallClock: 'u64',
   kvmSystemTime: 'u64',
+  kvmStealTime: 'u64',
+  /** What the guest was told of, in ns. */
+  stolenTime: 'u64',
 });
 const MSR_STATES_ADDRESS = DEVICES_BASE + 0x18000;
 

@@ -264,6 +264,8 @@ export const ATTENTION_NMI = 2;
 export const ATTENTION_STOP = 4;
 export const ATTENTION_MAIL = 8;
 export const ATTENTION_INIT = 16;
+/** The compile worker has answered: it is worth a turn of the event loop. */
+export const ATTENTION_COMPILED = 32;
 
 /** One entry of the TLB. A tag is the linear address of a page, or TLB_EMPTY. */
 export const TLB_ENTRY = struct({

@@ -5,7 +5,7 @@ import interpreterUrl from '../../build/interpreter.wasm?url';
 import type { StartState } from '../boot/start-state.ts';
 import type { IoControl, IoEvent } from '../control/io-control.ts';
 import type { VcpuControl } from '../control/vcpu-control.ts';
-import type { IoThreadHandle, MachineHost, ModuleName, VcpuThread } from './host.ts';
+import type { CompilerThread, IoThreadHandle, MachineHost, ModuleName, VcpuThread } from './host.ts';
 
 const MODULE_URLS: { readonly [K in ModuleName]: string } = { core: coreUrl, interpreter: interpreterUrl };
 
@@ -19,6 +19,17 @@ function startVcpu(): VcpuThread {
     lost: lostOf(worker),
     terminate: () => worker.terminate(),
   };
+}
+
+function startCompiler(): CompilerThread | undefined {
+  if (navigator.hardwareConcurrency < 2) return undefined;
+  const worker = new Worker(new URL('../workers/compile.ts', import.meta.url), {
+    type: 'module',
+    name: 'compile',
+  });
+  const { port1, port2 } = new MessageChannel();
+  worker.postMessage(port2, [port2]);
+  return { port: port1, lost: lostOf(worker), terminate: () => worker.terminate() };
 }
 
 function startIo(name: string, onEvent: (event: IoEvent) => void): IoThreadHandle {
@@ -53,4 +64,4 @@ async function loadModule(name: ModuleName): Promise<WebAssembly.Module> {
   return await WebAssembly.compileStreaming(response);
 }
 
-export const browserHost: MachineHost = { loadModule, startVcpu, startIo };
+export const browserHost: MachineHost = { loadModule, startVcpu, startCompiler, startIo };

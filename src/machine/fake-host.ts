@@ -6,7 +6,7 @@ import { viewsOf } from '../base/views.ts';
 import { SERIAL_OUT_BASE, STOP_RUN, THREAD_VCPU0 } from '../layout/machine.ts';
 import { ByteRing } from '../sync/ring.ts';
 import { acknowledgeStop, stopRequest } from '../sync/stop.ts';
-import type { MachineHost, VcpuThread } from './host.ts';
+import type { CompilerThread, MachineHost, VcpuThread } from './host.ts';
 
 const NO_JIT: JitFigures = {
   regions: 0,
@@ -23,6 +23,7 @@ const NO_JIT: JitFigures = {
   postponed: 0,
   queue: 0,
   longestQueue: 0,
+  turns: 0,
   translateMs: 0,
   compileMs: 0,
   requestMs: 0,
@@ -74,6 +75,10 @@ export class FakeHost implements MachineHost {
         this.terminated++;
       },
     };
+  }
+
+  startCompiler(): CompilerThread | undefined {
+    return undefined;
   }
 
   /** No test of the page's side has devices. */

@@ -15,6 +15,14 @@ export interface VcpuThread {
   terminate(): void;
 }
 
+/** A started thread that translates for a vCPU. */
+export interface CompilerThread {
+  /** The vCPU's end. */
+  readonly port: MessagePort;
+  readonly lost: Promise<string>;
+  terminate(): void;
+}
+
 /** A started thread that will own devices. */
 export interface IoThreadHandle {
   readonly control: Remote<IoControl>;
@@ -26,6 +34,8 @@ export interface MachineHost {
   /** Compiles a wasm module of ours; rejects if it cannot be had. */
   loadModule(name: ModuleName): Promise<WebAssembly.Module>;
   startVcpu(): VcpuThread;
+  /** Undefined where a vCPU had better translate by itself, as there is no other core. */
+  startCompiler(): CompilerThread | undefined;
   /** `name` is for debuggers. */
   startIo(name: string, onEvent: (event: IoEvent) => void): IoThreadHandle;
 }

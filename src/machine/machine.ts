@@ -23,7 +23,7 @@ import type { Views } from '../base/views.ts';
 import type { BootFile } from './boot-file.ts';
 import { CounterReader } from './counters.ts';
 import { planHardware } from './hardware-plan.ts';
-import type { MachineHost } from './host.ts';
+import type { CompilerThread, MachineHost } from './host.ts';
 import { IoSupervisor } from './io-supervisor.ts';
 import { loadGuest } from './load-guest.ts';
 import type { GuestImage, GuestImages } from './load-guest.ts';
@@ -59,6 +59,7 @@ export interface MachineTimes {
 interface Powered {
   readonly views: Views;
   readonly vcpu: VcpuSupervisor;
+  readonly compiler: CompilerThread | undefined;
   readonly io: IoSupervisor;
   readonly serial: SerialConsole;
   readonly counters: CounterReader;
@@ -301,12 +302,18 @@ export class Machine {
     step('processor')(0);
     const thread = host.startVcpu();
     const vcpu = new VcpuSupervisor(thread, views);
+    const compiler = config.jit === 'on' ? host.startCompiler() : undefined;
     const io = new IoSupervisor(host, views, hardware.value, (event) => this.#onIoEvent(event));
-    const serial = new SerialConsole(views, (bytes) => this.#emit({ kind: 'serialOutput', bytes }));
+    const ends = {
+      hasSerial: config.serial.some((backend) => backend !== 'none'),
+      virtioThread: hardware.value.functions.find(({ device }) => device.kind === 'virtio-console')?.thread,
+    };
+    const serial = new SerialConsole(views, ends, (bytes) => this.#emit({ kind: 'serialOutput', bytes }));
     const counters = new CounterReader(views, () => performance.now());
-    const powered: Powered = { views, vcpu, io, serial, counters };
+    const powered: Powered = { views, vcpu, compiler, io, serial, counters };
     this.#powered = powered;
     void io.lost.then((reason) => this.#crash(powered, reason));
+    void compiler?.lost.then((reason) => this.#crash(powered, reason));
     const [coreModule, interpreterModule] = compiled.value;
     const prepared = await vcpu.prepare({
       index: 0,
@@ -315,6 +322,7 @@ export class Machine {
       vcpus: config.cpus,
       timeOrigin: performance.timeOrigin,
       jit: config.jit === 'on',
+      ...(compiler === undefined ? {} : { compiler: compiler.port }),
       cpuFeatures: featuresOf(config.cpuFeatures),
       coreModule,
       interpreterModule,
@@ -408,7 +416,11 @@ export class Machine {
     const reset = new Promise<void>((resolve) => {
       this.#resetDone = resolve;
     });
-    const end = await powered.vcpu.stop(request === 'powerOff' || request === 'stop');
+    const isOver = request === 'powerOff' || request === 'stop';
+    const stopping = powered.vcpu.stop(isOver);
+    // At once: a page that is being left gets no further than this.
+    if (isOver) powered.io.release();
+    const end = await stopping;
     if (end?.kind === 'lost') this.#crash(powered, end.message);
     // After a reset or a look the stay goes on, unless the machine could not come back.
     else await (request === 'reset' || request === 'look' ? Promise.race([reset, stay]) : stay);
@@ -548,6 +560,7 @@ export class Machine {
     // A vCPU that waits for a device's thread sees this.
     powered.vcpu.release();
     powered.vcpu.terminate();
+    powered.compiler?.terminate();
     void powered.io.quit();
   }
 

@@ -1,4 +1,5 @@
 /** Keeps watch over a vCPU's thread: run, stop with acknowledgement, and the case that it is lost. */
+import { transfer } from 'comlink';
 import type { Views } from '../base/views.ts';
 import type { ExitInfo } from '../control/info.ts';
 import type { VcpuFigures, VcpuSetup, VcpuStop } from '../control/vcpu-control.ts';
@@ -32,7 +33,9 @@ export class VcpuSupervisor {
   }
 
   prepare(setup: VcpuSetup): Promise<ThreadEnd | undefined> {
-    return this.#guard(this.#thread.control.prepare(setup));
+    return this.#guard(
+      this.#thread.control.prepare(transfer(setup, setup.compiler === undefined ? [] : [setup.compiler])),
+    );
   }
 
   reset(entry: StartState): Promise<ThreadEnd | undefined> {

@@ -21,6 +21,12 @@ const DEVICE = EXIT_CALL.at.device >>> 2;
 const OPERATION = EXIT_CALL.at.operation >>> 2;
 const ARGUMENT = EXIT_CALL.at.argument >>> 2;
 
+/** In milliseconds. */
+export interface Stopwatch {
+  now(): number;
+  waited(ms: number): void;
+}
+
 /** The vCPU's end. No lock may be held across a call. */
 export class ExitCaller {
   readonly #views: Views;
@@ -28,19 +34,26 @@ export class ExitCaller {
   readonly #call: number;
   readonly #wake: WakeWord;
   readonly #whileWaiting: () => void;
+  readonly #stopwatch: Stopwatch | undefined;
 
-  /** `whileWaiting` is called at every wake-up: for mail that others wait for in turn (code invalidations). */
-  constructor(views: Views, vcpu: number, whileWaiting: () => void = () => {}) {
+  /**
+   * `whileWaiting` is called at every wake-up: for mail that others wait for in turn (code invalidations). `stopwatch` is told after
+   * each call how long the vCPU did not run the guest for it.
+   */
+  constructor(views: Views, vcpu: number, whileWaiting: () => void = () => {}, stopwatch?: Stopwatch) {
     this.#views = views;
     this.#thread = THREAD_VCPU0 + vcpu;
     this.#call = exitCallAddress(vcpu) >>> 2;
     this.#wake = new WakeWord(views, this.#thread);
     this.#whileWaiting = whileWaiting;
+    this.#stopwatch = stopwatch;
   }
 
   /** Returns when `target` has answered. False: the machine ends, and nobody will. */
   call(target: number, device: number, operation: number, argument: number): boolean {
     const { i32, u32 } = this.#views;
+    const stopwatch = this.#stopwatch;
+    const begun = stopwatch?.now() ?? 0;
     u32[this.#call + TARGET] = target;
     u32[this.#call + DEVICE] = device;
     u32[this.#call + OPERATION] = operation;
@@ -58,6 +71,7 @@ export class ExitCaller {
     Atomics.store(i32, this.#call + STATE, CALL_FREE);
     // Whoever waits next on this thread finds the causes that were not ours.
     if ((others & ~CAUSE_REPLY) !== 0) this.#wake.putBack(others & ~CAUSE_REPLY);
+    stopwatch?.waited(stopwatch.now() - begun);
     return true;
   }
 }

@@ -100,7 +100,7 @@ describe('stopping', () => {
 });
 
 describe('the lock', () => {
-  it('lets no increment of four threads get lost', async () => {
+  it('lets no increment of four threads get lost', { timeout: 60_000 }, async () => {
     const views = memory();
     const file = new URL('lock.ts', import.meta.url).href;
     const source = `

@@ -5,7 +5,7 @@ export function acceptDrops(target: HTMLElement, receive: (files: readonly File[
   const veil = element(
     'div',
     { class: 'drop-veil', hidden: true },
-    'Drop a kernel and an initrd to start them',
+    'Drop a kernel to start it, or a disk image to attach it',
   );
   target.append(veil);
   const hasFiles = (event: DragEvent): boolean => event.dataTransfer?.types.includes('Files') === true;

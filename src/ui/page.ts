@@ -55,7 +55,7 @@ export class Page {
   readonly #options: PageOptions;
   readonly #session: MachineSession;
   readonly #bar: MachineBar;
-  readonly #strip = new StatusStrip();
+  readonly #strip = new StatusStrip(() => this.#tellSize());
   readonly #console: Console;
   readonly #search: SearchBar;
   readonly #boot: BootProgress;
@@ -138,6 +138,7 @@ export class Page {
     });
     acceptDrops(document.body, (files) => void this.#dropped(files));
     this.#console.open();
+    this.#console.onSize((columns, rows) => this.#strip.setConsoleSize(columns, rows));
     this.#bar.setName(session.machine.name);
     session.onChange(() => this.#bar.setName(session.machine.name));
     setInterval(() => this.#showFigures(), FIGURES_MS);
@@ -237,6 +238,12 @@ export class Page {
 
   #type(bytes: Uint8Array): void {
     this.machine?.serial.write(bytes);
+  }
+
+  /** A serial line has no way to say how large the terminal is; the shell at its end can be told. */
+  #tellSize(): void {
+    this.machine?.serial.write(` stty rows ${this.#console.rows} cols ${this.#console.columns}\n`);
+    this.#console.focus();
   }
 
   #begin(machine: VirtualMachine): void {

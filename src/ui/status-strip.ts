@@ -23,7 +23,15 @@ export class StatusStrip {
   readonly #exceptions = item('exceptions', true);
   readonly #serial = item('ttyS0', true);
 
-  constructor() {
+  readonly #size = element('button', {
+    type: 'button',
+    class: 'strip-item strip-button',
+    title: 'Types stty at the guest’s shell, so that its programs know the size of this console',
+  });
+
+  /** `tellSize`: the guest is to be told the size of the console. */
+  constructor(tellSize: () => void) {
+    this.#size.addEventListener('click', tellSize);
     this.node = element(
       'footer',
       { class: 'strip', 'aria-label': 'Figures' },
@@ -33,7 +41,13 @@ export class StatusStrip {
       this.#interrupts.node,
       this.#exceptions.node,
       this.#serial.node,
+      this.#size,
     );
+  }
+
+  setConsoleSize(columns: number, rows: number): void {
+    setText(this.#size, `${columns} × ${rows}`);
+    this.#size.ariaLabel = `${columns} × ${rows}: tell the guest`;
   }
 
   setMemory(bytes: number, cpus: number): void {

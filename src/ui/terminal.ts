@@ -119,6 +119,12 @@ export class Console {
     if (this.node.clientWidth > 0 && this.node.clientHeight > 0) this.#fit.fit();
   }
 
+  /** Calls `listener` with the present size, and whenever it changes. */
+  onSize(listener: (columns: number, rows: number) => void): void {
+    this.#terminal.onResize(({ cols, rows }) => listener(cols, rows));
+    listener(this.#terminal.cols, this.#terminal.rows);
+  }
+
   get columns(): number {
     return this.#terminal.cols;
   }

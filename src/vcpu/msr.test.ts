@@ -187,3 +187,36 @@ describe('other registers', () => {
     expect([word(VCPU.at.regs + 8 * REG_RAX + 4), word(VCPU.at.regs + 8 * REG_RDX + 4)]).toEqual([0, 0]);
   });
 });
+
+describe('the steal time of KVM', () => {
+  const STEAL_TIME = 0x4b56_4d03;
+  const RECORD = 0x4000;
+
+  it('is written where the guest wants it, with an even version', () => {
+    expect(write(STEAL_TIME, 0, RECORD | 1)).toBe(true);
+    msr.addStolenTime(5_000_000_000);
+    msr.addStolenTime(250);
+    expect([memory.readU64(RECORD), memory.readU32(RECORD + 8)]).toEqual([5_000_000_250, 6]);
+    expect(read(STEAL_TIME)).toEqual([0, RECORD | 1]);
+  });
+
+  it('says what was stolen before it was switched on', () => {
+    msr.addStolenTime(7000);
+    write(STEAL_TIME, 0, RECORD | 1);
+    expect(memory.readU64(RECORD)).toBe(7000);
+  });
+
+  it.each([
+    ['switched off', 0, RECORD],
+    ['beyond RAM', 0, 0x7fff_ffc1],
+    ['above 4 GiB', 1, RECORD | 1],
+  ])('writes nothing when it is %s', (_, high, low) => {
+    expect(write(STEAL_TIME, high, low)).toBe(true);
+    msr.addStolenTime(7000);
+    expect(memory.readU64(RECORD)).toBe(0);
+  });
+
+  it('refuses reserved bits', () => {
+    expect(write(STEAL_TIME, 0, RECORD | 3)).toBe(false);
+  });
+});

@@ -5,6 +5,7 @@
  * come here: they are the core's (wasm/control.ts).
  */
 import type { CpuFeature } from '../base/cpu-features.ts';
+import { TWO_32 } from '../base/bits.ts';
 import type { Views } from '../base/views.ts';
 
 import type { IrqChip } from '../irqchip/irqchip.ts';
@@ -46,6 +47,12 @@ const DE_CFG = 0xc001_1029;
 const BU_CFG2 = 0xc001_102a;
 const KVM_WALL_CLOCK = 0x4b56_4d00;
 const KVM_SYSTEM_TIME = 0x4b56_4d01;
+const KVM_STEAL_TIME = 0x4b56_4d03;
+/** Bit 0 switches it on, bits 1-5 must be 0. */
+const STEAL_TIME_ENABLED = 1;
+const STEAL_TIME_RESERVED = 0x3e;
+const STEAL_TIME_BYTES = 64;
+const STEAL_VERSION = 8;
 
 /** Processor configuration that has nothing to configure here: reads as zero, ignores writes. Linux touches each. */
 const INERT = new Set([INT_PENDING, MMIO_CONFIG_BASE, LS_CFG, IC_CFG, DC_CFG, BU_CFG, BU_CFG2, TOP_MEM2]);
@@ -224,6 +231,8 @@ export class ModelSpecificRegisters {
         return features.has('kvmclock2') ? this.#getState(MSR_STATE.at.kvmWallClock) : undefined;
       case KVM_SYSTEM_TIME:
         return features.has('kvmclock2') ? this.#getState(MSR_STATE.at.kvmSystemTime) : undefined;
+      case KVM_STEAL_TIME:
+        return features.has('kvm-steal-time') ? this.#getState(MSR_STATE.at.kvmStealTime) : undefined;
     }
     return INERT.has(number) ? [0, 0] : undefined;
   }
@@ -275,6 +284,12 @@ export class ModelSpecificRegisters {
         this.#setState(MSR_STATE.at.kvmSystemTime, high, low);
         this.#writeSystemTime(0);
         return true;
+      case KVM_STEAL_TIME:
+        if (!features.has('kvm-steal-time')) return undefined;
+        if ((low & STEAL_TIME_RESERVED) !== 0) return false;
+        this.#setState(MSR_STATE.at.kvmStealTime, high, low);
+        this.#writeStealTime();
+        return true;
     }
     const state = stateOffset(number);
     if (state !== undefined) return this.#setState(state, high, low);
@@ -287,6 +302,28 @@ export class ModelSpecificRegisters {
     if (high >>> 8 !== 0) return false;
     if (isMask ? (low & 0x7ff) !== 0 : (low & 0xf00) !== 0 || !isMtrrType(low & 0xff)) return false;
     return this.#setState(MSR_STATE.at.mtrrVariable + 8 * (number - MTRR_VARIABLE), high, low);
+  }
+
+  /** The vCPU has waited so long for a device's thread and could have run the guest. */
+  addStolenTime(nanoseconds: number): void {
+    const [high, low] = this.#getState(MSR_STATE.at.stolenTime);
+    const sum = high * TWO_32 + low + Math.round(nanoseconds);
+    this.#setState(MSR_STATE.at.stolenTime, Math.floor(sum / TWO_32), sum >>> 0);
+    this.#writeStealTime();
+  }
+
+  /** struct kvm_steal_time: the time, a version that is odd while it changes, flags. */
+  #writeStealTime(): void {
+    const { memory } = this.#options;
+    const [high, low] = this.#getState(MSR_STATE.at.kvmStealTime);
+    if ((low & STEAL_TIME_ENABLED) === 0 || high !== 0) return;
+    const gpa = (low & ~(STEAL_TIME_ENABLED | STEAL_TIME_RESERVED)) >>> 0;
+    const version = memory.readU32(gpa + STEAL_VERSION);
+    if (version === undefined || !memory.isRam(gpa, STEAL_TIME_BYTES)) return;
+    const [stolenHigh, stolenLow] = this.#getState(MSR_STATE.at.stolenTime);
+    memory.writeU32(gpa + STEAL_VERSION, (version | 1) >>> 0);
+    memory.writeU64(gpa, stolenLow, stolenHigh);
+    memory.writeU32(gpa + STEAL_VERSION, ((version | 1) + 1) >>> 0);
   }
 
   // --- KVM's clock

@@ -46,6 +46,8 @@ export interface TranslatorFigures {
   /** Pages that wait or are being compiled: now, and at most. */
   readonly queue: number;
   readonly longestQueue: number;
+  /** Turns of the event loop that answers of the compile worker were worth; 0 without one. */
+  readonly turns: number;
   /** In the compiler, which may be another thread. */
   readonly translateMs: number;
   readonly compileMs: number;
@@ -97,6 +99,7 @@ export class Translator {
   #merged = 0;
   #postponed = 0;
   #longestQueue = 0;
+  #turns = 0;
   #translateMs = 0;
   #compileMs = 0;
   #requestMs = 0;
@@ -127,6 +130,7 @@ export class Translator {
       postponed: this.#postponed,
       queue: this.#waiting,
       longestQueue: this.#longestQueue,
+      turns: this.#turns,
       translateMs: this.#translateMs,
       compileMs: this.#compileMs,
       requestMs: this.#requestMs,
@@ -209,6 +213,11 @@ export class Translator {
     this.#requestMs += this.#hostNow() - started;
     this.#compiler.submit({ id, pages: requests });
     this.install();
+  }
+
+  /** The thread is about to take a turn of its event loop, as the compiler has answered. */
+  countTurn(): void {
+    this.#turns++;
   }
 
   /** Installs what the compiler has finished. No region may be running. */

@@ -17,6 +17,7 @@ import { STOP_RUN, THREAD_VCPU0 } from '../layout/machine.ts';
 import { ARENA_BASE, ARENA_BYTES, vcpuAddress } from '../layout/map.ts';
 import { DR6_BS, FLAG_IF, FLAG_RF, FLAG_TF } from '../layout/registers.ts';
 import {
+  ATTENTION_COMPILED,
   ATTENTION_INTERRUPT,
   ATTENTION_MAIL,
   ATTENTION_NMI,
@@ -51,6 +52,8 @@ export interface VcpuEnvironment {
 export type RunEnd<Asked> =
   | { readonly kind: 'stop'; readonly request: number }
   | { readonly kind: 'shutdown' }
+  /** The compiler's answer is on its way to this thread's event loop; the guest goes on with the next `run`. */
+  | { readonly kind: 'compiled' }
   | { readonly kind: 'asked'; readonly what: Asked }
   | { readonly kind: 'unsupported'; readonly message: string };
 
@@ -166,6 +169,7 @@ export class Vcpu<Asked> {
 
   /** Runs the guest until something stops it. */
   run(): RunEnd<Asked> {
+    this.#translator.install();
     for (;;) {
       if (this.#asked) {
         const { what } = this.#asked;
@@ -176,7 +180,10 @@ export class Vcpu<Asked> {
       if (request !== STOP_RUN) return { kind: 'stop', request };
       const now = this.#environment.now();
       if (now >= this.#environment.nextDeadline()) this.#environment.expire(now);
-      if (this.#attention() !== 0 && !this.#interrupts()) return { kind: 'shutdown' };
+      if (this.#attention() !== 0) {
+        if (this.#takeCompiled()) return { kind: 'compiled' };
+        if (!this.#interrupts()) return { kind: 'shutdown' };
+      }
       if (this.#get(VCPU.at.halted) !== 0) {
         this.#sleep();
         continue;
@@ -328,6 +335,15 @@ export class Vcpu<Asked> {
     this.#set(VCPU.at.halted, 0);
     this.#set(VCPU.at.exception, 1 + EXCEPTION_DB);
     return this.#deliver();
+  }
+
+  /** Whether the compiler has answered since the last call. */
+  #takeCompiled(): boolean {
+    if ((this.#attention() & ATTENTION_COMPILED) === 0) return false;
+    // Before the turn of the event loop: an answer that comes later sets the bit again.
+    Atomics.and(this.#views.i32, (this.cpu + VCPU.at.attention) >>> 2, ~ATTENTION_COMPILED);
+    this.#translator.countTurn();
+    return true;
   }
 
   /** Delivers what can be delivered; false on a triple fault. */

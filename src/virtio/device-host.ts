@@ -16,6 +16,7 @@ import {
 import type { VirtioInterrupts } from './interrupts.ts';
 import type { DeviceOwner } from './owner.ts';
 import { Virtqueue } from './queue.ts';
+import type { QueueCounters } from './queue.ts';
 import { ServedQueue } from './served-queue.ts';
 import type { VirtioState } from './state.ts';
 
@@ -54,6 +55,8 @@ export class DeviceHost implements DeviceOwner, DeviceContext, DeviceHostLink {
   readonly #device: VirtioDevice;
   readonly #interrupts: VirtioInterrupts;
   readonly #queues = new Map<number, ServedQueue>();
+  /** What was counted on queues that are closed. */
+  readonly #past = new Map<number, QueueCounters>();
   readonly #afterReset: (() => void)[] = [];
   #phase: Phase = 'idle';
   /** The driver has set DRIVER_OK. */
@@ -156,6 +159,7 @@ export class DeviceHost implements DeviceOwner, DeviceContext, DeviceHostLink {
 
   #resetDone(): void {
     this.#phase = 'idle';
+    for (const index of this.#queues.keys()) this.#past.set(index, this.counters(index));
     this.#queues.clear();
     const state = this.#state;
     this.#interrupts.clear();
@@ -185,6 +189,18 @@ export class DeviceHost implements DeviceOwner, DeviceContext, DeviceHostLink {
 
   queue(index: number): DeviceQueue | undefined {
     return this.#queues.get(index);
+  }
+
+  /** Of a queue since power-on, through all resets. */
+  counters(index: number): QueueCounters {
+    const past = this.#past.get(index) ?? { chains: 0, interrupts: 0, suppressedInterrupts: 0 };
+    const now = this.#queues.get(index)?.counters;
+    if (now === undefined) return past;
+    return {
+      chains: past.chains + now.chains,
+      interrupts: past.interrupts + now.interrupts,
+      suppressedInterrupts: past.suppressedInterrupts + now.suppressedInterrupts,
+    };
   }
 
   updateConfig(change: (config: DataView) => void): void {

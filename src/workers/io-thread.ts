@@ -19,12 +19,20 @@ import { PciBus } from '../devices/pci/bus.ts';
 import { addI440fx } from '../devices/pci/i440fx.ts';
 import { EventLoop } from '../iothread/event-loop.ts';
 import { IrqChip } from '../irqchip/irqchip.ts';
-import { CAUSE_COMPLETION } from '../layout/machine.ts';
+import {
+  CAUSE_COMPLETION,
+  CAUSE_DOORBELL,
+  CONSOLE_IN_BASE,
+  CONSOLE_OUT_BASE,
+  THREAD_PAGE,
+} from '../layout/machine.ts';
 import { GuestMemory } from '../memory/guest-memory.ts';
 import { HubLink } from '../net/hub-link.ts';
 import { Hub } from '../net/hub.ts';
 import { postCodeWrite } from '../sync/code-mail.ts';
 import { doorbellCounts } from '../sync/doorbell.ts';
+import { ByteRing } from '../sync/ring.ts';
+import { wakeThread } from '../sync/wake.ts';
 import { createMessageRing, MessageRing } from '../sync/message-ring.ts';
 import { doorbellOf } from '../layout/ioeventfd.ts';
 import { GuestClock } from '../time/clock.ts';
@@ -36,6 +44,7 @@ import { VirtioNet } from '../virtio/net/virtio-net.ts';
 import type { VirtioPci } from '../virtio/pci-transport.ts';
 import { decideIoeventfd, QueueDoorbells } from '../virtio/queue-doorbells.ts';
 import type { IoeventfdDecision } from '../virtio/queue-doorbells.ts';
+import { VirtioConsole } from '../virtio/virtio-console.ts';
 import { VirtioRng } from '../virtio/virtio-rng.ts';
 import type { HubLinkSetup } from './hub-link.ts';
 import { addTransport } from './virtio-functions.ts';
@@ -47,6 +56,8 @@ export interface IoPlatform {
   readonly locks: LockService;
   /** Hardware threads. */
   readonly cores: number;
+  /** The host keeps plain stores in order, as x86 does; false where that is not known. */
+  hasStoreOrder(): Promise<boolean>;
   /** `thread` is the one that the helpers wake. */
   startHelpers(request: HelperRequest, thread: number): Promise<Result<undefined>>;
   readableFile(file: File): ReadableFile;
@@ -85,6 +96,7 @@ export class IoThread {
   readonly loop: EventLoop;
   readonly #setup: IoSetup;
   readonly #platform: IoPlatform;
+  readonly #storeOrder: boolean;
   readonly #views: Views;
   readonly #disks: DiskEnvironment;
   readonly #slots = new Map<string, Slot>();
@@ -102,7 +114,8 @@ export class IoThread {
       now: () => performance.now(),
       unique: `${setup.thread}-${performance.timeOrigin}`,
     });
-    const thread: IoThread = new IoThread(setup, platform, {
+    const storeOrder = await platform.hasStoreOrder();
+    const thread: IoThread = new IoThread(setup, platform, storeOrder, {
       facts,
       directory,
       memory: setup.memory.buffer as unknown as SharedArrayBuffer,
@@ -127,10 +140,11 @@ export class IoThread {
     return success(thread);
   }
 
-  private constructor(setup: IoSetup, platform: IoPlatform, disks: DiskEnvironment) {
+  private constructor(setup: IoSetup, platform: IoPlatform, storeOrder: boolean, disks: DiskEnvironment) {
     const { thread, vcpus } = setup;
     this.#setup = setup;
     this.#platform = platform;
+    this.#storeOrder = storeOrder;
     this.#views = viewsOf(setup.memory.buffer);
     this.#disks = disks;
     this.loop = new EventLoop({
@@ -294,6 +308,7 @@ export class IoThread {
       device,
       interrupts: transport.interrupts,
       eventIdx: config.eventIdx,
+      keepNotifications: !this.#storeOrder,
       modern: !config.disableModern,
       defer: (task) => this.loop.defer(task),
       onProblem: (message) => this.#platform.report({ kind: 'device-problem', message }),
@@ -355,8 +370,31 @@ export class IoThread {
           net: undefined,
         };
       case 'virtio-console':
-        throw new Error('the console has no backend');
+        return { device: this.#createConsole(name), net: undefined };
     }
+  }
+
+  #createConsole(name: string): VirtioConsole {
+    const views = this.#views;
+    const output = new ByteRing(views, CONSOLE_OUT_BASE);
+    const input = new ByteRing(views, CONSOLE_IN_BASE);
+    const console = new VirtioConsole({
+      name,
+      backend: {
+        write: (bytes) => {
+          const taken = output.push(bytes);
+          if (taken > 0) wakeThread(views, THREAD_PAGE, CAUSE_DOORBELL);
+          return taken;
+        },
+        read: (limit) => input.pop(limit),
+      },
+    });
+    // The page has typed something, or made room.
+    this.loop.onCause(CAUSE_COMPLETION, () => {
+      console.inputReady();
+      console.outputReady();
+    });
+    return console;
   }
 
   #hubOf(netdev: string): number {
@@ -524,15 +562,15 @@ export class IoThread {
       synchronousKicks: state.get('synchronousKicks'),
       synchronousExits: state.get('synchronousExits'),
       queues: doorbells.report().map(({ queue, state: now, lacksSlot }) => {
-        const counters = host.queue(queue)?.counters;
+        const { chains, interrupts, suppressedInterrupts } = host.counters(queue);
         return {
           queue,
           state: now,
           lacksSlot,
           ...doorbellCounts(this.#views, doorbellOf(fn.slot, queue)),
-          chains: counters?.chains ?? 0,
-          interrupts: counters?.interrupts ?? 0,
-          suppressed: counters?.suppressedInterrupts ?? 0,
+          chains,
+          interrupts,
+          suppressed: suppressedInterrupts,
         };
       }),
     };

@@ -11,6 +11,7 @@ import { GuestMemory } from '../memory/guest-memory.ts';
 import { acknowledgeStop } from '../sync/stop.ts';
 import { ModelSpecificRegisters } from '../vcpu/msr.ts';
 import { Vcpu } from '../vcpu/vcpu.ts';
+import { RemoteCompiler } from './remote-compiler.ts';
 import { createHostCalls } from './host-calls.ts';
 import { writeStartState } from './start-cpu.ts';
 import { buildParts } from './vcpu-parts.ts';
@@ -24,6 +25,7 @@ class VcpuThread {
   readonly #parts: VcpuParts;
   readonly #msrs: ModelSpecificRegisters;
   readonly #vcpu: Vcpu<MachineRequest>;
+  readonly #compiler: RemoteCompiler | undefined;
   #isPowered = false;
 
   constructor(setup: VcpuSetup) {
@@ -44,6 +46,7 @@ class VcpuThread {
         const { cpu, core } = this.#vcpu;
         core.invalidateCode(cpu, gpa, bytes);
       },
+      onWaited: (ms) => this.#msrs.addStolenTime(ms * 1e6),
       ask: (request) => this.#vcpu.leave(request),
       onAttention: () => this.#vcpu.useUpBudget(),
       onA20: (enabled) => {
@@ -66,6 +69,9 @@ class VcpuThread {
       }),
       wallClock: () => Date.now(),
     });
+    this.#compiler =
+      setup.compiler &&
+      new RemoteCompiler(setup.compiler, { memory: setup.memory, index, features: model.features });
     this.#vcpu = new Vcpu<MachineRequest>({
       views,
       memory: setup.memory,
@@ -86,6 +92,7 @@ class VcpuThread {
         takeMail: () => this.#parts.takeMail(),
       },
       jit: setup.jit,
+      ...(this.#compiler === undefined ? {} : { compiler: this.#compiler }),
       features: model.features,
       hostNow: () => performance.now(),
     });
@@ -102,7 +109,7 @@ class VcpuThread {
     this.#vcpu.core.updateMode(this.#vcpu.cpu);
   }
 
-  run(): VcpuStop {
+  async run(): Promise<VcpuStop> {
     const { clock } = this.#parts;
     const thread = THREAD_VCPU0 + this.#setup.index;
     // Before the look at the attention bits: who posts code mail either sees that we run, or we see the mail.
@@ -110,7 +117,11 @@ class VcpuThread {
     const wasPaused = clock.paused;
     clock.resume();
     if (wasPaused) this.#msrs.guestWasStopped();
-    const end = this.#vcpu.run();
+    let end = this.#vcpu.run();
+    while (end.kind === 'compiled') {
+      await this.#compiler?.turn();
+      end = this.#vcpu.run();
+    }
     clock.pause();
     // Registers and devices are in memory: whoever waits for the answer may read them.
     const isOver = end.kind === 'stop' && end.request === STOP_QUIT;
@@ -147,7 +158,7 @@ export function createVcpuControl(): VcpuControl<StartState> {
       thread = new VcpuThread(setup);
     },
     reset: (entry) => prepared().reset(entry),
-    run: () => Promise.resolve(prepared().run()),
+    run: () => prepared().run(),
     figures: () => prepared().figures,
     exits: () => prepared().exits,
   };

@@ -45,6 +45,8 @@ export interface PartsOptions {
   readonly functions: readonly VirtioFunction[];
   /** Memory that was decoded as code has been overwritten by another thread. */
   readonly onCodeWrite: (gpa: number, bytes: number) => void;
+  /** The vCPU has waited so long for another thread, in ms. */
+  readonly onWaited: (ms: number) => void;
   /** A device ends the stay of the vCPU. */
   readonly ask: (request: MachineRequest) => void;
   /** An interrupt was signalled to this thread's vCPU. */
@@ -131,7 +133,10 @@ export function buildParts(options: PartsOptions): VcpuParts {
 
   const takeMail = (): void =>
     takeCodeWrites(views, index, options.onCodeWrite, () => options.onCodeWrite(0, ramBytes));
-  const exits = new ExitCaller(views, index, takeMail);
+  const exits = new ExitCaller(views, index, takeMail, {
+    now: () => performance.now(),
+    waited: options.onWaited,
+  });
   const ioeventfds = new IoeventfdTable(views);
   if (index === 0) ioeventfds.create();
   const functions = options.functions.map((fn) =>

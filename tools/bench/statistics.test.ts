@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { geometricMean, median, summarize } from './statistics.ts';
+import { geometricMean, median, percentile, summarize } from './statistics.ts';
 
 describe('median', () => {
   it('of an odd number of values is the middle one, whatever their order', () => {
@@ -42,5 +42,16 @@ describe('geometricMean', () => {
     expect(geometricMean([2, Number.NaN])).toBeNaN();
     expect(geometricMean([2, 0])).toBeNaN();
     expect(geometricMean([])).toBeNaN();
+  });
+});
+
+describe('a percentile', () => {
+  it('is one of the values: the one that so many do not exceed', () => {
+    const values = [10, 1, 2, 3, 4, 5, 6, 7, 8, 9];
+    expect([percentile(values, 50), percentile(values, 95), percentile(values, 0)]).toEqual([5, 10, 1]);
+  });
+
+  it('of nothing is no number', () => {
+    expect(percentile([], 95)).toBeNaN();
   });
 });

@@ -4,11 +4,10 @@ import type { Form } from '../../src/isa/forms.ts';
 import type { OperandSpec, Row } from '../../src/isa/tables/row.ts';
 import {
   hasModrm,
-  MAP_0F,
-  MAP_0F38,
-  MAP_0F3A,
+  MAP_ESCAPES,
   MAP_VEX,
   PREFIX_66,
+  PREFIX_BYTES,
   PREFIX_F2,
   PREFIX_F3,
   PREFIX_NONE,
@@ -151,17 +150,12 @@ export class CaseBuilder {
     if (form.locked && !(row.semantics === 'xchg' && this.#chance(70))) this.#prefixes.push(0xf0);
     if (repeat) this.#prefixes.push(repeat);
     if (this.#prefixes.length > 1 && this.#chance(30)) this.#prefixes.reverse();
-    if ((row.map & MAP_VEX) === 0) {
-      if (row.prefix === PREFIX_66) this.#prefixes.push(0x66);
-      if (row.prefix === PREFIX_F2) this.#prefixes.push(0xf2);
-      if (row.prefix === PREFIX_F3) this.#prefixes.push(0xf3);
-    }
+    const mandatory = PREFIX_BYTES[row.prefix];
+    if (mandatory !== undefined && (row.map & MAP_VEX) === 0) this.#prefixes.push(mandatory);
     if (mode === 64 && this.#chance(20)) this.#rexNeeded = true;
     if (row.operands.some(({ letter }) => letter === 'B')) this.#vvvv = random.below(mode === 64 ? 16 : 8);
 
-    if (row.map === MAP_0F) this.#body.push(0x0f);
-    if (row.map === MAP_0F38) this.#body.push(0x0f, 0x38);
-    if (row.map === MAP_0F3A) this.#body.push(0x0f, 0x3a);
+    this.#body.push(...(MAP_ESCAPES[row.map] ?? []));
     this.#body.push(row.opcode);
     if (mode === 64 && row.operands.some(({ letter }) => letter === 'Z')) {
       if (row.opcode === 0x90 || this.#chance(50)) this.#rex |= 1;

@@ -6,13 +6,10 @@
 import { FORMS, type Form } from '../../src/isa/forms.ts';
 import {
   hasModrm,
-  MAP_0F,
-  MAP_0F38,
-  MAP_0F3A,
+  MAP_ESCAPES,
   MAP_VEX,
   PREFIX_66,
-  PREFIX_F2,
-  PREFIX_F3,
+  PREFIX_BYTES,
   rmOperand,
 } from '../../src/isa/tables/row.ts';
 import { NOT_RECORDED } from '../../src/interp/vectors-excluded.ts';
@@ -299,14 +296,10 @@ class StreamBuilder {
       } else if (!small && operandBits !== 32 && row.prefix !== PREFIX_66) prefixes.push(0x66);
     }
     if (form.locked && semantics !== 'xchg') prefixes.push(0xf0);
-    if (!vex && row.prefix === PREFIX_66) prefixes.push(0x66);
-    if (!vex && row.prefix === PREFIX_F2) prefixes.push(0xf2);
-    if (!vex && row.prefix === PREFIX_F3) prefixes.push(0xf3);
+    const mandatory = PREFIX_BYTES[row.prefix];
+    if (mandatory !== undefined && !vex) prefixes.push(mandatory);
 
-    const body: number[] = [];
-    if (row.map === MAP_0F) body.push(0x0f);
-    if (row.map === MAP_0F38) body.push(0x0f, 0x38);
-    if (row.map === MAP_0F3A) body.push(0x0f, 0x3a);
+    const body = [...(MAP_ESCAPES[row.map] ?? [])];
     let opcode = row.opcode;
     const registers = long ? 16 : 8;
     if (row.registerInOpcode) {

@@ -72,6 +72,10 @@ export const PREFIX_66 = 2;
 export const PREFIX_F2 = 3;
 export const PREFIX_F3 = 4;
 
+/** The byte of a mandatory prefix, and the escape bytes of a map. */
+export const PREFIX_BYTES: readonly (number | undefined)[] = [undefined, undefined, 0x66, 0xf2, 0xf3];
+export const MAP_ESCAPES: readonly (readonly number[])[] = [[], [0x0f], [0x0f, 0x38], [0x0f, 0x3a]];
+
 export const CONDITION_NAMES = 'o no b ae e ne be a s ns p np l ge le g'.split(' ');
 
 const MAPS: Record<string, number> = { '0F': MAP_0F, '0F38': MAP_0F38, '0F3A': MAP_0F3A };

@@ -3,6 +3,7 @@ import { viewsOf, type Views } from '../../base/views.ts';
 import { MACHINE } from '../../layout/machine.ts';
 import { MACHINE_BASE, RAM_BASE } from '../../layout/map.ts';
 import { ATTENTION_INTERRUPT, VCPU } from '../../layout/vcpu.ts';
+import type { Compiler } from '../compiler.ts';
 import { Vcpu, type RunEnd } from '../vcpu.ts';
 
 const RAM_BYTES = 16 << 20;
@@ -38,13 +39,14 @@ export interface BareEnvironment {
   readonly hostNow?: () => number;
   /** Called at each turn of the run loop. */
   readonly turn?: () => void;
+  readonly compiler?: Compiler;
 }
 
 export function bareMachine(
   core: BufferSource,
   interpreter: BufferSource,
   jit: boolean,
-  { hostNow = () => performance.now(), turn }: BareEnvironment = {},
+  { hostNow = () => performance.now(), turn, compiler }: BareEnvironment = {},
 ): BareMachine {
   const memory = new WebAssembly.Memory({
     initial: (RAM_BASE + RAM_BYTES) / 65536,
@@ -62,6 +64,7 @@ export function bareMachine(
     coreModule: new WebAssembly.Module(core),
     interpreterModule: new WebAssembly.Module(interpreter),
     jit,
+    ...(compiler === undefined ? {} : { compiler }),
     host: {
       mmioRead: () => undefined,
       mmioWrite: () => undefined,

@@ -1,7 +1,6 @@
 /** Runs one random program on two executors, the interpreter alone and with the translator, and says where they differ. */
 import { RAM_BASE } from '../../layout/map.ts';
 import { VCPU } from '../../layout/vcpu.ts';
-import { JIT_THRESHOLD } from '../tiering.ts';
 import { bareMachine, setHandlers, type BareMachine } from './bare-machine.ts';
 import {
   assemble,
@@ -25,8 +24,8 @@ const LARGE = 0x80n;
 /** Frames of the data's pages: not beside each other, so that an access across the boundary has two. */
 const FRAMES = [0x90000n | PRESENT | WRITABLE, 0x97000n | PRESENT | WRITABLE, 0n, 0x93000n | PRESENT];
 
-/** Entries until a block is translated: as few as the blocks that come along need, as programs are short. */
-const THRESHOLD = JIT_THRESHOLD / 4;
+/** Entries until a block is translated: few, as programs are short. */
+const THRESHOLD = 64;
 /** Turns of the run loop after which a program is given up. */
 const MAX_TURNS = 20_000;
 

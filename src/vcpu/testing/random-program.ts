@@ -6,8 +6,7 @@
  * that may be bad, R15 counts the rounds; the others are free.
  */
 
-/** Enough for code that is translated when its blocks have run a few hundred times. */
-export const ROUNDS = 1000;
+export const ROUNDS = 500;
 export const FUNCTIONS = 10;
 /** Functions lie two pages apart, so that each may cross one boundary. */
 export const CODE_BASE = 0x100000;
@@ -332,9 +331,9 @@ export class Generator {
     }
     const over = this.#label();
     const skip: Item[] = random.chance(0.8)
-      ? // test r15d, 1ffh; jnz over the store: code that changes all the time stays interpreted.
+      ? // test r15d, 0ffh; jnz over the store: code that changes all the time stays interpreted.
         [
-          { bytes: [0x41, 0xf7, 0xc7, ...le(0x1ff, 4)] },
+          { bytes: [0x41, 0xf7, 0xc7, ...le(0xff, 4)] },
           { bytes: [0x0f, 0x85], reference: { label: over, kind: 'relative' } },
         ]
       : [];

@@ -557,6 +557,7 @@ function settingsOf({ config }: SavedMachine, old: SavedMachine['config']): Save
     ...rest,
     memoryBytes: config.memoryBytes,
     cpus: config.cpus,
+    cpuFeatures: config.cpuFeatures,
     jit: config.jit,
     noReboot: config.noReboot,
     serial: config.serial,

@@ -172,6 +172,66 @@ export const QEMU_DIFFERENCES: readonly QemuDifference[] = [
     qemu: 'reserved bit 52: #PF(0008) cr2=00409000 +0',
     why: 'SDM vol. 3, 4.7: a fault by a reserved bit has P = 1.',
   },
+  {
+    kernel: 'long',
+    line: 'non-canonical by rbp: #SS(0000) +16',
+    qemu: 'non-canonical by rbp: #GP(0000) +16',
+    why: 'SDM vol. 3, 6.15: a non-canonical address by way of SS (RBP, RSP) is a stack fault.',
+  },
+  {
+    kernel: 'long',
+    line: '8 bytes over the end of the lower half: #GP(0000) +10',
+    qemu: '8 bytes over the end of the lower half: #PF(0000) cr2=00007ffffffffffc +10',
+    why: 'TCG looks at the first byte only.',
+  },
+  {
+    kernel: 'long',
+    line: 'jump to a non-canonical address: #GP(0000) +10',
+    qemu: 'jump to a non-canonical address: #GP(0000) at another place',
+    why: 'APM vol. 3, JMP (near): the branch itself faults; in TCG the fetch does.',
+  },
+  {
+    kernel: 'long',
+    line: 'wrmsr of a non-canonical base: #GP(0000) +12',
+    qemu: 'wrmsr of a non-canonical base: ok',
+    why: 'TCG does not check what is written to MSRs.',
+  },
+  {
+    kernel: 'long',
+    line: 'iret to a non-canonical address: #GP(0000) +20',
+    qemu: 'iret to a non-canonical address: #GP(0000) at another place',
+    why: 'APM vol. 3, IRET: the return itself faults; in TCG the fetch does.',
+  },
+  {
+    kernel: 'long',
+    line: 'iret to 64-bit code with d = 1: #GP(0058) +8',
+    qemu: 'iret to 64-bit code with d = 1: #PF(0000) cr2=ffffffffffffffef at another place',
+    why: 'L and D together are reserved (SDM vol. 3, 5.2.1); TCG does not check.',
+  },
+  {
+    kernel: 'long',
+    line: 'ist 1 at cpl 0: its top 1, ss 0010',
+    qemu: 'ist 1 at cpl 0: its top 1, ss 0000',
+    why: 'APM vol. 2, 8.9.4: SS becomes null where the privilege changes, not because of an IST.',
+  },
+  {
+    kernel: 'long',
+    line: 'ist that is not canonical: #SS(0001) +0',
+    qemu: 'ist that is not canonical: #SS(0000) +0',
+    why: 'SDM vol. 3, 6.13: EXT is set when the event being delivered was an exception.',
+  },
+  {
+    kernel: 'long',
+    line: 'reserved bit 13 of a 1 GiB page: #PF(0009) cr2=ffff800000100000 +10',
+    qemu: 'reserved bit 13 of a 1 GiB page: #PF(0008) cr2=ffff800000100000 +10',
+    why: 'SDM vol. 3, 4.7: a fault by a reserved bit has P = 1.',
+  },
+  {
+    kernel: 'long',
+    line: 'ps in the PML4 is reserved: #PF(0009) cr2=ffff800000100000 +10',
+    qemu: 'ps in the PML4 is reserved: #PF(0008) cr2=ffff800000100000 +10',
+    why: 'SDM vol. 3, 4.7: a fault by a reserved bit has P = 1.',
+  },
 ];
 
 /** The log that QEMU is expected to print. */

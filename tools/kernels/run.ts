@@ -15,7 +15,7 @@ export interface KernelRun {
 const MEMORY_MIB = 64;
 const EXIT_PORT = 0xf4;
 /** A kernel of ours that works ends within a second or two. */
-const LIMIT_MS = 30_000;
+const LIMIT_MS = 60_000;
 
 /** The log, and as its last line how the machine ended: `[exit 16]`, `[reset]`, or what should not happen. */
 function ended(log: string, how: string): string {
@@ -80,7 +80,11 @@ export function runInQemu(name: string, options: KernelRun = {}): Promise<string
     const qemu = spawn('qemu-system-x86_64', args, { stdio: ['ignore', 'pipe', 'ignore'] });
     const timer = setTimeout(() => qemu.kill('SIGKILL'), LIMIT_MS);
     let log = '';
-    qemu.stdout.setEncoding('latin1').on('data', (text: string) => (log += text));
+    qemu.stdout.setEncoding('latin1').on('data', (text: string) => {
+      log += text;
+      // A kernel that has lost its way.
+      if (log.length > 100_000) qemu.kill('SIGKILL');
+    });
     qemu.on('error', reject);
     qemu.on('close', (code) => {
       clearTimeout(timer);

@@ -217,9 +217,9 @@ export const INTEGER_ROWS: readonly Row[] = parseTable(`
   0F.01.F9   rdtscp   -     end if=rdtscp
   0F.02      lar      Gv,Ew  pm
   0F.03      lsl      Gv,Ew  pm
-  0F.05      syscall  -     o64 end
+  0F.05      syscall  -     end
   0F.06      clts     -     end
-  0F.07      sysret   -     o64 os end
+  0F.07      sysret   -     os end
   0F.08      invd     -
   0F.09      wbinvd   -
   0F.0B      ud2      -     end

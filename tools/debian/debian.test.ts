@@ -1,0 +1,40 @@
+/** Debian's kernels in CI: the cloud kernel and the 32-bit one; `npm run test:kernels` has all four. */
+import { describe, expect, it } from 'vitest';
+import { bootDebian, suspiciousLines } from './boot.ts';
+import { debianGuest } from './guests.ts';
+
+const LIMIT_MS = 240_000;
+
+it.each([
+  ['cloud-amd64', /^6\.1\.0-\d+-cloud-amd64 x86_64$/],
+  ['686', /^6\.1\.0-\d+-686 i686$/],
+] as const)(
+  'Debian %s boots to a shell without a complaint and powers off',
+  { timeout: LIMIT_MS + 60_000 },
+  async (flavour, release) => {
+    const guest = await debianGuest(flavour, () => undefined);
+    if (!guest.ok) throw new Error(guest.error);
+    const { ended, tainted, suspicious, ...boot } = await bootDebian(guest.value, 'on', LIMIT_MS);
+    expect({ ended, tainted, suspicious }).toEqual({ ended: 'power-off', tainted: '0', suspicious: [] });
+    expect(boot.release).toMatch(release);
+  },
+);
+
+describe('a line of the kernel log', () => {
+  it.each([
+    '[    1.2] unchecked MSR access error: RDMSR from 0x1b0',
+    '[    3.25] clocksource: timekeeping watchdog on CPU0: Marking clocksource "tsc" as unstable',
+    '[    0.1] WARNING: CPU: 0 PID: 0 at kernel/foo.c:12',
+    '[   12.0] irq 11: nobody cared (try booting with the "irqpoll" option)',
+  ])('%s is suspicious', (line) => {
+    expect(suspiciousLines(line)).toEqual([line]);
+  });
+
+  it.each([
+    '[    3.4] PCI: Using host bridge windows from ACPI; if necessary, use "pci=nocrs" and report a bug',
+    '[   12.9] AMD-Vi: AMD IOMMUv2 functionality not available on this system - This is not a bug.',
+    '[    1.0] Booting paravirtualized kernel on KVM',
+  ])('%s is not', (line) => {
+    expect(suspiciousLines(line)).toEqual([]);
+  });
+});

@@ -7,7 +7,7 @@ import type { BrowserContext, Page } from '@playwright/test';
 import { launchOptions } from '../tools/runner/chromium.ts';
 import { serveSite } from '../tools/runner/site.ts';
 import type { SiteServer } from '../tools/runner/site.ts';
-import { BLOCK_SITE_FOLDER, buildBlockSite } from './block-site.ts';
+import { BLOCK_SITE_FOLDER, buildBlockSite } from '../tools/io/raw-driver.ts';
 import type { DiskWindow, Returned } from './block-site.ts';
 import type { DiskCommands, TargetName } from './block/messages.ts';
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Page } from 'puppeteer-core';
 import { serveSite, SITE_FOLDER } from '../tools/runner/site.ts';
 import { buildServiceWorker } from '../tools/site/service-worker.ts';
-import { BLOCK_SITE_FOLDER, buildBlockSite } from './block-site.ts';
+import { BLOCK_SITE_FOLDER, buildBlockSite } from '../tools/io/raw-driver.ts';
 import type { DiskWindow, Returned } from './block-site.ts';
 import type { DiskCommands } from './block/messages.ts';
 import { expect, skipWithoutFirefox, test } from './firefox.ts';

@@ -1,6 +1,8 @@
 /** The page of the command-line runner: a machine, and a bridge to the process that opened the page. */
 import type { Result } from './base/result.ts';
 import type { VmConfig } from './config/vm-config.ts';
+import type { Command } from './control/commands.ts';
+import type { MachineInfo } from './control/info.ts';
 import { browserHost } from './machine/browser-host.ts';
 import { fileFromUrl } from './machine/boot-file.ts';
 import { openDiskStore } from './machine/disk-store.ts';
@@ -27,6 +29,8 @@ export interface RunnerBridge {
   run(request: RunnerRequest): Promise<SessionResult>;
   /** Bytes as the characters U+0000 to U+00FF. */
   send(text: string): void;
+  info(): Promise<MachineInfo | undefined>;
+  execute(command: Command): Promise<Result<void>>;
   end(): void;
 }
 
@@ -81,5 +85,8 @@ window.virtabRunner = {
     return result;
   },
   send: (text) => session?.send(Uint8Array.from(text, (character) => character.charCodeAt(0))),
+  info: () => Promise.resolve(session?.machine.info()),
+  execute: (command) =>
+    session?.machine.execute(command) ?? Promise.resolve({ ok: false, error: 'There is no machine.' }),
   end: () => session?.end(),
 };

@@ -1,7 +1,8 @@
 /**
- * `npm run test:userspace -- [amd64|i386] [--jit on|off] [--scripts A,B] [--node]`: Debian programs in the guest and on this
+ * `npm run test:userspace -- [amd64|i386] [--jit on|off] [--scripts A,B] [--node] [--record]`: Debian programs in the guest and on this
  * machine's own CPU, with their output compared. Exit code 0 if all of it is the same. Without arguments: both architectures,
- * with and without the translator. Needs Debian's apt, root (for chroot) and e2fsprogs.
+ * with and without the translator. --record writes down what this machine's CPU prints, for the part that CI compares with.
+ * Needs Debian's apt, root (for chroot) and e2fsprogs.
  */
 import { spawn } from 'node:child_process';
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -11,7 +12,16 @@ import type { Architecture } from './rootfs/closure.ts';
 import { ensureSite } from './runner/site.ts';
 import { root } from './runner/stale.ts';
 import { ensureWasm } from './runner/wasm.ts';
-import { difference, prepareGuest, runOnHost, SCRIPTS, sections } from './userspace/suite.ts';
+import {
+  difference,
+  prepareGuest,
+  recordedOutput,
+  runOnHost,
+  SCRIPTS,
+  SCRIPTS_OF,
+  sections,
+  vmArguments,
+} from './userspace/suite.ts';
 import type { Script, UserspaceGuest } from './userspace/suite.ts';
 
 const ARCHITECTURES: readonly Architecture[] = ['amd64', 'i386'];
@@ -27,9 +37,12 @@ function fail(message: string): never {
 
 /** What the guest wrote to its console. */
 function runInVm(guest: UserspaceGuest, jit: string, inNode: boolean): Promise<string> {
-  const options = ['-m', guest.memory, '-kernel', guest.kernel, '-initrd', guest.initrd]
-    .concat('-append', guest.commandLine, '-jit', jit, '-no-reboot', '--timeout', String(TIMEOUT_SECONDS))
-    .concat(inNode ? ['--node'] : []);
+  const options = [
+    ...vmArguments(guest, jit),
+    '--timeout',
+    String(TIMEOUT_SECONDS),
+    ...(inNode ? ['--node'] : []),
+  ];
   const args = ['--import', 'tsx', join(root, 'tools/vm.ts'), ...options];
   const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
   let output = '';
@@ -45,6 +58,7 @@ const { values, positionals } = parseArgs({
     jit: { type: 'string' },
     scripts: { type: 'string' },
     node: { type: 'boolean', default: false },
+    record: { type: 'boolean', default: false },
   },
   allowPositionals: true,
 });
@@ -56,6 +70,16 @@ const scripts: readonly Script[] =
     : values.scripts
         .split(',')
         .map((name) => SCRIPTS.find((script) => script === name) ?? fail(`no ${name}`));
+
+if (values.record) {
+  const onHost = await runOnHost('short', 'amd64', SCRIPTS_OF.short, log);
+  if (!onHost.ok) fail(onHost.error);
+  for (const [name, text] of sections(onHost.value)) {
+    const script = SCRIPTS_OF.short.find((candidate) => candidate === name) ?? fail(`no ${name}`);
+    await writeFile(recordedOutput(script), text);
+  }
+  process.exit(0);
+}
 
 await ensureWasm(true);
 if (!values.node) await ensureSite();

@@ -304,7 +304,11 @@ export class Machine {
     const vcpu = new VcpuSupervisor(thread, views);
     const compiler = config.jit === 'on' ? host.startCompiler() : undefined;
     const io = new IoSupervisor(host, views, hardware.value, (event) => this.#onIoEvent(event));
-    const serial = new SerialConsole(views, (bytes) => this.#emit({ kind: 'serialOutput', bytes }));
+    const ends = {
+      hasSerial: config.serial.some((backend) => backend !== 'none'),
+      virtioThread: hardware.value.functions.find(({ device }) => device.kind === 'virtio-console')?.thread,
+    };
+    const serial = new SerialConsole(views, ends, (bytes) => this.#emit({ kind: 'serialOutput', bytes }));
     const counters = new CounterReader(views, () => performance.now());
     const powered: Powered = { views, vcpu, compiler, io, serial, counters };
     this.#powered = powered;

@@ -1,6 +1,7 @@
 /** Runs a session in a page of a headless Chromium of its own. */
 import { basename, join } from 'node:path';
 import type { Page } from '@playwright/test';
+import { failure } from '../../src/base/result.ts';
 import type { RunnerBridge } from '../../src/runner.ts';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -123,6 +124,10 @@ export async function runInChromium(options: RunnerOptions): Promise<Runner> {
         const text = Buffer.from(bytes).toString('latin1');
         void page.evaluate((given) => window.virtabRunner?.send(given), text).catch(ignore);
       },
+      info: () => page.evaluate(() => window.virtabRunner?.info()),
+      execute: async (command) =>
+        (await page.evaluate((given) => window.virtabRunner?.execute(given), command)) ??
+        failure('the page is not ready'),
       end: () => void page.evaluate(() => window.virtabRunner?.end()).catch(ignore),
       close,
     };

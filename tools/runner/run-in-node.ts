@@ -37,6 +37,8 @@ export function runInNode(options: RunnerOptions): Promise<Runner> {
   return Promise.resolve({
     finished: session.run(),
     send: (bytes) => session.send(bytes),
+    info: () => session.machine.info(),
+    execute: (command) => session.machine.execute(command),
     end: () => session.end(),
     close: () => Promise.resolve(),
   });

@@ -1,5 +1,8 @@
 /** What tools/vm.ts drives, in a browser or in this process. */
+import type { Result } from '../../src/base/result.ts';
 import type { VmConfig } from '../../src/config/vm-config.ts';
+import type { Command } from '../../src/control/commands.ts';
+import type { MachineInfo } from '../../src/control/info.ts';
 import type { SessionResult } from '../../src/machine/session.ts';
 
 export interface RunnerOptions {
@@ -38,6 +41,9 @@ export interface Runner {
   /** From the start of the runner to the page being ready, in ms; absent without a browser. */
   readonly pageStartMs?: number;
   send(bytes: Uint8Array): void;
+  /** What the machine tells of its devices; undefined where there is no machine yet or any more. */
+  info(): Promise<MachineInfo | undefined>;
+  execute(command: Command): Promise<Result<void>>;
   /** Ends the run: `finished` resolves. */
   end(): void;
   close(): Promise<void>;

@@ -58,7 +58,8 @@ function recipe(extent: Extent, architecture: Architecture): RootRecipe {
 }
 
 /**
- * Runs the scripts that it is given, each between two marks. glibc chooses its variants of libm and of the string
+ * Runs the scripts that it is given, each between two marks and with a pipe as its output: some write in another order to a
+ * terminal. glibc chooses its variants of libm and of the string
  * functions by CPUID, and those with FMA round differently: here both sides take the ones of x86-64-v2.
  */
 const RUN = `#!/bin/bash
@@ -67,8 +68,8 @@ for script in "$@"; do
   echo "=== $script"
   env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C TZ=UTC PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE=1 \\
     GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX,-AVX2,-AVX_Fast_Unaligned_Load,-FMA,-FMA4,-AVX512F,-AVX512VL,-AVX512BW,-ERMS,-FSRM \\
-    "/tests/$script" < /dev/null 2>&1
-  echo "=== end $script $?"
+    "/tests/$script" < /dev/null 2>&1 | cat
+  echo "=== end $script \${PIPESTATUS[0]}"
 done
 `;
 
@@ -118,6 +119,18 @@ export async function prepareGuest(
     commandLine: `console=ttyS0 quiet cryptomgr.notests panic=-1 "SCRIPTS=${scripts.join(' ')}"`,
     memory: extent === 'full' ? '1536M' : '768M',
   });
+}
+
+/** For tools/vm.ts. */
+export function vmArguments(guest: UserspaceGuest, jit: string): string[] {
+  return ['-m', guest.memory, '-kernel', guest.kernel, '-initrd', guest.initrd]
+    .concat('-append', guest.commandLine)
+    .concat('-jit', jit, '-no-reboot');
+}
+
+/** What a script printed on a real CPU, under amd64: for where the suite cannot run it itself. */
+export function recordedOutput(script: Script): string {
+  return join(PROJECT_FOLDER, 'tools/userspace/recorded', `${script}.txt`);
 }
 
 async function addTests(tree: RootTree): Promise<void> {

@@ -6,7 +6,7 @@ cp "$source" .
 for flags in -O0 '-O2 -g0' '-O3 -ffast-math -fno-math-errno -DFAST' '-Os -fPIE -pie' '-O2 -static' $MORE_FLAGS; do
   echo "== gcc $flags"
   gcc $flags -std=gnu17 -S -o program.s program.c && sha256sum < program.s
-  gcc $flags -std=gnu17 -o program program.c -lm -lpthread && ./program
+  gcc $flags -o program program.s -lm -lpthread && ./program
   echo "exit $?"
 done
 gcc -E program.c | grep -v '^#' | sha256sum

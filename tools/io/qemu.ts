@@ -1,0 +1,47 @@
+/** Native QEMU with TCG and virtio-blk; its image is a file, through the host's page cache. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { MachineCpu } from './cpu.ts';
+import type { IoMachine, IoMachineOptions } from './machine.ts';
+
+export async function startQemu(options: IoMachineOptions): Promise<IoMachine> {
+  const args = [
+    '-accel',
+    'tcg',
+    '-m',
+    String(options.memoryMib),
+    '-nodefaults',
+    '-display',
+    'none',
+    '-no-reboot',
+  ]
+    .concat('-serial', 'stdio', '-kernel', options.kernel, '-initrd', options.initrd)
+    .concat('-append', options.commandLine, '-object', 'iothread,id=io')
+    .concat(
+      options.disks.flatMap((file, index) => [
+        '-drive',
+        `file=${file},format=raw,if=none,id=d${index},cache=writeback,aio=threads`,
+        '-device',
+        `virtio-blk-pci,drive=d${index},iothread=io`,
+      ]),
+    );
+  const child = spawn('qemu-system-x86_64', args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  const exited = once(child, 'exit');
+  // Looked at in `end`; a program that is not there ends the dialogue too.
+  exited.catch(() => undefined);
+  child.on('error', () => options.onOutput(undefined));
+  child.on('exit', () => options.onOutput(undefined));
+  child.stdout.setEncoding('latin1').on('data', options.onOutput);
+  child.stdin.on('error', () => undefined);
+  await once(child, 'spawn');
+  const cpu = new MachineCpu(child.pid!, true);
+  return {
+    send: (text) => void child.stdin.write(text),
+    sample: () => Promise.resolve(cpu.sample()),
+    end: async () => {
+      const timer = setTimeout(() => child.kill('SIGKILL'), 60_000);
+      await exited;
+      clearTimeout(timer);
+    },
+  };
+}

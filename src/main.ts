@@ -1,5 +1,9 @@
 /** The page's entry: checks the browser, reads the address, finds the machine, hands over to the page. */
 import './ui/style.css';
+import './ui/styles/panel.css';
+import './ui/styles/settings.css';
+import './ui/styles/lists.css';
+import './ui/styles/activity.css';
 import '@xterm/xterm/css/xterm.css';
 import { createStore, del, get, set, update } from 'idb-keyval';
 import type { Result } from './base/result.ts';

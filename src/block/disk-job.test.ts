@@ -67,7 +67,7 @@ describe('importDisk and exportDisk', () => {
     expect(driver.log).toEqual(['write 262144+262144', 'flush']);
   });
 
-  it('skip 4 GiB of zeroes', () => {
+  it('skip 4 GiB of zeroes', { timeout: 60_000 }, () => {
     const driver = new ManualDriver({ sizeBytes: 4 * 2 ** 30 });
     driver.immediate = 'ok';
     const { queue } = testQueue(driver);

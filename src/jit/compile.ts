@@ -49,6 +49,8 @@ export function compileRegions(regions: readonly Region[]): Uint8Array<ArrayBuff
     const func = module.declare(REGION_SIGNATURE);
     module.define(func, code);
     module.exportFunction(`r${i}`, func);
+    const { page, blocks } = regions[i]!;
+    module.nameFunction(func, `page ${page.toString(16)} (${blocks.length} blocks)`);
   });
   return module.build();
 }

@@ -65,3 +65,9 @@ export const SERIAL_OUT_BYTES = 0x10000;
 /** Page to guest. */
 export const SERIAL_IN_BASE = RINGS_BASE + 0x20000;
 export const SERIAL_IN_BYTES = 0x4000;
+
+/** The virtio console, guest to page and back. */
+export const CONSOLE_OUT_BASE = RINGS_BASE + 0x28000;
+export const CONSOLE_OUT_BYTES = 0x10000;
+export const CONSOLE_IN_BASE = RINGS_BASE + 0x40000;
+export const CONSOLE_IN_BYTES = 0x4000;

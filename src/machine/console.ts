@@ -1,7 +1,10 @@
-/** COM1 seen from the page: drains the guest's output ring, fills its input ring, and loses no byte. */
+/** COM1 and the virtio console seen from the page: drains the guest's output rings, fills an input ring, and loses no byte. */
 import type { Views } from '../base/views.ts';
 import {
+  CAUSE_COMPLETION,
   CAUSE_DOORBELL,
+  CONSOLE_IN_BASE,
+  CONSOLE_OUT_BASE,
   SERIAL_IN_BASE,
   SERIAL_OUT_BASE,
   THREAD_PAGE,
@@ -27,20 +30,31 @@ function delay(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
+export interface ConsoleOptions {
+  /** The terminal's input is COM1's; without COM1, the virtio console's. */
+  readonly hasSerial: boolean;
+  /** The thread that owns the virtio console, if there is one. */
+  readonly virtioThread: number | undefined;
+}
+
 export class SerialConsole {
   readonly #views: Views;
-  readonly #output: ByteRing;
+  readonly #serial: ByteRing;
+  readonly #virtio: ByteRing;
   readonly #input: ByteRing;
+  readonly #options: ConsoleOptions;
   readonly #wake: WakeWord;
   readonly #receive: (bytes: Uint8Array<ArrayBuffer>) => void;
   /** Typed ahead of a full ring. */
   #pending: Uint8Array[] = [];
   #open = true;
 
-  constructor(views: Views, receive: (bytes: Uint8Array<ArrayBuffer>) => void) {
+  constructor(views: Views, options: ConsoleOptions, receive: (bytes: Uint8Array<ArrayBuffer>) => void) {
     this.#views = views;
-    this.#output = new ByteRing(views, SERIAL_OUT_BASE);
-    this.#input = new ByteRing(views, SERIAL_IN_BASE);
+    this.#options = options;
+    this.#serial = new ByteRing(views, SERIAL_OUT_BASE);
+    this.#virtio = new ByteRing(views, CONSOLE_OUT_BASE);
+    this.#input = new ByteRing(views, options.hasSerial ? SERIAL_IN_BASE : CONSOLE_IN_BASE);
     this.#wake = new WakeWord(views, THREAD_PAGE);
     this.#receive = receive;
   }
@@ -58,8 +72,17 @@ export class SerialConsole {
 
   /** Hands over what the guest has written; true if there was something. */
   drain(): boolean {
+    const fromSerial = this.#drain(this.#serial);
+    const fromVirtio = this.#drain(this.#virtio);
+    const { virtioThread } = this.#options;
+    // There is room again.
+    if (fromVirtio && virtioThread !== undefined) wakeThread(this.#views, virtioThread, CAUSE_COMPLETION);
+    return fromSerial || fromVirtio;
+  }
+
+  #drain(output: ByteRing): boolean {
     let moved = false;
-    for (let bytes = this.#output.pop(CHUNK); bytes.length > 0; bytes = this.#output.pop(CHUNK)) {
+    for (let bytes = output.pop(CHUNK); bytes.length > 0; bytes = output.pop(CHUNK)) {
       moved = true;
       this.#receive(bytes);
       if (bytes.length < CHUNK) break;
@@ -91,6 +114,9 @@ export class SerialConsole {
       this.#pending.shift();
     }
     // After the ring's head: whoever takes the cause finds the bytes.
-    if (moved) wakeThread(this.#views, THREAD_VCPU0, CAUSE_DOORBELL);
+    if (!moved) return;
+    const { hasSerial, virtioThread } = this.#options;
+    if (hasSerial) wakeThread(this.#views, THREAD_VCPU0, CAUSE_DOORBELL);
+    else if (virtioThread !== undefined) wakeThread(this.#views, virtioThread, CAUSE_COMPLETION);
   }
 }

@@ -58,6 +58,13 @@ export function planHardware(config: VmConfig, randomMac: () => string): Result<
       advice: 'Leave some out.',
     });
   }
+  if (devices.filter(({ kind }) => kind === 'virtio-console').length > 1) {
+    return failure({
+      kind: 'bad-address',
+      message: 'The machine has two virtio-serial devices; there is one terminal.',
+      advice: 'Leave one out.',
+    });
+  }
   const names = [...DEFAULT_THREADS, ...config.iothreads];
   const numbers = new Map<DeviceKind, number>();
   const taken = new Set(devices.flatMap(({ address }) => address ?? []));

@@ -197,7 +197,7 @@ export class Machine {
   }
 
   /**
-   * What `info block`, `info aio`, `info ioeventfd`, `info exits`, `info network` and `info stats` tell; after the end, the last. A running
+   * What `info block`, `info aio`, `info ioeventfd`, `info exits`, `info network`, `info stats` and `info jit` tell; after the end, the last. A running
    * guest stands still for a moment, as its thread answers no message otherwise.
    */
   async info(): Promise<MachineInfo | undefined> {
@@ -215,7 +215,7 @@ export class Machine {
   }
 
   async #readInfo(powered: Powered): Promise<MachineInfo> {
-    this.#lastInfo = { ...(await readDevices(powered)), exits: this.#lastExits };
+    this.#lastInfo = { ...(await readDevices(powered)), exits: this.#lastExits, jit: this.#lastFigures?.jit };
     return this.#lastInfo;
   }
 
@@ -304,7 +304,11 @@ export class Machine {
     const vcpu = new VcpuSupervisor(thread, views);
     const compiler = config.jit === 'on' ? host.startCompiler() : undefined;
     const io = new IoSupervisor(host, views, hardware.value, (event) => this.#onIoEvent(event));
-    const serial = new SerialConsole(views, (bytes) => this.#emit({ kind: 'serialOutput', bytes }));
+    const ends = {
+      hasSerial: config.serial.some((backend) => backend !== 'none'),
+      virtioThread: hardware.value.functions.find(({ device }) => device.kind === 'virtio-console')?.thread,
+    };
+    const serial = new SerialConsole(views, ends, (bytes) => this.#emit({ kind: 'serialOutput', bytes }));
     const counters = new CounterReader(views, () => performance.now());
     const powered: Powered = { views, vcpu, compiler, io, serial, counters };
     this.#powered = powered;

@@ -5,6 +5,10 @@ import { viewsOf } from '../base/views.ts';
 import type { Views } from '../base/views.ts';
 import type { Problem } from '../control/status.ts';
 import {
+  CONSOLE_IN_BASE,
+  CONSOLE_IN_BYTES,
+  CONSOLE_OUT_BASE,
+  CONSOLE_OUT_BYTES,
   MACHINE,
   MACHINE_MAGIC,
   SERIAL_IN_BASE,
@@ -36,6 +40,8 @@ export function allocateSharedMemory(ramBytes: number, vcpus: number): Result<Sh
   views.u32[machine + (MACHINE.at.vcpuCount >>> 2)] = vcpus;
   createRing(views, SERIAL_OUT_BASE, SERIAL_OUT_BYTES);
   createRing(views, SERIAL_IN_BASE, SERIAL_IN_BYTES);
+  createRing(views, CONSOLE_OUT_BASE, CONSOLE_OUT_BYTES);
+  createRing(views, CONSOLE_IN_BASE, CONSOLE_IN_BYTES);
   views.u32[machine + (MACHINE.at.magic >>> 2)] = MACHINE_MAGIC;
   return { ok: true, value: { memory, views } };
 }

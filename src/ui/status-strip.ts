@@ -46,7 +46,8 @@ export class StatusStrip {
   }
 
   setConsoleSize(columns: number, rows: number): void {
-    setText(this.#size, `${columns} × ${rows}: tell the guest`);
+    setText(this.#size, `${columns} × ${rows}`);
+    this.#size.ariaLabel = `${columns} × ${rows}: tell the guest`;
   }
 
   setMemory(bytes: number, cpus: number): void {

@@ -10,6 +10,8 @@ const SECTION_TABLE = 4;
 const SECTION_EXPORT = 7;
 const SECTION_ELEMENT = 9;
 const SECTION_CODE = 10;
+/** Of the custom section "name" (core specification, appendix 7.4). */
+const SUBSECTION_FUNCTION_NAMES = 1;
 
 const FUNCREF = 0x70;
 
@@ -28,6 +30,8 @@ export class ModuleBuilder {
   private readonly functionTypes: number[] = [];
   private readonly bodies: (Code | undefined)[] = [];
   private readonly exports = new ByteWriter();
+  private readonly names = new ByteWriter();
+  private nameCount = 0;
   private exportCount = 0;
   private importedTables = 0;
   private tableSize = 0;
@@ -94,6 +98,13 @@ export class ModuleBuilder {
     this.exports.name(name);
     this.exports.u8(0x00);
     this.exports.u32(func);
+  }
+
+  /** What profilers and traps call a function; in the order of the functions. */
+  nameFunction(func: number, name: string): void {
+    this.nameCount++;
+    this.names.u32(func);
+    this.names.name(name);
   }
 
   /** A table of the module's own, filled by `element`. */
@@ -180,6 +191,15 @@ export class ModuleBuilder {
       code.bytes(body);
     }
     section(SECTION_CODE, counted(bodies.length, code));
+    if (this.nameCount > 0) {
+      const functionNames = counted(this.nameCount, this.names);
+      const custom = new ByteWriter();
+      custom.name('name');
+      custom.u8(SUBSECTION_FUNCTION_NAMES);
+      custom.u32(functionNames.length);
+      custom.bytes(functionNames.finish());
+      section(SECTION_CUSTOM, custom);
+    }
     return out.finish();
   }
 }

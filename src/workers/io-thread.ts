@@ -19,12 +19,20 @@ import { PciBus } from '../devices/pci/bus.ts';
 import { addI440fx } from '../devices/pci/i440fx.ts';
 import { EventLoop } from '../iothread/event-loop.ts';
 import { IrqChip } from '../irqchip/irqchip.ts';
-import { CAUSE_COMPLETION } from '../layout/machine.ts';
+import {
+  CAUSE_COMPLETION,
+  CAUSE_DOORBELL,
+  CONSOLE_IN_BASE,
+  CONSOLE_OUT_BASE,
+  THREAD_PAGE,
+} from '../layout/machine.ts';
 import { GuestMemory } from '../memory/guest-memory.ts';
 import { HubLink } from '../net/hub-link.ts';
 import { Hub } from '../net/hub.ts';
 import { postCodeWrite } from '../sync/code-mail.ts';
 import { doorbellCounts } from '../sync/doorbell.ts';
+import { ByteRing } from '../sync/ring.ts';
+import { wakeThread } from '../sync/wake.ts';
 import { createMessageRing, MessageRing } from '../sync/message-ring.ts';
 import { doorbellOf } from '../layout/ioeventfd.ts';
 import { GuestClock } from '../time/clock.ts';
@@ -36,6 +44,7 @@ import { VirtioNet } from '../virtio/net/virtio-net.ts';
 import type { VirtioPci } from '../virtio/pci-transport.ts';
 import { decideIoeventfd, QueueDoorbells } from '../virtio/queue-doorbells.ts';
 import type { IoeventfdDecision } from '../virtio/queue-doorbells.ts';
+import { VirtioConsole } from '../virtio/virtio-console.ts';
 import { VirtioRng } from '../virtio/virtio-rng.ts';
 import type { HubLinkSetup } from './hub-link.ts';
 import { addTransport } from './virtio-functions.ts';
@@ -361,8 +370,31 @@ export class IoThread {
           net: undefined,
         };
       case 'virtio-console':
-        throw new Error('the console has no backend');
+        return { device: this.#createConsole(name), net: undefined };
     }
+  }
+
+  #createConsole(name: string): VirtioConsole {
+    const views = this.#views;
+    const output = new ByteRing(views, CONSOLE_OUT_BASE);
+    const input = new ByteRing(views, CONSOLE_IN_BASE);
+    const console = new VirtioConsole({
+      name,
+      backend: {
+        write: (bytes) => {
+          const taken = output.push(bytes);
+          if (taken > 0) wakeThread(views, THREAD_PAGE, CAUSE_DOORBELL);
+          return taken;
+        },
+        read: (limit) => input.pop(limit),
+      },
+    });
+    // The page has typed something, or made room.
+    this.loop.onCause(CAUSE_COMPLETION, () => {
+      console.inputReady();
+      console.outputReady();
+    });
+    return console;
   }
 
   #hubOf(netdev: string): number {

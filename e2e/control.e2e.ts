@@ -61,23 +61,6 @@ test('a guest that resets itself goes round', async ({ virtab, serve }, testInfo
     .toBeGreaterThan(3);
 });
 
-test('the page answers within 50 ms while the guest spins', async ({ virtab, serve }, testInfo) => {
-  const site = await serve({ files: writeKernel(testInfo, [...print('spinning\r\n'), ...SPIN]) });
-  await virtab.page.goto(`${site.url}?kernel=kernel`);
-  await virtab.waitForOutput('spinning');
-  const delays = await virtab.page.evaluate(async () => {
-    const all: number[] = [];
-    for (let n = 0; n < 100; n++) {
-      const before = performance.now();
-      await new Promise((resolve) => setTimeout(resolve, 0));
-      all.push(performance.now() - before);
-    }
-    return all.toSorted((x, y) => x - y);
-  });
-  // Other processes may take both cores for a moment; the guest takes one all the time.
-  expect(delays[94]).toBeLessThan(50);
-});
-
 test('everything can be reached by keyboard', async ({ virtab, serve }, testInfo) => {
   const site = await serve({ files: writeKernel(testInfo, [...print('ready> '), ...ECHO]) });
   await virtab.page.goto(`${site.url}?kernel=kernel`);

@@ -18,8 +18,14 @@ class Guest extends VirtabPage {
   async boot(url: string, options: Readonly<Record<string, string>>, append = ''): Promise<this> {
     const query = new URLSearchParams({ ...options, append: `${KERNEL} ${append}` });
     await this.page.goto(`${url}?${query.toString()}`);
+    await this.allow();
     await this.waitForOutput(PROMPT, 90_000);
     return this;
+  }
+
+  /** A link that gives the machine a disk or a network is asked about, at each load. */
+  async allow(): Promise<void> {
+    await this.button('Allow it').click({ timeout: 60_000 });
   }
 
   /** What the command prints; it ends when the shell has run it. */
@@ -68,6 +74,7 @@ test('a disk holds after a reload what the guest wrote and flushed', async ({ ta
   const written = await guest.run(WRITE);
   expect(written).toMatch(/^[\da-f]{32} {2}-$/);
   await guest.page.reload();
+  await guest.allow();
   await guest.waitForOutput(PROMPT, 90_000);
   expect(await guest.run('md5sum < /dev/vda')).toBe(written);
   expect(
@@ -107,6 +114,7 @@ test('a second tab with the same disk is refused', async ({ tab, serve }) => {
   await (await tab()).boot(site.url, { drive: 'file=root.img,size=16M' });
   const second = await tab();
   await second.page.goto(`${site.url}?drive=file%3Droot.img`);
+  await second.allow();
   await expect(second.notice).toHaveAttribute('data-kind', 'bad-disk', { timeout: 60_000 });
   await expect(second.notice).toContainText('in use by another machine');
 });

@@ -46,6 +46,14 @@ test('a changed setting says when it takes effect, takes effect, and is there af
   await expect(foot).toContainText('Changed: memory. It takes effect when the machine is started again.');
   await expect(page.locator('.strip')).toContainText('512 MiB');
   await virtab.lookAt('settings-changed');
+  await page.getByRole('textbox', { name: 'CPU model' }).fill('qemu64,+smaap');
+  await page.getByRole('textbox', { name: 'CPU model' }).press('Enter');
+  await expect(page.locator('.setting', { hasText: 'CPU model' })).toContainText(
+    'Write it as +smap or -smap.',
+  );
+  await page.getByRole('textbox', { name: 'CPU model' }).fill('qemu64,-bmi2');
+  await page.getByRole('textbox', { name: 'CPU model' }).press('Enter');
+  await expect(foot).toContainText('Changed: memory, CPU model.');
   await foot.getByRole('button', { name: 'Restart now' }).click();
   await expect(page.locator('.strip')).toContainText('96 MiB');
   await expect(foot).toBeHidden();
@@ -55,6 +63,7 @@ test('a changed setting says when it takes effect, takes effect, and is there af
   await expect(page.locator('.strip')).toContainText('96 MiB');
   await virtab.button('Settings').click();
   await expect(page.getByRole('spinbutton', { name: 'Memory in MiB' })).toHaveValue('96');
+  await expect(page.getByRole('textbox', { name: 'CPU model' })).toHaveValue('qemu64,-bmi2');
 });
 
 test('settings are shared as a link, as a QEMU command and as a file', async ({

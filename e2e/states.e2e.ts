@@ -41,6 +41,29 @@ test('without a default guest the page asks for a kernel', async ({ virtab, serv
   await expect(virtab.page.getByRole('alert')).toHaveText('Choose a kernel first.');
 });
 
+test('while the guest is loaded the page says what, how much of it, and what comes next', async ({
+  virtab,
+  serve,
+}) => {
+  const site = await serve();
+  let release = (): void => undefined;
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  await virtab.page.route('**/guest/initrd.img', async (route) => {
+    await released;
+    await route.continue();
+  });
+  await virtab.page.goto(site.url);
+  const steps = virtab.page.getByRole('region', { name: 'Boot progress' }).getByRole('listitem');
+  await expect(steps.filter({ hasText: 'Kernel' })).toContainText('13.5 MiB');
+  await expect(steps.filter({ hasText: 'Processor' })).toHaveAttribute('data-phase', 'waiting');
+  await expect(virtab.status).toHaveText('Loading');
+  await virtab.lookAt('loading');
+  release();
+  await virtab.waitForOutput('Linux version');
+});
+
 test('a kernel that is none is refused with the reason', async ({ virtab, serve }, testInfo) => {
   const kernel = testInfo.outputPath('vmlinuz');
   writeFileSync(kernel, Buffer.alloc(4096, 0x5a));

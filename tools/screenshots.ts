@@ -1,6 +1,8 @@
 /**
  * `npm run screenshots`: pictures of every state that the browser tests look at, in light, in dark and on a phone, with a
  * page that shows them (docs/screenshots). Needs pngquant, which apt installs.
+ *
+ *     npm run screenshots -- [only tests whose name has this]
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -13,7 +15,9 @@ const LOOKS = ['light', 'dark', 'phone'];
 const LARGEST_BYTES = 100 * 1024;
 
 const folder = join(root, 'docs', 'screenshots');
-rmSync(folder, { recursive: true, force: true });
+const [only] = process.argv.slice(2);
+// Of states that are not there any more.
+if (only === undefined) rmSync(folder, { recursive: true, force: true });
 mkdirSync(folder, { recursive: true });
 const suite = spawnSync(
   process.execPath,
@@ -22,6 +26,7 @@ const suite = spawnSync(
     'test',
     '--config',
     'e2e/playwright.config.ts',
+    ...(only === undefined ? [] : ['--grep', only]),
     ...SUITES.map((name) => `e2e/${name}.e2e.ts`),
   ],
   { cwd: root, stdio: 'inherit', env: { ...process.env, VIRTAB_SCREENSHOTS: folder } },

@@ -68,7 +68,7 @@ const RUN_OPTIONS: readonly RunOption[] = [
   {
     name: 'info',
     value: 'TOPIC,...',
-    help: 'print this at the end: block, aio, ioeventfd, exits, network, stats',
+    help: 'print this at the end: block, aio, ioeventfd, exits, network, stats, jit',
     apply: (run, value) => success({ ...run, info: [...run.info, ...value.split(',')] }),
   },
   {

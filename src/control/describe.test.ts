@@ -53,6 +53,27 @@ const MEDIUM: MediumInfo = {
 };
 
 const INFO: MachineInfo = {
+  jit: {
+    regions: 618,
+    modules: 253,
+    bytes: 2 << 20,
+    instructions: 33_000,
+    liveRegions: 600,
+    liveModules: 250,
+    liveBytes: 1 << 20,
+    evicted: 1,
+    dropped: 3,
+    retranslated: 76,
+    merged: 15,
+    postponed: 131,
+    queue: 2,
+    longestQueue: 8,
+    turns: 248,
+    translateMs: 300.4,
+    compileMs: 200.2,
+    requestMs: 4,
+    installMs: 40,
+  },
   disks: [{ drive: 'd0', medium: MEDIUM }, { drive: 'd1' }],
   net: [],
   ioeventfd: [
@@ -132,6 +153,13 @@ com1    port 3f8     10      30      200  0.0`,
     `iothread disk: 5 sleeps, 1 spared by polling, 6 doorbells served, 7 exits answered
     not waiting 250 ms of 1000 (25 %)`,
   ],
+  [
+    'jit',
+    `translated: 33000 instructions in 618 regions, 253 modules, 2 MiB
+installed: 600 regions, 250 modules, 1 MiB; 1 modules evicted
+pages: 2 waiting (8 at most), 3 dropped as they had changed, 76 translated again after a change, 15 merged; 131 hot blocks postponed
+time on the compile worker: 300 ms translating, 200 ms compiling; on the vCPU's: 4 ms asking, 40 ms installing, 248 turns`,
+  ],
 ] as const)('info %s', (topic, text) => {
   expect(describeInfo(INFO, topic)).toBe(text);
 });
@@ -144,4 +172,8 @@ it.each([
   [2 ** 31, '2 GiB'],
 ])('%d is %s', (bytes, text) => {
   expect(sizeText(bytes)).toBe(text);
+});
+
+it('says that nothing was translated', () => {
+  expect(describeInfo({ ...INFO, jit: undefined }, 'jit')).toBe('Nothing has been translated.');
 });

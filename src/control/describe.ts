@@ -1,4 +1,5 @@
-/** The texts of `info block`, `info aio`, `info ioeventfd`, `info exits`, `info network` and `info stats`. */
+/** The texts of `info block`, `info aio`, `info ioeventfd`, `info exits`, `info network`, `info stats` and `info jit`. */
+import type { JitFigures } from './vcpu-control.ts';
 import type {
   DiskInfo,
   ExitInfo,
@@ -10,7 +11,7 @@ import type {
   NetInfo,
 } from './info.ts';
 
-export const INFO_TOPICS = ['block', 'aio', 'ioeventfd', 'exits', 'network', 'stats'] as const;
+export const INFO_TOPICS = ['block', 'aio', 'ioeventfd', 'exits', 'network', 'stats', 'jit'] as const;
 export type InfoTopic = (typeof INFO_TOPICS)[number];
 
 export function describeInfo(info: MachineInfo, topic: InfoTopic): string {
@@ -30,6 +31,8 @@ export function describeInfo(info: MachineInfo, topic: InfoTopic): string {
       return paragraphs(info.net.map(netText), 'There are no network cards.');
     case 'stats':
       return paragraphs(info.iothreads.map(threadText), 'There are no threads for devices.');
+    case 'jit':
+      return jitText(info.jit);
   }
 }
 
@@ -97,6 +100,20 @@ function threadText({ name, wakeups, pollHits, doorbells, exits, waitedMs, alive
     `iothread ${name}: ${wakeups} sleeps, ${pollHits} spared by polling, ${doorbells} doorbells served, ${exits} exits answered\n` +
     `    not waiting ${Math.round(aliveMs - waitedMs)} ms of ${Math.round(aliveMs)} (${busy} %)`
   );
+}
+
+/** What was translated, what of it is there, what came to nothing, and where the time went. */
+function jitText(jit: JitFigures | undefined): string {
+  if (jit === undefined || jit.longestQueue === 0) return 'Nothing has been translated.';
+  const where = jit.turns === 0 ? "the vCPU's thread" : 'the compile worker';
+  return [
+    `translated: ${jit.instructions} instructions in ${jit.regions} regions, ${jit.modules} modules, ${sizeText(jit.bytes)}`,
+    `installed: ${jit.liveRegions} regions, ${jit.liveModules} modules, ${sizeText(jit.liveBytes)}; ${jit.evicted} modules evicted`,
+    `pages: ${jit.queue} waiting (${jit.longestQueue} at most), ${jit.dropped} dropped as they had changed, ` +
+      `${jit.retranslated} translated again after a change, ${jit.merged} merged; ${jit.postponed} hot blocks postponed`,
+    `time on ${where}: ${Math.round(jit.translateMs)} ms translating, ${Math.round(jit.compileMs)} ms compiling; ` +
+      `on the vCPU's: ${Math.round(jit.requestMs)} ms asking, ${Math.round(jit.installMs)} ms installing, ${jit.turns} turns`,
+  ].join('\n');
 }
 
 /** Most expensive first. */

@@ -197,7 +197,7 @@ export class Machine {
   }
 
   /**
-   * What `info block`, `info aio`, `info ioeventfd`, `info exits`, `info network` and `info stats` tell; after the end, the last. A running
+   * What `info block`, `info aio`, `info ioeventfd`, `info exits`, `info network`, `info stats` and `info jit` tell; after the end, the last. A running
    * guest stands still for a moment, as its thread answers no message otherwise.
    */
   async info(): Promise<MachineInfo | undefined> {
@@ -215,7 +215,7 @@ export class Machine {
   }
 
   async #readInfo(powered: Powered): Promise<MachineInfo> {
-    this.#lastInfo = { ...(await readDevices(powered)), exits: this.#lastExits };
+    this.#lastInfo = { ...(await readDevices(powered)), exits: this.#lastExits, jit: this.#lastFigures?.jit };
     return this.#lastInfo;
   }
 

@@ -400,7 +400,7 @@ export class Page {
       advice: problem.advice,
       actions: [
         { label: 'Continue', icon: ICON.play, primary: true, run: () => this.#command('resume') },
-        { label: 'Show the disks', icon: ICON.disks, run: () => this.#panel.open('disks') },
+        this.#disksAction(false),
       ],
     });
   }
@@ -410,7 +410,7 @@ export class Page {
     const actions =
       problem.kind === 'no-isolation' || problem.kind === 'missing-features'
         ? []
-        : [this.#chooseAction(true)];
+        : [problem.kind === 'bad-disk' ? this.#disksAction(true) : this.#chooseAction(true)];
     if (this.machine !== undefined) actions.push(this.#startAction('Try again', false));
     this.#notice.show({
       kind: problem.kind,
@@ -426,6 +426,10 @@ export class Page {
 
   #startAction(label = 'Start again', primary = true): NoticeAction {
     return { label, icon: ICON.play, primary, run: () => this.#command('start') };
+  }
+
+  #disksAction(primary: boolean): NoticeAction {
+    return { label: 'Show the disks', icon: ICON.disks, primary, run: () => this.#panel.open('disks') };
   }
 
   #chooseAction(primary: boolean): NoticeAction {
@@ -553,6 +557,7 @@ function settingsOf({ config }: SavedMachine, old: SavedMachine['config']): Save
     ...rest,
     memoryBytes: config.memoryBytes,
     cpus: config.cpus,
+    cpuFeatures: config.cpuFeatures,
     jit: config.jit,
     noReboot: config.noReboot,
     serial: config.serial,

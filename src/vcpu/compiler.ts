@@ -1,6 +1,7 @@
 /** Who translates and compiles for a vCPU: its own thread, or the compile worker (workers/remote-compiler.ts). */
 import type { CpuFeature } from '../base/cpu-features.ts';
 import { Decoder } from '../isa/decoder.ts';
+import { MAX_WAIT } from './tiering.ts';
 import { translatePages, type PageRequest, type PageResult } from '../jit/translate.ts';
 
 export interface CompileJob {
@@ -22,6 +23,8 @@ export interface CompiledJob {
 export interface Compiler {
   /** Jobs that may be under way. */
   readonly capacity: number;
+  /** Budget expiries (60 us) that an incomplete batch waits for company while nothing is under way. */
+  readonly patience: number;
   submit(job: CompileJob): void;
   /** What has been finished since the last call. */
   take(): readonly CompiledJob[];
@@ -46,6 +49,7 @@ export function compileJob(decoder: Decoder, { id, pages }: CompileJob, now: () 
 /** In place: the vCPU stands still meanwhile. */
 export class InPlaceCompiler implements Compiler {
   readonly capacity = 1;
+  readonly patience = MAX_WAIT;
   readonly #decoder: Decoder;
   readonly #now: () => number;
   #done: CompiledJob[] = [];

@@ -174,7 +174,9 @@ export class Translator {
 
   /** Called now and then: hands over what has waited long enough for company. */
   tick(): void {
-    if (this.#queue.size > 0 && ++this.#waited >= MAX_WAIT) this.flush();
+    if (this.#queue.size === 0) return;
+    const patience = this.#jobs.size === 0 ? this.#compiler.patience : MAX_WAIT;
+    if (++this.#waited >= patience) this.flush();
   }
 
   /** Hands what is waiting to the compiler. */

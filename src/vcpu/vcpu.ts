@@ -2,7 +2,7 @@
 import { DEFAULT_FEATURES, type CpuFeature } from '../base/cpu-features.ts';
 import type { Views } from '../base/views.ts';
 import { controlBits } from '../isa/cpuid.ts';
-import { EXCEPTION_DB } from '../layout/exceptions.ts';
+import { EXCEPTION_DB, EXCEPTION_UD } from '../layout/exceptions.ts';
 import {
   EXIT_BUDGET,
   EXIT_DECODE,
@@ -211,7 +211,7 @@ export class Vcpu<Asked> {
     if (block === 0) {
       const second = this.#fetch((this.#linearRip() & ~0xfffn) + 0x1000n);
       if (second === 0) return this.#deliver() ?? 0;
-      if (second === 1) return this.#outsideRam();
+      if (second === 1) return this.#outsideRam() ?? 0;
       block = this.#blocks.decodeOne(host, second);
     }
     this.#setPageRip(host);
@@ -387,9 +387,10 @@ export class Vcpu<Asked> {
     return this.core.deliverException(this.cpu) === STATUS_EXIT ? { kind: 'shutdown' } : undefined;
   }
 
-  #outsideRam(): RunEnd<Asked> {
-    const gpa = this.#get(VCPU.at.exitArg0).toString(16);
-    return { kind: 'unsupported', message: `the guest jumped to address ${gpa}h, where there is no memory` };
+  /** There is no memory to execute: a PC reads ones there, and FFh FFh is no instruction. */
+  #outsideRam(): RunEnd<Asked> | undefined {
+    this.#set(VCPU.at.exception, 1 + EXCEPTION_UD);
+    return this.#deliver();
   }
 
   #fetch(linear: bigint): number {

@@ -27,6 +27,8 @@ export function askForTurn(words: Int32Array, index: number): void {
 export class RemoteCompiler implements Compiler {
   /** One in work and one waiting: the worker need not wait for us. */
   readonly capacity = 2;
+  /** Every wait is interpreted, and what comes meanwhile makes the next batch. */
+  readonly patience = 1;
   readonly #port: MessagePort;
   readonly #turns = new MessageChannel();
   readonly #words: Int32Array;

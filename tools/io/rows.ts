@@ -75,8 +75,7 @@ export async function measureRows(options: RowsOptions, log: Log): Promise<Machi
       };
       // Tells which thread is the vCPU's, while the disk has done nothing yet.
       await machine.sample();
-      machine.send(`mount -t ext4 ${options.disk} /mnt\n`);
-      await dialogue.ready();
+      await ask(`attach ${options.disk}`);
       const uptime = async (): Promise<number> => Number((await ask('clock')).split(' ')[1]);
       const clock = { guest: await uptime(), host: performance.now() };
       const settings: readonly (Ioeventfd | undefined)[] =

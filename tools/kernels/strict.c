@@ -96,6 +96,8 @@ void kernel_main(u32 magic, u32 info) {
   TRY("int1", ".byte 0xf1");
   TRY_USER("user: int1 needs no rights", ".byte 0xf1");
   TRY("lock on mov", ".byte 0xf0\n\tmovl %%eax, wide_open");
+  TRY("jump to where there is no memory", "mov $0x8000000, %%eax\n\tjmp *%%eax");
+  print("  eip %lx\n", trap.ip);
   segments();
   control_registers();
   floating_point();

@@ -113,6 +113,27 @@ export function number(
   };
 }
 
+/** A line of text; it stays as the user wrote it until another value is shown. */
+export function line(label: string, placeholder: string, onChange: (value: string) => void): Control<string> {
+  const node = element('input', {
+    class: 'field',
+    spellcheck: 'false',
+    autocomplete: 'off',
+    'aria-label': label,
+    placeholder,
+  });
+  node.addEventListener('change', () => onChange(node.value.trim()));
+  return {
+    node,
+    show: (value) => {
+      node.value = value;
+    },
+    setDisabled: (disabled) => {
+      node.disabled = disabled;
+    },
+  };
+}
+
 /** Several lines on the screen, one line as a value. */
 export function text(label: string, placeholder: string, onChange: (value: string) => void): Control<string> {
   const node = element('textarea', {

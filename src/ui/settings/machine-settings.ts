@@ -1,10 +1,10 @@
 /** The settings of the machine as a whole: one row each of the panel, and the names of what a restart would change. */
 import { MIB } from '../../base/units.ts';
-import { toQemuArguments } from '../../config/qemu-options.ts';
+import { parseQemuOptions, toQemuArguments } from '../../config/qemu-options.ts';
 import { formatSize } from '../../config/size.ts';
 import { CPUS_MAX, DEFAULT_CONFIG, MEMORY_MAX_BYTES, MEMORY_MIN_BYTES } from '../../config/vm-config.ts';
 import type { JitMode, VmConfig } from '../../config/vm-config.ts';
-import { number, segments, text } from './controls.ts';
+import { line, number, segments, text } from './controls.ts';
 import type { Control } from './controls.ts';
 import type { RowTexts } from './setting-row.ts';
 
@@ -14,10 +14,20 @@ export interface MachineSetting {
   readonly noun: string;
   readonly wide?: boolean;
   readonly read: (config: VmConfig) => unknown;
-  /** A field; `change` gets the configuration with the user's choice in it. */
-  make(change: (edit: (config: VmConfig) => VmConfig) => void): Field;
+  /** A field; `change` gets the configuration with the user's choice in it, `refuse` why it cannot be had; empty: it can. */
+  make(change: (edit: (config: VmConfig) => VmConfig) => void, refuse: (why: string) => void): Field;
   /** Why it cannot be changed, or what else is to be known. */
   readonly note?: string;
+}
+
+/** The only model (config/options.ts). */
+const USUAL_CPU = 'qemu64';
+
+/** As -cpu takes it; empty for the model as it is. */
+function cpuText({ cpuFeatures }: VmConfig): string {
+  return cpuFeatures.length === 0
+    ? ''
+    : [USUAL_CPU, ...cpuFeatures.map(({ feature, on }) => (on ? '+' : '-') + feature)].join(',');
 }
 
 export interface Field {
@@ -70,6 +80,26 @@ export function machineSettings(defaultCommandLine: string): readonly MachineSet
       return fieldOf(control, (config) => config.cpus);
     },
     ...(CPUS_MAX === 1 ? { note: 'Guests with several CPUs are not there yet.' } : {}),
+  };
+  const cpu: MachineSetting = {
+    noun: 'CPU model',
+    wide: true,
+    texts: {
+      title: 'CPU model',
+      option: '-cpu',
+      sentence:
+        'What the guest finds in CPUID. Features are added with + and removed with -, for guests that need one or stumble over it: qemu64,+smap,-bmi2.',
+      usual: USUAL_CPU,
+    },
+    read: ({ cpuFeatures }) => cpuFeatures,
+    make: (change, refuse) => {
+      const control = line('CPU model', USUAL_CPU, (value) => {
+        const parsed = parseQemuOptions(['-cpu', value === '' ? USUAL_CPU : value]);
+        refuse(parsed.ok ? '' : `${parsed.error.message} ${parsed.error.advice}`);
+        if (parsed.ok) change((config) => ({ ...config, cpuFeatures: parsed.value.config.cpuFeatures }));
+      });
+      return fieldOf(control, cpuText);
+    },
   };
   const jit: MachineSetting = {
     noun: 'JIT',
@@ -126,7 +156,7 @@ export function machineSettings(defaultCommandLine: string): readonly MachineSet
       return fieldOf(control, ({ commandLine }) => commandLine ?? '');
     },
   };
-  return [memory, cpus, jit, reboot, append];
+  return [memory, cpus, cpu, jit, reboot, append];
 }
 
 /** What differs between two configurations, in words; empty where a restart would change nothing. */

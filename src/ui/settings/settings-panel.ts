@@ -38,12 +38,18 @@ export class SettingsPanel implements PanelPage {
     this.#devices = new DeviceSettings(session);
     const usualCommandLine = session.config.commandLine === undefined ? session.commandLine : '';
     this.#settings = machineSettings(usualCommandLine);
-    this.#fields = this.#settings.map((setting) => setting.make((edit) => void session.edit(edit)));
-    const rows = this.#settings.map((setting, index) => {
-      const row = settingRow(setting.texts, this.#fields[index]!.node, setting.wide);
+    const fields: Field[] = [];
+    const rows = this.#settings.map((setting) => {
+      const field = setting.make(
+        (edit) => void session.edit(edit),
+        (why) => row.setNote(why),
+      );
+      const row = settingRow(setting.texts, field.node, setting.wide);
       row.setNote(setting.note ?? '');
+      fields.push(field);
       return row.node;
     });
+    this.#fields = fields;
     this.#foot = element(
       'div',
       { class: 'panel-foot', role: 'status', hidden: true },

@@ -5,6 +5,7 @@ import { compileJob, type CompiledJob, type CompileJob, type Compiler } from '..
 
 export class ManualCompiler implements Compiler {
   readonly capacity = 2;
+  readonly patience = 1;
   /** What waits for an answer. */
   readonly jobs: CompileJob[] = [];
   #done: CompiledJob[] = [];

@@ -72,6 +72,8 @@ function statementText(statement: Exclude<Statement, { kind: 'if' }>): string {
       const { temp, register, bytes, signed } = statement;
       return `${tempText(temp)} = ${registerText(register, bytes)}${signed ? ' signed' : ''}`;
     }
+    case 'flagBits':
+      return `flags & ${statement.mask.toString(16)}h = ${valueText(statement.bits)}`;
     case 'writeRegister':
       return `${registerText(statement.register, statement.bytes)} = ${valueText(statement.value)}`;
     case 'linear':

@@ -16,7 +16,13 @@ export class SidePanel {
   readonly toggles: readonly HTMLButtonElement[];
   readonly #pages: readonly PanelPage[];
   readonly #title = element('h2', { class: 'panel-title', id: 'panel-title' });
-  readonly #body = element('div', { class: 'panel-body' });
+  /** Scrolls, so that the keyboard must reach it. */
+  readonly #body = element('div', {
+    class: 'panel-body',
+    role: 'group',
+    'aria-labelledby': 'panel-title',
+    tabindex: '0',
+  });
   #open: PanelPage | undefined;
 
   constructor(pages: readonly PanelPage[], onClose: () => void) {

@@ -154,6 +154,7 @@ test('a machine from a link is kept only when the user says so', async ({ virtab
   await virtab.button('Machines').click();
   await virtab.button('Keep this machine').click();
   await answerName(virtab, 'Small one', 'Keep');
+  await expect(virtab.button('Rename')).toBeVisible();
   await page.goto(site.url);
   await expect(page.locator('.machine-name')).toHaveText('Small one');
   await expect(page.locator('.strip')).toContainText('128 MiB');

@@ -1,4 +1,4 @@
-import { emitCondition } from '../emit/conditions.ts';
+import { COMPOSED_CONDITIONS, CONDITION_BITS, emitCondition, emitConditionBit } from '../emit/conditions.ts';
 import { Lowering, type Access, type LocalPool, type StatementOf } from '../emit/lowering.ts';
 import { loadOperator, storeOperator } from '../ir/builder.ts';
 import type { RegisterRef, Statement, Temp, Value } from '../ir/ir.ts';
@@ -688,27 +688,17 @@ export class RegionLowering extends Lowering {
   #conditionOver(even: number, over: NonNullable<Flags['over']>): void {
     const { code } = this;
     const { mask, bits, under } = over;
-    const either = (first: number, second: number, op: string): void => {
+    const composed = COMPOSED_CONDITIONS[even];
+    if (composed !== undefined) {
+      const [first, second, operator] = composed;
       this.#conditionOver(first, over);
       this.#conditionOver(second, over);
-      code.op(op);
-    };
-    if (even === 6) {
-      either(2, 4, 'i32.or');
-    } else if (even === 12) {
-      either(8, 0, 'i32.ne');
-    } else if (even === 14) {
-      either(12, 4, 'i32.or');
+      code.op(operator);
+    } else if ((mask >> BigInt(CONDITION_BITS[even]!)) & 1n) {
+      this.value(bits);
+      emitConditionBit(code, even);
     } else {
-      const position = FLAG_BITS[even]!;
-      if ((mask >> BigInt(position)) & 1n) {
-        this.value(bits);
-        code.op('i32.wrap_i64');
-        if (position > 0) code.i32Const(position).op('i32.shr_u');
-        code.i32Const(1).op('i32.and');
-      } else {
-        this.#condition(even, under);
-      }
+      this.#condition(even, under);
     }
   }
 
@@ -905,9 +895,6 @@ function tempsOf(value: Value | undefined): number[] {
   if (value?.kind === 'temp') return [value.id];
   return value?.kind === 'op' ? value.args.flatMap(tempsOf) : [];
 }
-
-/** Positions of the flags behind the conditions O, B, Z, S and P. */
-const FLAG_BITS: Readonly<Record<number, number>> = { 0: 11, 2: 0, 4: 6, 8: 7, 10: 2 };
 
 /** Whether nobody can see the flags with which these blocks are entered. */
 function blocksReplaceFlags(blocks: readonly PlannedBlock[]): boolean {

@@ -4,7 +4,7 @@ import { loadOperator, storeOperator } from '../ir/builder.ts';
 import type { RegisterRef, Statement, Temp, Value } from '../ir/ir.ts';
 import { variablesOf } from '../ir/simplify.ts';
 import { accessSite } from '../layout/access.ts';
-import { CORE_FUNCTIONS, type CoreName } from '../layout/core-abi.ts';
+import type { CoreName } from '../layout/core-abi.ts';
 import { PAGE_SIZE } from '../layout/map.ts';
 import { STATUS_BRANCH, STATUS_FAULT_AT_RIP } from '../layout/exits.ts';
 import {
@@ -25,6 +25,7 @@ import {
   ends,
   faultFate,
   flagsFate,
+  isTerminal,
   setsFlags,
   type Loop,
   type Plan,
@@ -153,6 +154,8 @@ export class RegionLowering extends Lowering {
   /** By block of the trace and instruction. */
   #pageKeys: PageKeys[][] = [];
   #keys: PageKeys | undefined;
+  /** `countInvalidations` before the call that is being emitted. */
+  #invalidations: number | undefined;
   /** Temporaries of the current instruction that are assigned more than once. */
   #variables: ReadonlySet<number> = new Set();
 
@@ -805,8 +808,6 @@ export class RegionLowering extends Lowering {
     this.#state = { ...before, open: before.open | statement.blocked };
   }
 
-  #invalidations: number | undefined;
-
   protected override beforeCall(name: CoreName): void {
     const { code, cpu } = this;
     const effects = effectsOf(name);
@@ -850,21 +851,14 @@ export class RegionLowering extends Lowering {
 
   protected override call(statement: StatementOf<'call'>): void {
     const name = statement.name as CoreName;
-    if (CORE_FUNCTIONS[name].result !== 'status' || !effectsOf(name).terminal) {
+    if (!isTerminal(name)) {
       super.call(statement);
       return;
     }
     const { code } = this;
-    const args = statement.args.map((arg) => (arg.kind === 'const' ? arg : this.intoLocal(arg)));
-    this.storeNextRip();
-    this.beforeCall(name);
-    code.get(this.cpu);
-    for (const arg of args) {
-      if (typeof arg === 'number') code.get(arg);
-      else this.value(arg);
-    }
+    this.callWith(name, statement.args);
     const status = this.pool.take(I32);
-    this.callCore(name).set(status);
+    code.set(status);
     if (effectsOf(name).budget) code.get(this.cpu).memory('i32.load', VCPU.at.budget).set(this.#frame.budget);
     this.leaveWith(status);
   }

@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { chromium } from '@playwright/test';
 import type { BrowserContext, Locator } from '@playwright/test';
 import { launchOptions } from '../tools/runner/chromium.ts';
+import { pvhKernel } from '../src/machine/pvh-kernel.ts';
 import { dropFiles } from './drops.ts';
-import { ECHO, print, pvhKernel } from './tiny-guest.ts';
+import { ECHO, print } from './tiny-guest.ts';
 import { expect, test as base, VirtabPage } from './virtab-page.ts';
 
 const MIB = 1024 * 1024;

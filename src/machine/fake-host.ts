@@ -1,9 +1,10 @@
 /** A vCPU's thread for tests: it does what the test says instead of running a guest. */
 import type { Remote } from 'comlink';
 import type { StartState } from '../boot/start-state.ts';
+import type { JitFigures } from '../control/figures.ts';
 import type { IothreadInfo } from '../control/info.ts';
 import type { IoControl, IoSetup } from '../control/io-control.ts';
-import type { JitFigures, VcpuControl, VcpuSetup, VcpuStop } from '../control/vcpu-control.ts';
+import type { VcpuControl, VcpuSetup, VcpuStop } from '../control/vcpu-control.ts';
 import { viewsOf } from '../base/views.ts';
 import { SERIAL_OUT_BASE, STOP_QUIT, STOP_RUN, THREAD_VCPU0 } from '../layout/machine.ts';
 import { ByteRing } from '../sync/ring.ts';

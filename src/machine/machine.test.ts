@@ -8,31 +8,15 @@ import { fileFromBytes } from './boot-file.ts';
 import type { BootFile } from './boot-file.ts';
 import { FakeHost } from './fake-host.ts';
 import { Machine } from './machine.ts';
+import { HLT, PVH_ENTRY, pvhKernel } from './pvh-kernel.ts';
 
 const MIB = 1024 * 1024;
 
-/** An ELF with a PVH note that does nothing: see e2e/tiny-guest.ts for its layout. */
-function kernelFile(): BootFile {
-  const bytes = new Uint8Array(160);
-  const view = new DataView(bytes.buffer);
-  bytes.set([0x7f, 0x45, 0x4c, 0x46, 1, 1, 1]);
-  view.setUint16(16, 2, true);
-  view.setUint16(18, 3, true);
-  view.setUint32(20, 1, true);
-  view.setUint32(24, 0x100088, true);
-  view.setUint32(28, 52, true);
-  view.setUint16(40, 52, true);
-  view.setUint16(42, 32, true);
-  view.setUint16(44, 2, true);
-  const load = [1, 0, 0x100000, 0x100000, 160, 160, 7, 4];
-  const note = [4, 116, 0x100074, 0x100074, 20, 20, 7, 4];
-  for (const [index, word] of [...load, ...note].entries()) view.setUint32(52 + index * 4, word, true);
-  for (const [index, word] of [4, 4, 18, 0x6e6558, 0x100088].entries())
-    view.setUint32(116 + index * 4, word, true);
-  return fileFromBytes('tiny', bytes);
-}
-
-function machineWith(host: FakeHost, config: Partial<VmConfig> = {}, kernel = kernelFile()) {
+function machineWith(
+  host: FakeHost,
+  config: Partial<VmConfig> = {},
+  kernel = fileFromBytes('tiny', pvhKernel([HLT])),
+) {
   const events: MachineEvent[] = [];
   const machine = new Machine({
     config: { ...DEFAULT_CONFIG, memoryBytes: 16 * MIB, ...config },
@@ -53,7 +37,7 @@ test('a start loads, resets the CPU to the boot protocol and runs', async () => 
   const { machine, events } = machineWith(host);
   await machine.execute({ kind: 'start' });
   expect(states(events)).toEqual(['loading', 'running']);
-  expect(host.resets.map((entry) => entry.rip)).toEqual([0x100088]);
+  expect(host.resets.map((entry) => entry.rip)).toEqual([PVH_ENTRY]);
   await machine.execute({ kind: 'stop' });
 });
 

@@ -18,7 +18,7 @@ import type { DeviceInfo, ExitInfo, MachineInfo } from '../control/info.ts';
 import type { IoCommand, IoEvent } from '../control/io-control.ts';
 import type { HaltState, MachineStats } from '../control/stats.ts';
 import type { LoadStep, MachineStatus, Problem, ShutdownReason } from '../control/status.ts';
-import type { VcpuFigures } from '../control/vcpu-control.ts';
+import type { VcpuFigures } from '../control/figures.ts';
 import type { Views } from '../base/views.ts';
 import type { BootFile } from './boot-file.ts';
 import { CounterReader } from './counters.ts';

@@ -2,7 +2,8 @@
 import { transfer } from 'comlink';
 import type { Views } from '../base/views.ts';
 import type { ExitInfo } from '../control/info.ts';
-import type { VcpuFigures, VcpuSetup, VcpuStop } from '../control/vcpu-control.ts';
+import type { VcpuFigures } from '../control/figures.ts';
+import type { VcpuSetup, VcpuStop } from '../control/vcpu-control.ts';
 import type { StartState } from '../boot/start-state.ts';
 import { STOP_PAUSE, STOP_QUIT, STOP_RUN, THREAD_VCPU0 } from '../layout/machine.ts';
 import { vcpuAddress } from '../layout/map.ts';

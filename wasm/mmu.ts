@@ -375,7 +375,7 @@ export function leaveAt(cpu: usize, access: u32, status: i32): i32 {
 }
 
 /** Carries a write out; whether the code that is running may go on behind it as it was translated. */
-function completeWrite(cpu: usize, access: u32): i32 {
+export function commitWrite(cpu: usize, access: u32): i32 {
   const invalidations = load<u64>(cpu, VCPU_countInvalidations);
   const budget = load<i32>(cpu, VCPU_budget);
   carryOut(cpu);
@@ -385,10 +385,6 @@ function completeWrite(cpu: usize, access: u32): i32 {
   // Translated code has its own copy of the budget: what a device took out of this one goes along.
   if (usedUp) store<i32>(cpu, load<i32>(cpu, VCPU_refund) - BUDGET_USED_UP, VCPU_refund);
   return STATUS_BRANCH;
-}
-
-export function commitWrite(cpu: usize, access: u32): i32 {
-  return completeWrite(cpu, access);
 }
 
 export function readSlow(cpu: usize, linear: u64, access: u32): usize {
@@ -425,7 +421,7 @@ export function storeSlow(cpu: usize, linear: u64, access: u32, value: u64): i32
   const host = writable(cpu, linear, access, false);
   if (host == 0) return STATUS_FAULT_AT_RIP;
   storeChunk(host, accessSize(access), value);
-  return host == scratchAddress(cpu) ? completeWrite(cpu, access) : STATUS_NEXT;
+  return host == scratchAddress(cpu) ? commitWrite(cpu, access) : STATUS_NEXT;
 }
 
 /** Host address of the code at `linear`; 0 = fault, 1 = not RAM, and exitArg0 is the gpa. */

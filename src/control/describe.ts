@@ -1,5 +1,5 @@
 /** The texts of `info block`, `info aio`, `info ioeventfd`, `info exits`, `info network`, `info stats` and `info jit`. */
-import type { JitFigures } from './vcpu-control.ts';
+import type { JitFigures } from './figures.ts';
 import type {
   DiskInfo,
   ExitInfo,

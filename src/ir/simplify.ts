@@ -187,7 +187,7 @@ function dropUnused(list: readonly Statement[]): Statement[] {
 }
 
 /** The values that a statement other than an `if` reads. */
-export function valuesOf(statement: Statement): (Value | undefined)[] {
+function valuesOf(statement: Statement): (Value | undefined)[] {
   switch (statement.kind) {
     case 'let':
     case 'assign':

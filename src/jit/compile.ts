@@ -1,10 +1,11 @@
 /** Regions to a WebAssembly module: one function each, (cpu, slot << 8 | entry) -> STATUS_*. */
 import { LocalPool } from '../emit/lowering.ts';
+import { emitHash, emitRegionCacheEntry, emitTlbOffset } from '../emit/tables.ts';
 import { isLinkable } from '../isa/decoder.ts';
 import { CORE_FUNCTIONS, signatureOf, type CoreName } from '../layout/core-abi.ts';
 import { EXIT_CUT, STATUS_BRANCH, STATUS_EXIT, STATUS_FAULT_AT_RIP } from '../layout/exits.ts';
-import { RAM_BASE, REGION_CACHE_ENTRIES, REGION_CACHE_OFFSET, TLB_ENTRIES } from '../layout/map.ts';
-import { MODE_FLAT, REG_PAGE_RIP, REGION_CACHE, SEG_CS, TLB_ENTRY, VCPU } from '../layout/vcpu.ts';
+import { RAM_BASE, REGION_CACHE_ENTRIES, REGION_CACHE_OFFSET } from '../layout/map.ts';
+import { blockHash, MODE_FLAT, REG_PAGE_RIP, REGION_CACHE, SEG_CS, TLB_ENTRY, VCPU } from '../layout/vcpu.ts';
 import { Code, type Label } from '../wasmgen/code.ts';
 import { ModuleBuilder, type Signature } from '../wasmgen/module.ts';
 import { I32, I64 } from '../wasmgen/opcodes.ts';
@@ -209,7 +210,7 @@ function emitDispatch(
       code.op('i64.sub').tee(linear).i64Const(4096n).op('i64.lt_u').if();
       code.get(linear).op('i32.wrap_i64').tee(physical);
     }
-    code.i32Const((own.page >>> 12) & 0xfff).op('i32.xor');
+    code.i32Const(blockHash(own.page) & (REGION_CACHE_ENTRIES - 1)).op('i32.xor');
     code.i32Const(Math.log2(REGION_CACHE.size)).op('i32.shl').get(CPU).op('i32.add').set(entry);
     // Another region of the same page is found as any other.
     const elsewhere = code.block();
@@ -230,30 +231,16 @@ function emitDispatch(
       .memory('i64.load', VCPU.at.segEffective + SEG_CS * 8);
     code.op('i64.add').i64Const(0xffffffffn).op('i64.and').set(linear);
   }
-  code
-    .get(linear)
-    .op('i32.wrap_i64')
-    .i32Const(12 - Math.log2(TLB_ENTRY.size))
-    .op('i32.shr_u');
-  code
-    .i32Const((TLB_ENTRIES - 1) * TLB_ENTRY.size)
-    .op('i32.and')
-    .get(CPU)
-    .memory('i32.load', VCPU.at.tlb)
-    .op('i32.add')
-    .tee(entry);
+  code.get(linear);
+  emitTlbOffset(code);
+  code.get(CPU).memory('i32.load', VCPU.at.tlb).op('i32.add').tee(entry);
   code.memory('i64.load', TLB_ENTRY.at.executeTag);
   code.get(linear).i64Const(-4096n).op('i64.and').op('i64.ne').brIf(miss, false);
   code.get(linear).op('i32.wrap_i64').get(entry).memory('i32.load', TLB_ENTRY.at.addend).op('i32.add');
-  code.i32Const(RAM_BASE).op('i32.sub').tee(physical);
-  code.get(physical).i32Const(12).op('i32.shr_u').op('i32.xor');
-  code
-    .i32Const(REGION_CACHE_ENTRIES - 1)
-    .op('i32.and')
-    .i32Const(Math.log2(REGION_CACHE.size))
-    .op('i32.shl');
-  code.get(CPU).op('i32.add').i32Const(REGION_CACHE_OFFSET).op('i32.add').tee(entry);
-  code.memory('i32.load', REGION_CACHE.at.region).tee(found).op('i32.eqz').brIf(miss, false);
+  code.i32Const(RAM_BASE).op('i32.sub');
+  emitHash(code, physical);
+  emitRegionCacheEntry(code, CPU);
+  code.tee(entry).memory('i32.load', REGION_CACHE.at.region).tee(found).op('i32.eqz').brIf(miss, false);
   code.get(entry).memory('i32.load', REGION_CACHE.at.address).get(physical).op('i32.ne').brIf(miss, false);
   code.get(entry).memory('i32.load', REGION_CACHE.at.mode).i32Const(mode).op('i32.ne').brIf(miss, false);
   code.get(CPU).get(rip).get(linear).i64Const(0xfffn).op('i64.and').op('i64.sub');

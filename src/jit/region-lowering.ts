@@ -1,10 +1,10 @@
-import { emitCondition } from '../emit/conditions.ts';
+import { COMPOSED_CONDITIONS, CONDITION_BITS, emitCondition, emitConditionBit } from '../emit/conditions.ts';
 import { Lowering, type Access, type LocalPool, type StatementOf } from '../emit/lowering.ts';
 import { loadOperator, storeOperator } from '../ir/builder.ts';
 import type { RegisterRef, Statement, Temp, Value } from '../ir/ir.ts';
 import { variablesOf } from '../ir/simplify.ts';
 import { accessOf, accessSite } from '../layout/access.ts';
-import { CORE_FUNCTIONS, type CoreName } from '../layout/core-abi.ts';
+import type { CoreName } from '../layout/core-abi.ts';
 import { EXCEPTION_GP } from '../layout/exceptions.ts';
 import { PAGE_SIZE } from '../layout/map.ts';
 import { STATUS_BRANCH, STATUS_FAULT_AT_RIP } from '../layout/exits.ts';
@@ -28,6 +28,7 @@ import {
   ends,
   faultFate,
   flagsFate,
+  isTerminal,
   setsFlags,
   staysInPage,
   type Loop,
@@ -164,6 +165,8 @@ export class RegionLowering extends Lowering {
   /** By block of the trace and instruction. */
   #pageKeys: PageKeys[][] = [];
   #keys: PageKeys | undefined;
+  /** `countInvalidations` before the call that is being emitted. */
+  #invalidations: number | undefined;
   /** Temporaries of the current instruction that are assigned more than once. */
   #variables: ReadonlySet<number> = new Set();
 
@@ -728,27 +731,17 @@ export class RegionLowering extends Lowering {
   #conditionOver(even: number, over: NonNullable<Flags['over']>): void {
     const { code } = this;
     const { mask, bits, under } = over;
-    const either = (first: number, second: number, op: string): void => {
+    const composed = COMPOSED_CONDITIONS[even];
+    if (composed !== undefined) {
+      const [first, second, operator] = composed;
       this.#conditionOver(first, over);
       this.#conditionOver(second, over);
-      code.op(op);
-    };
-    if (even === 6) {
-      either(2, 4, 'i32.or');
-    } else if (even === 12) {
-      either(8, 0, 'i32.ne');
-    } else if (even === 14) {
-      either(12, 4, 'i32.or');
+      code.op(operator);
+    } else if ((mask >> BigInt(CONDITION_BITS[even]!)) & 1n) {
+      this.value(bits);
+      emitConditionBit(code, even);
     } else {
-      const position = FLAG_BITS[even]!;
-      if ((mask >> BigInt(position)) & 1n) {
-        this.value(bits);
-        code.op('i32.wrap_i64');
-        if (position > 0) code.i32Const(position).op('i32.shr_u');
-        code.i32Const(1).op('i32.and');
-      } else {
-        this.#condition(even, under);
-      }
+      this.#condition(even, under);
     }
   }
 
@@ -891,8 +884,6 @@ export class RegionLowering extends Lowering {
     this.#state = { ...before, open: before.open | statement.blocked };
   }
 
-  #invalidations: number | undefined;
-
   protected override beforeCall(name: CoreName): void {
     const { code, cpu } = this;
     const effects = effectsOf(name);
@@ -937,21 +928,14 @@ export class RegionLowering extends Lowering {
 
   protected override call(statement: StatementOf<'call'>): void {
     const name = statement.name as CoreName;
-    if (CORE_FUNCTIONS[name].result !== 'status' || !effectsOf(name).terminal) {
+    if (!isTerminal(name)) {
       super.call(statement);
       return;
     }
     const { code } = this;
-    const args = statement.args.map((arg) => (arg.kind === 'const' ? arg : this.intoLocal(arg)));
-    this.storeNextRip();
-    this.beforeCall(name);
-    code.get(this.cpu);
-    for (const arg of args) {
-      if (typeof arg === 'number') code.get(arg);
-      else this.value(arg);
-    }
+    this.callWith(name, statement.args);
     const status = this.pool.take(I32);
-    this.callCore(name).set(status);
+    code.set(status);
     if (effectsOf(name).budget) code.get(this.cpu).memory('i32.load', VCPU.at.budget).set(this.#frame.budget);
     this.leaveWith(status);
   }
@@ -982,9 +966,6 @@ function tempsOf(value: Value | undefined): number[] {
   if (value?.kind === 'temp') return [value.id];
   return value?.kind === 'op' ? value.args.flatMap(tempsOf) : [];
 }
-
-/** Positions of the flags behind the conditions O, B, Z, S and P. */
-const FLAG_BITS: Readonly<Record<number, number>> = { 0: 11, 2: 0, 4: 6, 8: 7, 10: 2 };
 
 /** Whether nobody can see the flags with which these blocks are entered. */
 function blocksReplaceFlags(blocks: readonly PlannedBlock[]): boolean {

@@ -1,6 +1,7 @@
 /** One vCPU: enters the interpreter, gets a reason, handles it (docs/core.md). */
 import { DEFAULT_FEATURES, type CpuFeature } from '../base/cpu-features.ts';
 import type { Views } from '../base/views.ts';
+import type { VcpuFigures } from '../control/figures.ts';
 import { controlBits } from '../isa/cpuid.ts';
 import { EXCEPTION_DB, EXCEPTION_UD } from '../layout/exceptions.ts';
 import {
@@ -33,7 +34,7 @@ import { WakeWord } from '../sync/wake.ts';
 import { BlockDecoder } from './blocks.ts';
 import { InPlaceCompiler, type Compiler } from './compiler.ts';
 import { link, type CoreExports, type HostCalls, type InterpreterExports } from './link.ts';
-import { Translator, type TranslatorFigures } from './translator.ts';
+import { Translator } from './translator.ts';
 
 /** Interrupts, timers and time as the run loop sees them; all times in guest nanoseconds. */
 export interface VcpuEnvironment {
@@ -74,15 +75,6 @@ export interface VcpuOptions {
   readonly features?: ReadonlySet<CpuFeature>;
   /** Milliseconds, for the figures. */
   readonly hostNow: () => number;
-}
-
-/** Where the time went, in ms, and how often each EXIT_* came, by its name. */
-export interface VcpuFigures {
-  readonly decodeMs: number;
-  readonly interpretMs: number;
-  readonly haltedMs: number;
-  readonly jit: TranslatorFigures;
-  readonly exits: Readonly<Record<string, number>>;
 }
 
 /** A stay in the interpreter is meant to take this long; timers and interrupts wait for its end. */

@@ -339,6 +339,13 @@ export const RECORD = struct({
   imm: 'i32',
 });
 
+/**
+ * A block of one instruction that goes on in the next page (`address` & 4095 + `bytes` > 4096) has 16 bytes behind its end
+ * record: those of the next page, then zeros. They are compared each time before it runs.
+ */
+export const BLOCK_TAIL_OFFSET = BLOCK.size + 2 * RECORD.size;
+export const BLOCK_TAIL_BYTES = 16;
+
 /** `RECORD.flags`: places of the address size code and of the segment; segment accesses need `segmentLinear`. */
 export const RECORD_ADDRESS_SIZE_SHIFT = 2;
 export const RECORD_SEGMENT_SHIFT = 4;

@@ -6,6 +6,8 @@ import { HANDLER_END } from '../isa/forms.ts';
 import { PAGE_SIZE, RAM_BASE, SCRATCH_BLOCK_OFFSET } from '../layout/map.ts';
 import {
   BLOCK,
+  BLOCK_TAIL_BYTES,
+  BLOCK_TAIL_OFFSET,
   MAX_BLOCK_INSTRUCTIONS,
   MODE_DEBUG,
   MODE_FLAT,
@@ -37,19 +39,14 @@ export class BlockDecoder {
 
   /**
    * Decodes the block at host address `host` (in RAM), which is `rip`, and makes it findable. False if its first
-   * instruction goes on in the next page, or if the limit of CS ends in this one: neither is ever kept, see `decodeOne`.
+   * instruction goes on in the next page, or if the limit of CS ends in this one: see `decodeOne`.
    */
   decodeBlock(host: number): boolean {
     const { u8, u32 } = this.#views;
     const cpu = this.#cpu >>> 2;
     const mode = u32[cpu + (VCPU.at.mode >>> 2)]!;
     if (this.#insideLimit() < PAGE_SIZE - (host & (PAGE_SIZE - 1))) return false;
-    let block = u32[cpu + (VCPU.at.arenaNext >>> 2)]!;
-    if (block + MAX_BLOCK_BYTES > u32[cpu + (VCPU.at.arenaEnd >>> 2)]!) {
-      this.#core.flushBlocks(this.#cpu);
-      this.onFlush();
-      block = u32[cpu + (VCPU.at.arenaNext >>> 2)]!;
-    }
+    const block = this.#room();
     const pageEnd = (host & -PAGE_SIZE) + PAGE_SIZE;
     let at = host;
     let record = block + BLOCK.size;
@@ -106,6 +103,39 @@ export class BlockDecoder {
     this.#writeHeader(block, first - RAM_BASE, mode, 1, decoded.length);
     this.#count(VCPU.at.countInstructionsDecoded, 1);
     return block;
+  }
+
+  /**
+   * Makes what `decodeOne` decoded findable if it goes on in the next page, whose start is `second`, and the code segment is
+   * flat: its second half is compared each time it runs. Gives the address of the block to run.
+   */
+  keepCrossing(second: number): number {
+    const { u8, u16, u32 } = this.#views;
+    const scratch = this.#cpu + SCRATCH_BLOCK_OFFSET;
+    const offset = u32[(scratch + BLOCK.at.address) >>> 2]! & (PAGE_SIZE - 1);
+    const bytes = offset + u16[(scratch + BLOCK.at.bytes) >>> 1]! - PAGE_SIZE;
+    const mode = u32[(scratch + BLOCK.at.mode) >>> 2]!;
+    if (bytes <= 0 || (mode & (MODE_FLAT | MODE_DEBUG)) !== MODE_FLAT) return scratch;
+    const block = this.#room();
+    const end = block + BLOCK_TAIL_OFFSET + BLOCK_TAIL_BYTES;
+    u8.copyWithin(block, scratch, scratch + BLOCK_TAIL_OFFSET);
+    u8.fill(0, block + BLOCK_TAIL_OFFSET, end);
+    u8.copyWithin(block + BLOCK_TAIL_OFFSET, second, second + bytes);
+    this.#core.markCode(this.#cpu, u32[(block + BLOCK.at.address) >>> 2]!, PAGE_SIZE - offset);
+    u32[(this.#cpu + VCPU.at.arenaNext) >>> 2] = end;
+    this.#core.insertBlock(this.#cpu, block);
+    return block;
+  }
+
+  /** Where the arena has room for any block; forgets all others if need be. */
+  #room(): number {
+    const { u32 } = this.#views;
+    const next = (this.#cpu + VCPU.at.arenaNext) >>> 2;
+    if (u32[next]! + MAX_BLOCK_BYTES > u32[(this.#cpu + VCPU.at.arenaEnd) >>> 2]!) {
+      this.#core.flushBlocks(this.#cpu);
+      this.onFlush();
+    }
+    return u32[next]!;
   }
 
   /** Bytes from `rip` on that the limit of CS covers. */

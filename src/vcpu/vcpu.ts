@@ -192,19 +192,23 @@ export class Vcpu<Asked> {
     const host = this.#fetch(this.#linearRip());
     if (host === 0) return this.#deliver();
     if (host === 1) return this.#outsideRam();
-    const block = this.#decodeOne(host);
+    const block = this.#decodeOne(host, false);
     if (typeof block !== 'number') return block;
     return block === 0 ? undefined : this.#handle(this.#interpreter.runBlock(this.cpu, block), true);
   }
 
-  /** Decodes the instruction at rip, which is `host`, into the scratch block: 0 if its exception was delivered instead. */
-  #decodeOne(host: number): number | RunEnd<Asked> {
+  /**
+   * Decodes the instruction at rip, which is `host`, into the scratch block, or with `keep` into one that is found again if it
+   * goes on in the next page. Gives the block, or 0 if the instruction's exception was delivered instead.
+   */
+  #decodeOne(host: number, keep: boolean): number | RunEnd<Asked> {
     let block = this.#blocks.decodeOne(host, 0);
     if (block === 0) {
       const second = this.#fetch((this.#linearRip() & ~0xfffn) + 0x1000n);
       if (second === 0) return this.#deliver() ?? 0;
       if (second === 1) return this.#outsideRam() ?? 0;
       block = this.#blocks.decodeOne(host, second);
+      if (keep) block = this.#blocks.keepCrossing(second);
     }
     this.#setPageRip(host);
     return block;
@@ -271,7 +275,7 @@ export class Vcpu<Asked> {
     // Who used the budget up (IRET with an interrupt pending) wants the run loop before the next instruction.
     if (this.#isBudgetUsedUp) return EXIT_BUDGET;
     if (done) return this.#interpreter.run(this.cpu);
-    const block = this.#decodeOne(host);
+    const block = this.#decodeOne(host, true);
     return typeof block === 'number' ? this.#interpreter.runBlock(this.cpu, block) : block;
   }
 

@@ -31,6 +31,7 @@ export {
   fetchSlow,
   leaveAt,
   readSlow,
+  segmentSlow,
   rmwSlow,
   storeSlow,
   translateDebug,

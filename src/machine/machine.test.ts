@@ -1,4 +1,6 @@
-import { expect, test, vi } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { DRIVE_DEFAULTS } from '../config/device-options.ts';
+import { BLK_DEFAULTS, NET_DEFAULTS } from '../config/devices.ts';
 import { DEFAULT_CONFIG } from '../config/vm-config.ts';
 import type { VmConfig } from '../config/vm-config.ts';
 import type { MachineEvent } from '../control/events.ts';
@@ -163,6 +165,67 @@ test('a lost thread crashes the machine with a report', async () => {
   host.lose('out of memory');
   await vi.waitFor(() => expect(machine.status.state).toBe('crashed'));
   expect(machine.status).toHaveProperty('report', expect.stringMatching(/^out of memory\n\nvCPU 0: /));
+});
+
+/** A disk and a network card, each with its thread. */
+const DEVICES: Partial<VmConfig> = {
+  drives: [{ ...DRIVE_DEFAULTS, id: 'd', interface: 'none' }],
+  netdevs: [{ id: 'n', hub: 0 }],
+  devices: [
+    { ...BLK_DEFAULTS, drive: 'd' },
+    { ...NET_DEFAULTS, netdev: 'n' },
+  ],
+};
+
+test('a lost thread of devices crashes the machine with their names, and the other threads close their disks', async () => {
+  const host = new FakeHost();
+  const { machine } = machineWith(host, DEVICES);
+  await machine.execute({ kind: 'start' });
+  host.io.get('net')!.lose('out of memory');
+  await vi.waitFor(() => expect(host.io.get('disk')!.ends).toEqual(['quit', 'terminated']));
+  expect(machine.status).toMatchObject({
+    state: 'crashed',
+    problem: {
+      kind: 'worker-lost',
+      message: expect.stringMatching(
+        /^The thread “net” stopped working, and with it virtio-net0\./,
+      ) as string,
+    },
+    report: expect.stringMatching(/^out of memory\n\nvCPU 0: /) as string,
+  });
+});
+
+test('a lost processor ends the threads of the devices after they have closed their disks', async () => {
+  const host = new FakeHost();
+  const { machine } = machineWith(host, DEVICES);
+  await machine.execute({ kind: 'start' });
+  host.lose('out of memory');
+  await vi.waitFor(() => expect(host.io.get('disk')!.ends).toEqual(['quit', 'terminated']));
+  expect(machine.status.state).toBe('crashed');
+});
+
+/** The page's timers go off once a second; in between the threads get their turns. */
+async function pass(seconds: number): Promise<void> {
+  for (let second = 0; second < seconds; second++) {
+    vi.advanceTimersByTime(1000);
+    await new Promise((resolve) => setTimeout(resolve, 4));
+  }
+}
+
+test('a thread of devices that is taken away without a word is missed', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const host = new FakeHost();
+  const { machine } = machineWith(host, DEVICES);
+  await machine.execute({ kind: 'start' });
+  await pass(70);
+  const before = machine.status.state;
+  host.io.get('disk')!.isGone = true;
+  await pass(70);
+  expect([before, machine.status]).toMatchObject([
+    'running',
+    { state: 'crashed', report: expect.stringMatching(/^it shows no sign of life/) as string },
+  ]);
 });
 
 test('a thread that does not obey is given up', async () => {

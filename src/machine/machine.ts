@@ -25,6 +25,7 @@ import { CounterReader } from './counters.ts';
 import { planHardware } from './hardware-plan.ts';
 import type { CompilerThread, MachineHost } from './host.ts';
 import { IoSupervisor } from './io-supervisor.ts';
+import type { LostIoThread } from './io-supervisor.ts';
 import { loadGuest } from './load-guest.ts';
 import type { GuestImage, GuestImages } from './load-guest.ts';
 import { describeVcpu, readRip } from './report.ts';
@@ -312,8 +313,8 @@ export class Machine {
     const counters = new CounterReader(views, () => performance.now());
     const powered: Powered = { views, vcpu, compiler, io, serial, counters };
     this.#powered = powered;
-    void io.lost.then((reason) => this.#crash(powered, reason));
-    void compiler?.lost.then((reason) => this.#crash(powered, reason));
+    void io.lost.then((lost) => this.#crash(powered, devicesLost(lost), lost.reason));
+    void compiler?.lost.then((reason) => this.#crash(powered, PROCESSOR_LOST, reason));
     const [coreModule, interpreterModule] = compiled.value;
     const prepared = await vcpu.prepare({
       index: 0,
@@ -421,7 +422,7 @@ export class Machine {
     // At once: a page that is being left gets no further than this.
     if (isOver) powered.io.release();
     const end = await stopping;
-    if (end?.kind === 'lost') this.#crash(powered, end.message);
+    if (end?.kind === 'lost') this.#crash(powered, PROCESSOR_LOST, end.message);
     // After a reset or a look the stay goes on, unless the machine could not come back.
     else await (request === 'reset' || request === 'look' ? Promise.race([reset, stay]) : stay);
   }
@@ -484,7 +485,7 @@ export class Machine {
           return await this.#finish({ kind: 'debug-exit', status: end.status });
         case 'defect':
         case 'lost':
-          return this.#crash(powered, end.message);
+          return this.#crash(powered, PROCESSOR_LOST, end.message);
       }
       this.#request = undefined;
       if (!(await this.#reset())) return;
@@ -508,7 +509,7 @@ export class Machine {
     }
     const failed = await powered.vcpu.reset(entry.value);
     if (failed !== undefined) {
-      this.#crash(powered, threadFailed(failed).report ?? '');
+      this.#crash(powered, PROCESSOR_LOST, threadFailed(failed).report ?? '');
       return false;
     }
     this.#times = { ...this.#times, reset: performance.now() };
@@ -534,22 +535,12 @@ export class Machine {
     this.#setStatus({ state: 'shutdown', reason, ...(report === undefined ? {} : { report }) });
   }
 
-  #crash(powered: Powered, message: string): void {
+  #crash(powered: Powered, problem: Problem, message: string): void {
     if (this.#powered !== powered) return;
     const report = `${message}\n\n${describeVcpu(powered.views)}`;
     this.readStats();
     this.#tearDown();
-    this.#setStatus({
-      state: 'crashed',
-      problem: {
-        kind: 'worker-lost',
-        message:
-          'The processor of the machine stopped working. This is a fault of Virtab, not of your guest.',
-        advice:
-          'Start the machine again; what it had not written to a disk is lost. Please attach the report to an issue.',
-      },
-      report,
-    });
+    this.#setStatus({ state: 'crashed', problem, report });
   }
 
   #tearDown(): void {
@@ -585,6 +576,22 @@ function diskFailed(message: string): Problem {
     kind: 'bad-disk',
     message,
     advice: 'Mend that, or start the machine without the disk.',
+  };
+}
+
+const PROCESSOR_LOST: Problem = {
+  kind: 'worker-lost',
+  message: 'The processor of the machine stopped working. This is a fault of Virtab, not of your guest.',
+  advice:
+    'Start the machine again; what it had not written to a disk is lost. Please attach the report to an issue.',
+};
+
+function devicesLost({ name, devices }: LostIoThread): Problem {
+  return {
+    kind: 'worker-lost',
+    message: `The thread “${name}” stopped working, and with it ${devices.join(', ')}. This is a fault of Virtab or of the browser, not of your guest.`,
+    advice:
+      'Start the machine again: what the guest had flushed is on its disks. Please attach the report to an issue.',
   };
 }
 

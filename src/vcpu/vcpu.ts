@@ -6,6 +6,7 @@ import { controlBits } from '../isa/cpuid.ts';
 import { EXCEPTION_DB, EXCEPTION_UD } from '../layout/exceptions.ts';
 import {
   EXIT_BUDGET,
+  EXIT_CUT,
   EXIT_DECODE,
   EXIT_FETCH_MMIO,
   EXIT_HLT,
@@ -15,7 +16,7 @@ import {
   STATUS_EXIT,
 } from '../layout/exits.ts';
 import { STOP_RUN, THREAD_VCPU0 } from '../layout/machine.ts';
-import { ARENA_BASE, ARENA_BYTES, vcpuAddress } from '../layout/map.ts';
+import { ARENA_BASE, ARENA_BYTES, RAM_BASE, vcpuAddress } from '../layout/map.ts';
 import { DR6_BS, FLAG_IF, FLAG_RF, FLAG_TF } from '../layout/registers.ts';
 import {
   ATTENTION_COMPILED,
@@ -222,8 +223,9 @@ export class Vcpu<Asked> {
     const decodedBefore = this.#decodeMs;
     let end: RunEnd<Asked> | undefined;
     let reason = this.#interpreter.run(this.cpu);
-    while (reason === EXIT_DECODE || reason === EXIT_HOT) {
-      const next = reason === EXIT_DECODE ? this.#decode() : this.#translate();
+    while (reason === EXIT_DECODE || reason === EXIT_HOT || reason === EXIT_CUT) {
+      const next =
+        reason === EXIT_DECODE ? this.#decode() : reason === EXIT_HOT ? this.#translate() : this.#exclude();
       if (typeof next !== 'number') {
         end = next;
         break;
@@ -259,6 +261,7 @@ export class Vcpu<Asked> {
       case EXIT_BUDGET:
       case EXIT_DECODE:
       case EXIT_HOT:
+      case EXIT_CUT:
         return undefined;
       default:
         return { kind: 'unsupported', message: `the interpreter returned ${reason}` };
@@ -287,6 +290,17 @@ export class Vcpu<Asked> {
   #translate(): number {
     this.#exits[EXIT_HOT]!++;
     this.#translator.hot(this.#get(VCPU.at.exitArg0));
+    return this.#isBudgetUsedUp ? EXIT_BUDGET : this.#interpreter.run(this.cpu);
+  }
+
+  /** EXIT_CUT: the interpreter executes what is at rip. */
+  #exclude(): number | RunEnd<Asked> {
+    this.#exits[EXIT_CUT]!++;
+    // The TLB does not know the limit of CS, and brings us here also beyond it.
+    const host = this.#fetch(this.#linearRip());
+    const end = host === 0 ? this.#deliver() : host === 1 ? this.#outsideRam() : undefined;
+    if (host > 1) this.#translator.exclude(host - RAM_BASE);
+    if (end) return end;
     return this.#isBudgetUsedUp ? EXIT_BUDGET : this.#interpreter.run(this.cpu);
   }
 

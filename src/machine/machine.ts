@@ -178,8 +178,6 @@ export class Machine {
         return await this.#io({ ...command, kind: 'eject' });
       case 'resizeDisk':
         return await this.#io({ ...command, kind: 'resize' });
-      case 'setWriteCache':
-        return await this.#io({ ...command, kind: 'write-cache' });
       case 'setIoeventfd':
         return await this.#io({ ...command, kind: 'ioeventfd' });
     }

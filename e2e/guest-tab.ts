@@ -31,13 +31,14 @@ export class Guest extends VirtabPage {
 
   /** What the command prints; it ends when the shell has run it. */
   async run(command: string, timeout = 60_000): Promise<string> {
-    const mark = `mark-${++this.#commands}-`;
-    // What is typed is shown too, so the mark must not stand in it as it is printed.
-    await this.send(`${command}; echo ${mark.slice(0, -1)}''-$?\n`);
-    await this.waitForOutput(`\n${mark}`, timeout);
+    const number = ++this.#commands;
+    // What is typed is shown too, so the marks must not stand in it as they are printed.
+    await this.send(`echo begin''-${number}-; ${command}; echo; echo end''-${number}-\n`);
+    const end = `\nend-${number}-`;
+    await this.waitForOutput(end, timeout);
     const text = await this.consoleText();
-    const end = text.lastIndexOf(`\n${mark}`);
-    return text.slice(text.lastIndexOf(`''-$?`, end) + 5, end).trim();
+    const begin = `\nbegin-${number}-\n`;
+    return text.slice(text.lastIndexOf(begin) + begin.length, text.lastIndexOf(end)).trim();
   }
 
   send(text: string): Promise<void> {

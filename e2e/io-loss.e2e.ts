@@ -68,7 +68,7 @@ test('a tab that crashes in the midst of writing leaves everything that the gues
 });
 
 for (const { worker, message } of [
-  { worker: 'disk', message: 'The thread “disk” stopped working, and with it virtio-blk0' },
+  { worker: 'disk', message: 'The thread “disk” stopped working, and with it the machine’s disks.' },
   { worker: 'vcpu 0', message: 'The processor of the machine stopped working.' },
 ]) {
   test(`when the browser takes the thread “${worker}” away, the machine says so, and starts again with what was flushed`, async ({

@@ -47,6 +47,60 @@ for (const [name, append, chip] of [
   });
 }
 
+/** Bit 29: VIRTIO_F_EVENT_IDX (virtio 1.2, chapter 6). */
+const EVENT_IDX = 'cut -c30 /sys/bus/virtio/devices/virtio0/features';
+
+for (const [eventIdx, offered] of [
+  ['on', '1'],
+  ['off', '0'],
+] as const) {
+  test(`event_idx=${eventIdx}: ${offered} is negotiated, and what is written is read back`, async ({
+    tab,
+    serve,
+  }) => {
+    const site = await serve();
+    const guest = await (
+      await tab()
+    ).boot(site.url, {
+      drive: 'file=root.img,size=16M,if=none,id=d',
+      device: `virtio-blk-pci,drive=d,event_idx=${eventIdx}`,
+    });
+    expect(await guest.run(EVENT_IDX)).toBe(offered);
+    const written = await guest.run(WRITE);
+    expect(await guest.run('echo 3 > /proc/sys/vm/drop_caches; md5sum < /dev/vda')).toBe(written);
+  });
+}
+
+test('a guest that may get four CPUs uses four queues, each with a vector of its own', async ({
+  tab,
+  serve,
+}) => {
+  const site = await serve();
+  const guest = await (
+    await tab()
+  ).boot(
+    site.url,
+    {
+      drive: 'file=root.img,size=16M,if=none,id=d',
+      device: 'virtio-blk-pci,drive=d,num-queues=4',
+    },
+    'possible_cpus=4',
+  );
+  expect(await guest.run('echo $(ls /sys/block/vda/mq)')).toBe('0 1 2 3');
+  expect(await guest.run("echo $(grep -o 'virtio0-req.*' /proc/interrupts)")).toBe(
+    'virtio0-req.0 virtio0-req.1 virtio0-req.2 virtio0-req.3',
+  );
+  const { ioeventfd } = await guest.deviceInfo();
+  expect(ioeventfd[0]!.queues.map(({ state }) => state)).toEqual([
+    'assigned',
+    'assigned',
+    'assigned',
+    'assigned',
+  ]);
+  const written = await guest.run(WRITE);
+  expect(await guest.run('echo 3 > /proc/sys/vm/drop_caches; md5sum < /dev/vda')).toBe(written);
+});
+
 test('a second tab with the same disk is refused', async ({ tab, serve }) => {
   const site = await serve();
   await (await tab()).boot(site.url, { drive: 'file=root.img,size=16M' });

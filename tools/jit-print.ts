@@ -14,9 +14,9 @@ import { parseArgs } from 'node:util';
 import { disassemble } from './fuzz/disassemble.ts';
 import { functionsIn } from './jit/elf.ts';
 import type { GuestFunction } from './jit/elf.ts';
-import { statementLines } from './jit/ir-text.ts';
 import { staticRegion } from './jit/static-region.ts';
 import { functionsOf } from './jit/wasm-text.ts';
+import { printStatements } from '../src/ir/print.ts';
 import { compileRegions } from '../src/jit/compile.ts';
 
 const { values, positionals } = parseArgs({
@@ -69,7 +69,7 @@ async function print(guest: GuestFunction): Promise<void> {
       block.instructions.forEach(({ offset }, number) => {
         if (values.code)
           console.log(`    ${(page + offset).toString(16)}  ${text.get(page + offset) ?? '?'}`);
-        if (values.ir) console.log(statementLines(block.bodies[number]!, '        ').join('\n'));
+        if (values.ir) console.log(printStatements(block.bodies[number]!, '        ').join('\n'));
       });
     }
   });

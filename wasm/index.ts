@@ -30,6 +30,7 @@ export {
   fetchSlow,
   leaveAt,
   readSlow,
+  segmentSlow,
   rmwSlow,
   storeSlow,
   translateDebug,

@@ -78,6 +78,7 @@ import {
   WALK_FAULT,
 } from './paging';
 import { codeBits, codeMask, inRam, ramHost, setDirty, wrote } from './physical';
+import { segmentLinear } from './segments';
 import { translate } from './tlb';
 
 // Where a part of a prepared write goes; in `scratchKind`, bits 0-1 for the first part, 2-3 for the second.
@@ -354,6 +355,12 @@ function leaveRegion(cpu: usize, access: u32, behind: u32, executed: i32): void 
 
 export function faultAt(cpu: usize, access: u32): void {
   leaveRegion(cpu, access, 0, 0);
+}
+
+export function segmentSlow(cpu: usize, offset: u64, access: u32, kind: i32): i64 {
+  const linear = segmentLinear(cpu, accessSegment(access), offset, accessSize(access), kind);
+  if (linear == -1) faultAt(cpu, access);
+  return linear;
 }
 
 export function leaveAt(cpu: usize, access: u32, status: i32): i32 {

@@ -388,30 +388,33 @@ export abstract class Lowering {
   }
 
   private linear(statement: StatementOf<'linear'>): void {
-    const { code, cpu } = this;
+    const { code } = this;
     const offset = this.intoLocal(statement.offset);
     const result = this.local(statement.temp);
-    const check = (): void => {
-      code.get(cpu);
-      this.value(statement.segment);
-      code.get(offset).i32Const(statement.bytes).i32Const(statement.access);
-      this.callCore('segmentLinear').tee(result).i64Const(-1n).op('i64.eq').if(false);
-      this.fail();
-      code.end();
-    };
     if (this.checked === true) {
-      check();
+      this.checkedLinear(statement, offset, result);
       return;
     }
     if (this.checked === 'record') {
       this.recordChecked();
       code.if(false);
-      check();
+      this.checkedLinear(statement, offset, result);
       code.else();
     }
     this.addBase(statement.segment, offset);
     code.set(result);
     if (this.checked === 'record') code.end();
+  }
+
+  /** Puts the linear address of `offset` in a segment that has to be checked into `result`, or fails. */
+  protected checkedLinear(statement: StatementOf<'linear'>, offset: number, result: number): void {
+    const { code } = this;
+    code.get(this.cpu);
+    this.value(statement.segment);
+    code.get(offset).i32Const(statement.bytes).i32Const(statement.access);
+    this.callCore('segmentLinear').tee(result).i64Const(-1n).op('i64.eq').if(false);
+    this.fail();
+    code.end();
   }
 
   /** Leaves offset + base of an unchecked segment. */

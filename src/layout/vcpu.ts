@@ -228,6 +228,13 @@ export const VCPU = struct({
   /** Bits of CR4 and EFER that the CPU model has; they outlive a reset. */
   cr4Allowed: 'u32',
   eferAllowed: 'u32',
+
+  /**
+   * By segment, outside 64-bit mode: how many bytes from offset 0 on may be read, and written. 0 where only
+   * `segmentLinear` can tell: expand-down segments, and those of a type that forbids it.
+   */
+  segReadable: ['u64', 6],
+  segWritable: ['u64', 6],
 });
 
 /** Width of a physical address (CPUID 8000_0008h EAX bits 0-7): page-table bits above it are reserved. */
@@ -248,6 +255,8 @@ export const MODE_REAL = 8;
 
 /** Breakpoints on code or data are enabled: blocks are single instructions, and nothing is translated. */
 export const MODE_DEBUG = 16;
+/** The stack pointer is SP, as SS.B is 0 outside 64-bit mode. */
+export const MODE_STACK16 = 32;
 
 /** `VCPU.shadow`: after STI; after a load of SS, which holds debug traps off too. */
 export const SHADOW_STI = 1;

@@ -4,7 +4,7 @@ import type { Views } from '../base/views.ts';
 import type { JitFigures } from '../control/figures.ts';
 import type { PageRequest, PageResult } from '../jit/translate.ts';
 import { PAGE_HASH_ENTRIES, PAGE_HASH_OFFSET, PAGE_SIZE, RAM_BASE } from '../layout/map.ts';
-import { BLOCK, MODE_CODE16, MODE_CODE_MASK, MODE_DEBUG, MODE_FLAT, VCPU } from '../layout/vcpu.ts';
+import { BLOCK, MODE_DEBUG, VCPU } from '../layout/vcpu.ts';
 import type { CompiledJob, Compiler } from './compiler.ts';
 import { REGION_SLOTS, type Linked } from './link.ts';
 import { RegionStore, type NewRegion } from './region-store.ts';
@@ -125,7 +125,7 @@ export class Translator {
   hot(block: number): void {
     const { u32 } = this.#views;
     const mode = u32[(block + BLOCK.at.mode) >>> 2]!;
-    if ((mode & (MODE_FLAT | MODE_DEBUG)) !== MODE_FLAT || (mode & MODE_CODE_MASK) === MODE_CODE16) return;
+    if (mode & MODE_DEBUG) return;
     const address = u32[(block + BLOCK.at.address) >>> 2]!;
     const key = keyOf(address, mode);
     const page = this.#page(key);
@@ -139,6 +139,16 @@ export class Translator {
     this.#queue.add(key);
     this.#longestQueue = Math.max(this.#longestQueue, this.#waiting);
     if (this.#queue.size >= BATCH) this.flush();
+  }
+
+  /** Leaves the block at a physical address to the interpreter: its translation does not suit the CS that it runs with. */
+  exclude(address: number): void {
+    const mode = this.#views.u32[(this.#cpu + VCPU.at.mode) >>> 2]!;
+    const block = this.#blocksOf(keyOf(address, mode)).get(address & (PAGE_SIZE - 1));
+    if (block === undefined) return;
+    this.#store.lead(block, 0);
+    // Never reported again.
+    this.#views.u32[(block + BLOCK.at.heat) >>> 2] = this.#threshold + 1;
   }
 
   /** Called now and then: hands over what has waited long enough for company. */

@@ -6,6 +6,7 @@ import { controlBits } from '../isa/cpuid.ts';
 import { EXCEPTION_DB, EXCEPTION_UD } from '../layout/exceptions.ts';
 import {
   EXIT_BUDGET,
+  EXIT_CUT,
   EXIT_DECODE,
   EXIT_FETCH_MMIO,
   EXIT_HLT,
@@ -15,7 +16,7 @@ import {
   STATUS_EXIT,
 } from '../layout/exits.ts';
 import { STOP_RUN, THREAD_VCPU0 } from '../layout/machine.ts';
-import { ARENA_BASE, ARENA_BYTES, vcpuAddress } from '../layout/map.ts';
+import { ARENA_BASE, ARENA_BYTES, PAGE_SIZE, RAM_BASE, TLB_ENTRIES, vcpuAddress } from '../layout/map.ts';
 import { DR6_BS, FLAG_IF, FLAG_RF, FLAG_TF } from '../layout/registers.ts';
 import {
   ATTENTION_COMPILED,
@@ -23,9 +24,11 @@ import {
   ATTENTION_MAIL,
   ATTENTION_NMI,
   BUDGET_USED_UP,
+  MODE_FLAT,
   REG_PAGE_RIP,
   SEG_CS,
   SHADOW_STACK,
+  TLB_ENTRY,
   VCPU,
 } from '../layout/vcpu.ts';
 import { stopRequest } from '../sync/stop.ts';
@@ -199,9 +202,9 @@ export class Vcpu<Asked> {
 
   /** Decodes the instruction at rip, which is `host`, into the scratch block: 0 if its exception was delivered instead. */
   #decodeOne(host: number): number | RunEnd<Asked> {
-    let block = this.#blocks.decodeOne(host, 0);
+    let block = this.#blocks.isCrossing(host) ? 0 : this.#blocks.decodeOne(host, 0);
     if (block === 0) {
-      const second = this.#fetch((this.#linearRip() & ~0xfffn) + 0x1000n);
+      const second = this.#fetchNextPage();
       if (second === 0) return this.#deliver() ?? 0;
       if (second === 1) return this.#outsideRam() ?? 0;
       block = this.#blocks.decodeOne(host, second);
@@ -218,8 +221,9 @@ export class Vcpu<Asked> {
     const decodedBefore = this.#decodeMs;
     let end: RunEnd<Asked> | undefined;
     let reason = this.#interpreter.run(this.cpu);
-    while (reason === EXIT_DECODE || reason === EXIT_HOT) {
-      const next = reason === EXIT_DECODE ? this.#decode() : this.#translate();
+    while (reason === EXIT_DECODE || reason === EXIT_HOT || reason === EXIT_CUT) {
+      const next =
+        reason === EXIT_DECODE ? this.#decode() : reason === EXIT_HOT ? this.#translate() : this.#exclude();
       if (typeof next !== 'number') {
         end = next;
         break;
@@ -255,6 +259,7 @@ export class Vcpu<Asked> {
       case EXIT_BUDGET:
       case EXIT_DECODE:
       case EXIT_HOT:
+      case EXIT_CUT:
         return undefined;
       default:
         return { kind: 'unsupported', message: `the interpreter returned ${reason}` };
@@ -263,16 +268,22 @@ export class Vcpu<Asked> {
 
   /** EXIT_DECODE: decodes what is at rip and goes on. Gives the next EXIT_*. */
   #decode(): number | RunEnd<Asked> {
-    const started = this.#hostNow();
     this.#exits[EXIT_DECODE]!++;
     const host = this.#get(VCPU.at.exitArg0);
-    const done = this.#blocks.decodeBlock(host);
-    this.#decodeMs += this.#hostNow() - started;
+    // Instructions that cross pages come here each time, and looking at the clock would cost more than they do.
+    const done = !this.#blocks.isCrossing(host) && this.#decodeBlock(host);
     // Who used the budget up (IRET with an interrupt pending) wants the run loop before the next instruction.
     if (this.#isBudgetUsedUp) return EXIT_BUDGET;
     if (done) return this.#interpreter.run(this.cpu);
     const block = this.#decodeOne(host);
     return typeof block === 'number' ? this.#interpreter.runBlock(this.cpu, block) : block;
+  }
+
+  #decodeBlock(host: number): boolean {
+    const started = this.#hostNow();
+    const done = this.#blocks.decodeBlock(host);
+    this.#decodeMs += this.#hostNow() - started;
+    return done;
   }
 
   get #isBudgetUsedUp(): boolean {
@@ -283,6 +294,17 @@ export class Vcpu<Asked> {
   #translate(): number {
     this.#exits[EXIT_HOT]!++;
     this.#translator.hot(this.#get(VCPU.at.exitArg0));
+    return this.#isBudgetUsedUp ? EXIT_BUDGET : this.#interpreter.run(this.cpu);
+  }
+
+  /** EXIT_CUT: the interpreter executes what is at rip. */
+  #exclude(): number | RunEnd<Asked> {
+    this.#exits[EXIT_CUT]!++;
+    // The TLB does not know the limit of CS, and brings us here also beyond it.
+    const host = this.#fetch(this.#linearRip());
+    const end = host === 0 ? this.#deliver() : host === 1 ? this.#outsideRam() : undefined;
+    if (host > 1) this.#translator.exclude(host - RAM_BASE);
+    if (end) return end;
     return this.#isBudgetUsedUp ? EXIT_BUDGET : this.#interpreter.run(this.cpu);
   }
 
@@ -385,6 +407,19 @@ export class Vcpu<Asked> {
     return this.#deliver();
   }
 
+  /** Host address of the page behind that of `rip`, as `fetchSlow` has it; mostly the TLB knows it. */
+  #fetchNextPage(): number {
+    const { u32 } = this.#views;
+    const page = ((this.#get(VCPU.at.rip) & -PAGE_SIZE) + PAGE_SIZE) >>> 0;
+    const entry = this.#get(VCPU.at.tlb) + ((page / PAGE_SIZE) & (TLB_ENTRIES - 1)) * TLB_ENTRY.size;
+    const tag = (entry + TLB_ENTRY.at.executeTag) >>> 2;
+    const isFlat = (this.#get(VCPU.at.mode) & MODE_FLAT) !== 0;
+    if (isFlat && page !== 0 && u32[tag] === page && u32[tag + 1] === this.#get(VCPU.at.rip + 4)) {
+      return (page + u32[(entry + TLB_ENTRY.at.addend) >>> 2]!) >>> 0;
+    }
+    return this.#fetch((this.#linearRip() & ~0xfffn) + 0x1000n);
+  }
+
   #fetch(linear: bigint): number {
     return this.core.fetchSlow(this.cpu, linear) >>> 0;
   }
@@ -398,13 +433,10 @@ export class Vcpu<Asked> {
   }
 
   #setPageRip(host: number): void {
-    const { data } = this.#views;
-    const rip = data.getBigUint64(this.cpu + VCPU.at.rip, true);
-    data.setBigUint64(
-      this.cpu + VCPU.at.regs + REG_PAGE_RIP * 8,
-      BigInt.asUintN(64, rip - BigInt(host & 0xfff)),
-      true,
-    );
+    const low = this.#get(VCPU.at.rip);
+    const offset = host & (PAGE_SIZE - 1);
+    this.#set(VCPU.at.regs + REG_PAGE_RIP * 8, low - offset);
+    this.#set(VCPU.at.regs + REG_PAGE_RIP * 8 + 4, this.#get(VCPU.at.rip + 4) - (low < offset ? 1 : 0));
   }
 
   /** Instructions executed in this stay: 30 bits with a sign, as BUDGET_USED_UP may be in the budget. */

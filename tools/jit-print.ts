@@ -16,8 +16,8 @@ import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import type { HotRegion, Profile } from '../src/control/regions.ts';
 import { Decoder } from '../src/isa/decoder.ts';
-import { formRegion } from '../src/jit/region.ts';
 import type { Region } from '../src/jit/region.ts';
+import { regionOf } from '../src/jit/translate.ts';
 import { MODE_CODE32, MODE_CODE64, MODE_CODE_MASK } from '../src/layout/vcpu.ts';
 import { disassemble } from './fuzz/disassemble.ts';
 import { functionsIn } from './jit/elf.ts';
@@ -80,7 +80,7 @@ async function print(named: Named): Promise<void> {
   console.log([`${name}: ${figuresText(figuresOf(region))}`, ...lines].join('\n'));
 }
 
-function bytesOf(hex: string): Uint8Array {
+function bytesOf(hex: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(Buffer.from(hex.replace(/\s/g, ''), 'hex'));
 }
 
@@ -94,7 +94,7 @@ function fromBytes(name: string, bytes: Uint8Array, address: number, bits: 32 | 
 
 function fromProfile({ page, mode, leaders, wanted, linear, code = '' }: HotRegion): Named {
   const bytes = bytesOf(code);
-  const region = formRegion(new Decoder(), bytes, 0, mode, leaders, new Set(wanted), page);
+  const region = regionOf(new Decoder(), { bytes, address: page, mode, leaders, wanted });
   return { name: `page ${page.toString(16)}, seen at ${linear}`, region, page: bytes };
 }
 

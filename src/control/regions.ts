@@ -10,6 +10,8 @@ export interface RegionDetail {
   readonly leaders: readonly number[];
   readonly wanted: readonly number[];
   readonly entries: readonly number[];
+  /** What its last instruction has of the next page. */
+  readonly tail: Uint8Array;
   /** Of the guest. */
   readonly instructions: number;
   /** When it was installed: the vCPU's count of instructions. */
@@ -21,13 +23,13 @@ export interface InstalledRegion extends RegionDetail {
   readonly slot: number;
 }
 
-export interface HotRegion extends RegionDetail {
+export interface HotRegion extends Omit<RegionDetail, 'tail'> {
   readonly samples: number;
   /** Its mode in words: `64-bit`. */
   readonly kind: string;
   /** The linear address of its page when it was last seen, in hexadecimal. */
   readonly linear: string;
-  /** The page's bytes in hexadecimal; only of the hottest. */
+  /** The page's bytes, and the tail, in hexadecimal; only of the hottest. */
   readonly code?: string;
 }
 

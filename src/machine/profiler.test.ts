@@ -37,6 +37,7 @@ function region(slot: number, installedAt = 0): InstalledRegion {
     leaders: [0],
     wanted: [],
     entries: [0],
+    tail: Uint8Array.of(0x12, 0x34),
     instructions: 5,
     installedAt,
   };
@@ -53,14 +54,14 @@ test('looks are shared among regions, interpreter and halts, the hottest region 
   expect(regions.map(({ samples }) => samples)).toEqual([5, 2]);
 });
 
-test('a region has its mode in words, the place where it was last seen, and its code', () => {
+test('a region has its mode in words, the place where it was last seen, and its code with what crosses the page', () => {
   views.u8.set([0x89, 0xc8, 0xc3], RAM_BASE + PAGE);
   set(VCPU.at.regs + REG_PAGE_RIP * 8, 0x8100_3000);
   set(VCPU.at.regs + REG_PAGE_RIP * 8 + 4, 0xffff_ffff);
   lookAt(1, 1);
   const [hot] = profiler.profile([region(1)]).regions;
   expect(hot).toMatchObject({ page: PAGE, kind: '64-bit', linear: 'ffffffff81003000', instructions: 5 });
-  expect(hot!.code).toMatch(/^89c8c3(00){4093}$/);
+  expect(hot!.code).toMatch(/^89c8c3(00){4093}1234$/);
 });
 
 test('looks at regions that have gone are counted as such', () => {

@@ -85,41 +85,38 @@ export class Profiler {
 
   /** `installed`: what the vCPU's table holds now. */
   profile(installed: readonly InstalledRegion[]): Profile {
-    const found = installed.flatMap(({ slot, ...detail }): HotRegion[] => {
-      const seen = this.#seen.get(slot);
+    const found = installed.flatMap((region): { readonly region: InstalledRegion; readonly seen: Seen }[] => {
+      const seen = this.#seen.get(region.slot);
       if (seen === undefined) return [];
-      if (seen.since < detail.installedAt) {
-        // The slot was another region's. From now on it is this one's.
-        this.#seen.delete(slot);
-        return [];
-      }
-      const { samples, low, high } = seen;
-      return [
-        {
-          ...detail,
-          samples,
-          kind: modeText(detail.mode),
-          linear: `${high === 0 ? '' : high.toString(16)}${low.toString(16).padStart(8, '0')}`,
-        },
-      ];
+      if (seen.since >= region.installedAt) return [{ region, seen }];
+      // The slot was another region's. From now on it is this one's.
+      this.#seen.delete(region.slot);
+      return [];
     });
-    const regions = found.toSorted((a, b) => b.samples - a.samples);
+    const regions = found
+      .toSorted((a, b) => b.seen.samples - a.seen.samples)
+      .map(({ region, seen }, i) => this.#describe(region, seen, i < WITH_CODE));
     const present = regions.reduce((sum, { samples }) => sum + samples, 0);
     return {
       samples: this.#samples,
       halted: this.#halted,
       interpreted: this.#interpreted,
       gone: this.#samples - this.#halted - this.#interpreted - present,
-      regions: regions.map((region, i) =>
-        i < WITH_CODE ? { ...region, code: this.#code(region.page) } : region,
-      ),
+      regions,
     };
   }
 
-  #code(page: number): string {
-    return Array.from(this.#views.u8.subarray(RAM_BASE + page, RAM_BASE + page + PAGE_SIZE), (byte) =>
-      byte.toString(16).padStart(2, '0'),
-    ).join('');
+  #describe({ slot: _, tail, ...detail }: InstalledRegion, seen: Seen, withCode: boolean): HotRegion {
+    const { samples, low, high } = seen;
+    const start = RAM_BASE + detail.page;
+    const code = withCode ? hex(this.#views.u8.subarray(start, start + PAGE_SIZE)) + hex(tail) : undefined;
+    return {
+      ...detail,
+      samples,
+      kind: modeText(detail.mode),
+      linear: `${high === 0 ? '' : high.toString(16)}${low.toString(16).padStart(8, '0')}`,
+      ...(code === undefined ? {} : { code }),
+    };
   }
 }
 
@@ -129,4 +126,8 @@ function modeText(mode: number): string {
   const bits = `${BITS[mode & MODE_CODE_MASK] ?? '?'}-bit`;
   if (mode & MODE_REAL) return `${bits}, real or vm86`;
   return mode & MODE_FLAT ? bits : `${bits}, not flat`;
+}
+
+function hex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

@@ -32,7 +32,16 @@ function install(name: string, bytes: number, ...numbers: number[]): void {
 }
 
 function detail(number: number): RegionDetail {
-  return { page: number, mode: MODE, leaders: [], wanted: [], entries: [], instructions: 1, installedAt: 0 };
+  return {
+    page: number,
+    mode: MODE,
+    leaders: [],
+    wanted: [],
+    entries: [],
+    tail: Uint8Array.of(),
+    instructions: 1,
+    installedAt: 0,
+  };
 }
 
 function regionOf(number: number): number {

@@ -122,12 +122,15 @@ function exitsText(exits: readonly ExitInfo[]): string {
     .filter(({ reads, writes }) => reads + writes > 0)
     .toSorted((a, b) => b.nanoseconds - a.nanoseconds);
   if (used.length === 0) return 'The guest has not accessed any device.';
-  const rows = used.map(({ name, space, start, reads, writes, nanoseconds }) => {
-    const each = Math.round(nanoseconds / (reads + writes));
-    const where = `${space === 'port' ? 'port ' : ''}${start.toString(16)}`;
-    return [name, where, String(reads), String(writes), String(each), (nanoseconds / 1e6).toFixed(1)];
+  const rows = used.map(({ name, served, space, start, reads, writes, nanoseconds }) => {
+    const where = space === 'memory' ? start.toString(16) : `${space} ${start.toString(16)}`;
+    const times =
+      served === 'posted'
+        ? ['-', '-']
+        : [String(Math.round(nanoseconds / (reads + writes))), (nanoseconds / 1e6).toFixed(1)];
+    return [name, where, served, String(reads), String(writes), ...times];
   });
-  return table([['device', 'at', 'reads', 'writes', 'ns each', 'ms'], ...rows]);
+  return table([['device', 'at', 'served', 'reads', 'writes', 'ns each', 'ms'], ...rows]);
 }
 
 function table(rows: readonly (readonly string[])[]): string {
@@ -135,7 +138,7 @@ function table(rows: readonly (readonly string[])[]): string {
   return rows
     .map((row) =>
       row
-        .map((cell, column) => (column < 2 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)))
+        .map((cell, column) => (column < 3 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)))
         .join('  ')
         .trimEnd(),
     )

@@ -1,11 +1,12 @@
 /** Guest code to one WebAssembly module, without a look at the machine: on the vCPU's thread or on the compile worker. */
 import type { Decoder } from '../isa/decoder.ts';
+import { PAGE_SIZE } from '../layout/map.ts';
 import { compileRegions } from './compile.ts';
 import { formRegion, type Region } from './region.ts';
 
 /** A page of guest code and which blocks of it are meant. */
 export interface PageRequest {
-  /** A copy of the page. */
+  /** A copy of the page, and behind it what is known of the next one. */
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** Its physical address. */
   readonly address: number;
@@ -35,7 +36,16 @@ export interface Translation {
 export function translatePages(decoder: Decoder, requests: readonly PageRequest[]): Translation {
   const regions: Region[] = [];
   const pages = requests.map(({ bytes, address, mode, leaders, wanted }): PageResult => {
-    const region = formRegion(decoder, bytes, 0, mode, leaders, new Set(wanted), address);
+    const region = formRegion(
+      decoder,
+      bytes,
+      0,
+      mode,
+      leaders,
+      new Set(wanted),
+      address,
+      bytes.length - PAGE_SIZE,
+    );
     const covered = region.blocks.map(({ offset }) => offset);
     const func = covered.length === 0 ? -1 : regions.push(region) - 1;
     const instructions = region.blocks.reduce((sum, block) => sum + block.instructions.length, 0);

@@ -7,6 +7,7 @@
  *                          v          v
  *                 shutdown, crashed  (start begins anew)
  */
+import type { DeviceKind } from '../config/devices.ts';
 import { featuresOf } from '../base/cpu-features.ts';
 import type { Result } from '../base/result.ts';
 import { takesModules } from '../boot/boot.ts';
@@ -178,8 +179,6 @@ export class Machine {
         return await this.#io({ ...command, kind: 'eject' });
       case 'resizeDisk':
         return await this.#io({ ...command, kind: 'resize' });
-      case 'setWriteCache':
-        return await this.#io({ ...command, kind: 'write-cache' });
       case 'setIoeventfd':
         return await this.#io({ ...command, kind: 'ioeventfd' });
     }
@@ -586,10 +585,17 @@ const PROCESSOR_LOST: Problem = {
     'Start the machine again; what it had not written to a disk is lost. Please attach the report to an issue.',
 };
 
-function devicesLost({ name, devices }: LostIoThread): Problem {
+const DEVICES: Readonly<Record<DeviceKind, string>> = {
+  'virtio-blk': 'disks',
+  'virtio-net': 'network cards',
+  'virtio-rng': 'random numbers',
+  'virtio-console': 'terminal',
+};
+
+function devicesLost({ name, kinds }: LostIoThread): Problem {
   return {
     kind: 'worker-lost',
-    message: `The thread “${name}” stopped working, and with it ${devices.join(', ')}. This is a fault of Virtab or of the browser, not of your guest.`,
+    message: `The thread “${name}” stopped working, and with it the machine’s ${kinds.map((kind) => DEVICES[kind]).join(' and ')}. This is a fault of Virtab or of the browser, not of your guest.`,
     advice:
       'Start the machine again: what the guest had flushed is on its disks. Please attach the report to an issue.',
   };

@@ -4,9 +4,10 @@ import type { Descriptions } from './common.ts';
 import { CONTROL } from './control.ts';
 import { INTEGER } from './integer.ts';
 import { SSE } from './sse.ts';
+import { STRINGS } from './strings.ts';
 import { SYSTEM } from './system.ts';
 
-export const DESCRIPTIONS: Descriptions = { ...INTEGER, ...CONTROL, ...SYSTEM, ...SSE };
+export const DESCRIPTIONS: Descriptions = { ...INTEGER, ...CONTROL, ...STRINGS, ...SYSTEM, ...SSE };
 
 /** Appends what the site's instruction does to the builder. */
 export function describeInstruction(s: Builder, site: Site): void {

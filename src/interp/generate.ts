@@ -36,7 +36,7 @@ import {
   STATUS_NEXT,
   STATUS_REPEAT,
 } from '../layout/exits.ts';
-import { RAM_BASE } from '../layout/map.ts';
+import { PAGE_SIZE, RAM_BASE } from '../layout/map.ts';
 import {
   BLOCK,
   HANDLER_LOOKUP,
@@ -322,6 +322,17 @@ function mainLoop(functions: Functions, tables: Tables): Code {
       .op('i64.add');
     code.op('i64.gt_u').brIf(beyond);
     code.end();
+    // What goes on in the next page is compared each time, so nothing may be linked to it.
+    code
+      .get(block)
+      .memory('i32.load', BLOCK.at.address)
+      .i32Const(PAGE_SIZE - 1)
+      .op('i32.and');
+    code.get(block).memory('i32.load16_u', BLOCK.at.bytes).op('i32.add');
+    code.i32Const(PAGE_SIZE).op('i32.gt_u').if(false);
+    code.i32Const(0).set(from);
+    code.get(cpu).get(block).call(functions.core('holdsTail')).op('i32.eqz').brIf(beyond, false);
+    code.end();
     code.get(from).if();
     code.get(from).get(block).memory('i32.store', RECORD.at.imm);
     code.i32Const(0).set(from);
@@ -366,6 +377,7 @@ function mainLoop(functions: Functions, tables: Tables): Code {
   code.get(cpu).get(region).get(region).i32Const(8).op('i32.shr_u');
   code.callIndirect(tables.type, tables.regionTable).set(status);
   code.i32Const(0).set(region);
+  code.get(cpu).i32Const(0).memory('i32.store', VCPU.at.region);
   code.get(cpu).get(cpu).memory('i64.load', VCPU.at.countRegionInstructions);
   ran()
     .get(host)

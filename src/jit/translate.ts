@@ -1,11 +1,12 @@
 /** Guest code to one WebAssembly module, without a look at the machine: on the vCPU's thread or on the compile worker. */
 import type { Decoder } from '../isa/decoder.ts';
+import { PAGE_SIZE } from '../layout/map.ts';
 import { compileRegions } from './compile.ts';
 import { formRegion, type Region } from './region.ts';
 
 /** A page of guest code and which blocks of it are meant. */
 export interface PageRequest {
-  /** A copy of the page. */
+  /** A copy of the page, and behind it what is known of the next one. */
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** Its physical address. */
   readonly address: number;
@@ -32,10 +33,15 @@ export interface Translation {
   readonly bytes: Uint8Array<ArrayBuffer> | undefined;
 }
 
+export function regionOf(decoder: Decoder, { bytes, address, mode, leaders, wanted }: PageRequest): Region {
+  const tail = bytes.length - PAGE_SIZE;
+  return formRegion(decoder, bytes, 0, mode, leaders, new Set(wanted), address, tail);
+}
+
 export function translatePages(decoder: Decoder, requests: readonly PageRequest[]): Translation {
   const regions: Region[] = [];
-  const pages = requests.map(({ bytes, address, mode, leaders, wanted }): PageResult => {
-    const region = formRegion(decoder, bytes, 0, mode, leaders, new Set(wanted), address);
+  const pages = requests.map((request): PageResult => {
+    const region = regionOf(decoder, request);
     const covered = region.blocks.map(({ offset }) => offset);
     const func = covered.length === 0 ? -1 : regions.push(region) - 1;
     const instructions = region.blocks.reduce((sum, block) => sum + block.instructions.length, 0);

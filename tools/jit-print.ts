@@ -14,10 +14,10 @@ import { parseArgs } from 'node:util';
 import { disassemble } from './fuzz/disassemble.ts';
 import { functionsIn } from './jit/elf.ts';
 import type { GuestFunction } from './jit/elf.ts';
-import { statementLines } from './jit/ir-text.ts';
 import { staticRegion } from './jit/static-region.ts';
-import { functionsOf } from './jit/wasm-text.ts';
 import { compileRegions } from '../src/jit/compile.ts';
+import { statementLines } from '../src/jit/ir-text.ts';
+import { functionsOf } from '../src/wasmgen/text.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -12,6 +12,8 @@ export type VcpuStop =
   | { readonly kind: 'reset' }
   | { readonly kind: 'debug-exit'; readonly status: number }
   | { readonly kind: 'triple-fault' }
+  /** `-jit verify`: translated code did not what the interpreter does. */
+  | { readonly kind: 'disagreement'; readonly report: string }
   /** A broken invariant of ours; the text goes into the report. */
   | { readonly kind: 'defect'; readonly message: string };
 

@@ -46,6 +46,8 @@ export interface RegionFrame {
   readonly rip: number;
   /** Selects the trace at the loop's header: the number of an entry, or `entries` + place in `Plan.returns`. */
   readonly next: number;
+  /** The core is told of every store (`-jit verify`). */
+  readonly journaled: boolean;
   /** Of general registers that a loop keeps. */
   readonly homes: ReadonlyMap<number, number>;
 }
@@ -795,6 +797,14 @@ export class RegionLowering extends Lowering {
     miss();
     code.end();
     this.#state.pages.set(key, page);
+  }
+
+  protected override beforeStore(host: () => void, bytes: number): void {
+    if (!this.#frame.journaled) return;
+    this.code.get(this.cpu);
+    host();
+    this.code.i32Const(bytes);
+    this.callCore('journal');
   }
 
   protected override addBase(segment: Value, offset: number): void {

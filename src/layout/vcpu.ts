@@ -228,6 +228,11 @@ export const VCPU = struct({
   /** Bits of CR4 and EFER that the CPU model has; they outlive a reset. */
   cr4Allowed: 'u32',
   eferAllowed: 'u32',
+
+  /** JOURNAL_*: stores to RAM are noted from `journalNext` on, which must not pass `journalEnd`. */
+  journal: 'u32',
+  journalNext: 'u32',
+  journalEnd: 'u32',
 });
 
 /** Width of a physical address (CPUID 8000_0008h EAX bits 0-7): page-table bits above it are reserved. */
@@ -248,6 +253,16 @@ export const MODE_REAL = 8;
 
 /** Breakpoints on code or data are enabled: blocks are single instructions, and nothing is translated. */
 export const MODE_DEBUG = 16;
+
+/** The interpreter repeats what a region did (`-jit verify`): its blocks lead to no translated code. */
+export const MODE_REPLAY = 0x80;
+
+/** `VCPU.journal`: stores are not noted. */
+export const JOURNAL_OFF = 0;
+/** Translated code stores through write tags, and notes that itself; no write reaches a device but through the host. */
+export const JOURNAL_OPEN = 1;
+/** The same, but no page gets a write tag, so that the core sees every store. */
+export const JOURNAL_CLOSED = 2;
 
 /** `VCPU.shadow`: after STI; after a load of SS, which holds debug traps off too. */
 export const SHADOW_STI = 1;

@@ -71,7 +71,15 @@ interface Page {
 interface Asked {
   readonly key: number;
   readonly blocks: ReadonlyMap<number, number>;
+  readonly request: PageRequest;
 }
+
+/** Told of each region before it is installed: its function, what was asked for, and the offsets of its entries by number. */
+export type RegionListener = (
+  func: WebAssembly.ExportValue,
+  request: PageRequest,
+  entries: readonly number[],
+) => void;
 
 export class Translator {
   readonly #views: Views;
@@ -79,6 +87,7 @@ export class Translator {
   readonly #cpu: number;
   readonly #hostNow: () => number;
   readonly #compiler: Compiler;
+  readonly #onRegion: RegionListener | undefined;
   readonly #store: RegionStore;
   /** By `keyOf`. */
   readonly #pages = new Map<number, Page>();
@@ -105,12 +114,20 @@ export class Translator {
   #requestMs = 0;
   #installMs = 0;
 
-  constructor(views: Views, linked: Linked, cpu: number, hostNow: () => number, compiler: Compiler) {
+  constructor(
+    views: Views,
+    linked: Linked,
+    cpu: number,
+    hostNow: () => number,
+    compiler: Compiler,
+    onRegion?: RegionListener,
+  ) {
     this.#views = views;
     this.#linked = linked;
     this.#cpu = cpu;
     this.#hostNow = hostNow;
     this.#compiler = compiler;
+    this.#onRegion = onRegion;
     this.#store = new RegionStore(views, linked.regions, cpu, REGION_SLOTS);
   }
 
@@ -198,15 +215,16 @@ export class Translator {
       if (isWhole(page.round)) this.#merged++;
       const { u8 } = this.#views;
       const start = RAM_BASE + addressOf(key);
-      requests.push({
+      const request: PageRequest = {
         // Written since it was decoded, its blocks are dead, or are about to be: then the answer is dropped.
         bytes: u8.slice(start, start + PAGE_SIZE),
         address: addressOf(key),
         mode: modeOf(key),
         leaders,
         wanted: leaders.filter((offset) => page.wanted.has(offset)),
-      });
-      asked.push({ key, blocks: new Map(leaders.map((offset) => [offset, blocks.get(offset)!])) });
+      };
+      requests.push(request);
+      asked.push({ key, blocks: new Map(leaders.map((offset) => [offset, blocks.get(offset)!])), request });
     }
     if (requests.length === 0) return;
     const id = this.#nextJob++;
@@ -252,7 +270,9 @@ export class Translator {
     const regions = alive.map((page): NewRegion => {
       const { func, entries, instructions } = pages[asked.indexOf(page)]!;
       this.#instructions += instructions;
-      return { func: exports[`r${func}`]!, entries: entries.map((offset) => page.blocks.get(offset) ?? 0) };
+      const translated = exports[`r${func}`]!;
+      this.#onRegion?.(translated, page.request, entries);
+      return { func: translated, entries: entries.map((offset) => page.blocks.get(offset) ?? 0) };
     });
     this.#store.install(regions, bytes);
     this.#regions += regions.length;

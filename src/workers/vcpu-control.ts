@@ -133,6 +133,8 @@ class VcpuThread {
         return end.what;
       case 'shutdown':
         return { kind: 'triple-fault' };
+      case 'disagreement':
+        return { kind: 'disagreement', report: end.report };
       case 'unsupported':
         return { kind: 'defect', message: end.message };
     }

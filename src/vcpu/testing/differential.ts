@@ -42,9 +42,15 @@ const FAULT = `50 488b442408 ${note(0)} 488b442418 ${note(8)} 48ff042510800600 4
 /** The same for those with an error code, which it notes with CR2. */
 const FAULT_WITH_CODE = `50 488b442408 ${note(24)} 0f20d0 ${note(32)} 58 4883c408 ${FAULT}`;
 
+export type Jit = 'off' | 'on' | 'verify';
+
 export interface Outcome {
   /** False: it was given up. */
   readonly ended: boolean;
+  /** Of `verify`, where translated code and the interpreter disagreed. */
+  readonly report: string | undefined;
+  /** Instructions that were executed twice and compared. */
+  readonly verified: number;
   readonly instructions: bigint;
   readonly translatedInstructions: bigint;
   readonly faults: bigint;
@@ -59,11 +65,12 @@ const NAMES = 'rax rcx rdx rbx rsp rbp rsi rdi r8 r9 r10 r11 r12 r13 r14 r15'.sp
 function prepare(
   core: BufferSource,
   interpreter: BufferSource,
-  jit: boolean,
+  jit: Jit,
 ): { readonly machine: BareMachine; readonly gaveUp: () => boolean } {
   let turns = 0;
   let time = 0;
-  const machine = bareMachine(core, interpreter, jit, {
+  const machine = bareMachine(core, interpreter, jit !== 'off', {
+    ...(jit === 'verify' ? { verify: {} } : {}),
     // Each reading later by more than a stay should last: stays are as short as they get, and the same in every run.
     hostNow: () => time++,
     turn: () => {
@@ -85,7 +92,7 @@ function prepare(
   set64(vcpu.cpu + VCPU.at.cr4, 0x620n);
   vcpu.core.updateMode(vcpu.cpu);
   setHandlers(machine, { 0: FAULT, 12: FAULT_WITH_CODE, 13: FAULT_WITH_CODE, 14: FAULT_WITH_CODE });
-  if (jit) views.u32[(vcpu.cpu + VCPU.at.jitThreshold) >>> 2] = THRESHOLD;
+  if (jit !== 'off') views.u32[(vcpu.cpu + VCPU.at.jitThreshold) >>> 2] = THRESHOLD;
   return { machine, gaveUp: () => turns > MAX_TURNS };
 }
 
@@ -94,7 +101,7 @@ export interface Executors {
   readonly interpreter: BufferSource;
 }
 
-export function execute({ core, interpreter }: Executors, program: RandomProgram, jit: boolean): Outcome {
+export function execute({ core, interpreter }: Executors, program: RandomProgram, jit: Jit): Outcome {
   const { machine, gaveUp } = prepare(core, interpreter, jit);
   const { views, vcpu } = machine;
   for (const { address, bytes } of assemble(program)) views.u8.set(bytes, RAM_BASE + address);
@@ -118,6 +125,8 @@ export function execute({ core, interpreter }: Executors, program: RandomProgram
     views.u8.slice(RAM_BASE + at, RAM_BASE + at + length);
   return {
     ended: end.kind === 'asked' && !gaveUp(),
+    report: end.kind === 'disagreement' ? end.report : undefined,
+    verified: vcpu.figures.verify?.instructions ?? 0,
     instructions: read(vcpu.cpu + VCPU.at.countInstructions),
     translatedInstructions: read(vcpu.cpu + VCPU.at.countRegionInstructions),
     faults: read(RAM_BASE + LOG + 16),
@@ -142,9 +151,10 @@ export interface Comparison {
   readonly actual: Outcome;
 }
 
-export function compare(executors: Executors, program: RandomProgram): Comparison {
-  const expected = execute(executors, program, false);
-  const actual = execute(executors, program, true);
+export function compare(executors: Executors, program: RandomProgram, jit: Jit = 'on'): Comparison {
+  const expected = execute(executors, program, 'off');
+  const actual = execute(executors, program, jit);
+  if (actual.report !== undefined) return { differences: [actual.report], expected, actual };
   const values = Object.keys(expected.values)
     .filter((name) => expected.values[name] !== actual.values[name])
     .map(

@@ -1,6 +1,6 @@
 /** Statements of the intermediate representation as text. */
-import type { RegisterRef, Statement, Temp, Value } from '../../src/ir/ir.ts';
-import { VCPU } from '../../src/layout/vcpu.ts';
+import type { RegisterRef, Statement, Temp, Value } from '../ir/ir.ts';
+import { VCPU } from '../layout/vcpu.ts';
 
 const GENERAL = 'rax rcx rdx rbx rsp rbp rsi rdi r8 r9 r10 r11 r12 r13 r14 r15'.split(' ');
 const STATE_NAMES: ReadonlyMap<number, string> = new Map(

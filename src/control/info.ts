@@ -1,7 +1,7 @@
 /** What `info block`, `info aio`, `info ioeventfd`, `info exits` and `info stats` tell, as data: texts are made of it where they are shown. */
 
 /** In microseconds; of the requests since power-on. */
-import type { JitFigures } from './vcpu-control.ts';
+import type { JitFigures, VerifyFigures } from './vcpu-control.ts';
 export interface LatencyInfo {
   readonly count: number;
   readonly p50: number;
@@ -144,4 +144,5 @@ export interface MachineInfo extends DeviceInfo {
   readonly exits: readonly ExitInfo[];
   /** Undefined until the vCPU's thread has been asked. */
   readonly jit: JitFigures | undefined;
+  readonly verify?: VerifyFigures | undefined;
 }

@@ -1,6 +1,6 @@
 /** What a vCPU's thread offers to the page, carried by comlink. While the guest runs, only the shared words reach it. */
 import type { CpuFeature } from '../base/cpu-features.ts';
-import type { DebugExitConfig } from '../config/vm-config.ts';
+import type { DebugExitConfig, JitMode } from '../config/vm-config.ts';
 import type { Hardware } from './hardware.ts';
 import type { ExitInfo } from './info.ts';
 
@@ -50,12 +50,24 @@ export interface JitFigures {
   readonly installMs: number;
 }
 
+/** Of `-jit verify`. */
+export interface VerifyFigures {
+  /** Runs of regions that were compared, and their instructions. */
+  readonly runs: number;
+  readonly instructions: number;
+  /** Runs that were repeated as memory changed meanwhile. */
+  readonly repeated: number;
+  /** Runs that wrote too much to be compared. */
+  readonly unverified: number;
+}
+
 /** Where the time of the vCPU's thread went, in ms, and why it left generated code. */
 export interface VcpuFigures {
   readonly decodeMs: number;
   readonly interpretMs: number;
   readonly haltedMs: number;
   readonly jit: JitFigures;
+  readonly verify?: VerifyFigures;
   readonly exits: Readonly<Record<string, number>>;
 }
 
@@ -69,7 +81,7 @@ export interface VcpuSetup {
   readonly coreModule: WebAssembly.Module;
   readonly interpreterModule: WebAssembly.Module;
   readonly serialPorts: number;
-  readonly jit: boolean;
+  readonly jit: JitMode;
   /** Leads to the compile worker; without it the vCPU's thread compiles. */
   readonly compiler?: MessagePort;
   readonly hardware: Hardware;

@@ -29,13 +29,19 @@ function hex(value: number): string {
   return value < 0 ? `-${(-value).toString(16)}h` : `${value.toString(16)}h`;
 }
 
-function memory({ rm, index, flags, disp }: InstructionFields, page: string): string {
+/** Of a place in the code's page or near it. */
+function address(page: bigint, offset: number): string {
+  return `${BigInt.asUintN(64, page + BigInt(offset)).toString(16)}h`;
+}
+
+function memory({ rm, index, flags, disp }: InstructionFields, page: bigint): string {
+  const segment = SEGMENTS[(flags >> RECORD_SEGMENT_SHIFT) & 7] ?? '';
   const parts: string[] = [];
-  if (rm === REG_PAGE_RIP * 8) parts.push(page);
-  else if (rm !== REG_ZERO * 8) parts.push(general(rm, 64));
+  if (rm === REG_PAGE_RIP * 8) return `${segment}:[${address(page, disp)}]`;
+  if (rm !== REG_ZERO * 8) parts.push(general(rm, 64));
   if (index !== REG_ZERO * 8) parts.push(`${general(index, 64)}*${1 << (flags & 3)}`);
   if (disp !== 0 || parts.length === 0) parts.push(hex(disp));
-  return `${SEGMENTS[(flags >> RECORD_SEGMENT_SHIFT) & 7] ?? ''}:[${parts.join('+').replace('+-', '-')}]`;
+  return `${segment}:[${parts.join('+').replace('+-', '-')}]`;
 }
 
 function bitsOf({ size }: OperandSpec, form: Form): number {
@@ -46,7 +52,7 @@ function bitsOf({ size }: OperandSpec, form: Form): number {
   return form.operandBits === 0 ? 64 : form.operandBits;
 }
 
-function operandText(operand: OperandSpec, fields: InstructionFields, page: string): string {
+function operandText(operand: OperandSpec, fields: InstructionFields, page: bigint): string {
   const { form, reg, rm, disp, imm } = fields;
   switch (operand.letter) {
     case 'E':
@@ -60,7 +66,7 @@ function operandText(operand: OperandSpec, fields: InstructionFields, page: stri
     case 'I':
       return hex(imm);
     case 'J':
-      return `${page}+${hex(disp)}`;
+      return address(page, disp);
     case 'V':
       return `xmm${reg >> 4}`;
     case 'W':
@@ -72,8 +78,8 @@ function operandText(operand: OperandSpec, fields: InstructionFields, page: stri
   }
 }
 
-/** `page` stands for the linear address of the code's page. */
-export function instructionText(fields: InstructionFields, page: string): string {
+/** `page` is (E/R)IP at the start of the code's page. */
+export function instructionText(fields: InstructionFields, page: bigint): string {
   const { row, locked } = fields.form;
   const operands = row.operands.map((operand) => operandText(operand, fields, page));
   return `${locked ? 'lock ' : ''}${row.mnemonic} ${operands.join(', ')}`.trim();

@@ -215,7 +215,12 @@ export class Machine {
   }
 
   async #readInfo(powered: Powered): Promise<MachineInfo> {
-    this.#lastInfo = { ...(await readDevices(powered)), exits: this.#lastExits, jit: this.#lastFigures?.jit };
+    this.#lastInfo = {
+      ...(await readDevices(powered)),
+      exits: this.#lastExits,
+      jit: this.#lastFigures?.jit,
+      verify: this.#lastFigures?.verify,
+    };
     return this.#lastInfo;
   }
 
@@ -321,7 +326,7 @@ export class Machine {
       ramBytes: config.memoryBytes,
       vcpus: config.cpus,
       timeOrigin: performance.timeOrigin,
-      jit: config.jit === 'on',
+      jit: config.jit,
       ...(compiler === undefined ? {} : { compiler: compiler.port }),
       cpuFeatures: featuresOf(config.cpuFeatures),
       coreModule,
@@ -482,6 +487,9 @@ export class Machine {
           return await this.#finish({ kind: 'power-off' });
         case 'debug-exit':
           return await this.#finish({ kind: 'debug-exit', status: end.status });
+        case 'disagreement':
+          await this.#readFigures(powered);
+          return this.#crash(powered, end.report, TRANSLATION_WRONG);
         case 'defect':
         case 'lost':
           return this.#crash(powered, end.message);
@@ -534,20 +542,14 @@ export class Machine {
     this.#setStatus({ state: 'shutdown', reason, ...(report === undefined ? {} : { report }) });
   }
 
-  #crash(powered: Powered, message: string): void {
+  #crash(powered: Powered, message: string, problem = STOPPED_WORKING): void {
     if (this.#powered !== powered) return;
     const report = `${message}\n\n${describeVcpu(powered.views)}`;
     this.readStats();
     this.#tearDown();
     this.#setStatus({
       state: 'crashed',
-      problem: {
-        kind: 'worker-lost',
-        message:
-          'The processor of the machine stopped working. This is a fault of Virtab, not of your guest.',
-        advice:
-          'Start the machine again; what it had not written to a disk is lost. Please attach the report to an issue.',
-      },
+      problem,
       report,
     });
   }
@@ -609,6 +611,21 @@ function coreMissing(error: unknown): Problem {
     advice: 'Reload the page. If that does not help, the site that serves it is incomplete.',
   };
 }
+
+const STOPPED_WORKING: Problem = {
+  kind: 'worker-lost',
+  message: 'The processor of the machine stopped working. This is a fault of Virtab, not of your guest.',
+  advice:
+    'Start the machine again; what it had not written to a disk is lost. Please attach the report to an issue.',
+};
+
+const TRANSLATION_WRONG: Problem = {
+  kind: 'translation-wrong',
+  message:
+    'Translated code and the interpreter came to different results. This is a fault of Virtab, not of your guest.',
+  advice:
+    'The machine stands in front of that code; the report has both results and the code. Please attach it to an issue.',
+};
 
 function threadFailed(end: ThreadEnd): Problem {
   const report = end.kind === 'defect' || end.kind === 'lost' ? end.message : end.kind;

@@ -127,8 +127,7 @@ export class Vcpu<Asked> {
     this.#hostNow = options.hostNow;
     const features = options.features ?? DEFAULT_FEATURES;
     const form = options.verify?.form ?? formRequested;
-    const verifier =
-      options.verify && new Verifier(options.views, this.cpu, options.host, features, form);
+    const verifier = options.verify && new Verifier(options.views, this.cpu, options.host, features, form);
     this.#verifier = verifier;
     const host = verifier?.host ?? options.host;
     const linked = link(options.memory, options.coreModule, options.interpreterModule, host);

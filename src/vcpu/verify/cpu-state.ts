@@ -90,7 +90,7 @@ const SEEN: readonly Place[] = FIELDS.filter(({ name }) => !isMachinery(name) &&
 const KEPT: readonly (readonly [start: number, end: number])[] = keptParts();
 
 function keptParts(): (readonly [number, number])[] {
-  const isKept = new Array<boolean>(VCPU.size >>> 2).fill(true);
+  const isKept = Array.from({ length: VCPU.size >>> 2 }, () => true);
   for (const { name, offset, bytes, count } of FIELDS) {
     if (isMachinery(name)) isKept.fill(false, offset >>> 2, (offset + bytes * count) >>> 2);
   }

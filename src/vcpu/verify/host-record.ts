@@ -48,21 +48,20 @@ export class HostRecord {
       Array.from({ length: size }, (_, i) => views.u8[cpu + VCPU.at.scratch + i]!);
     this.calls = {
       mmioRead: (_, gpa, size) =>
-        void this.#call('mmioRead', [gpa, size], () => void host.mmioRead(cpu, gpa, size)),
+        void this.#call('mmioRead', [gpa, size], () => host.mmioRead(cpu, gpa, size)),
       mmioWrite: (_, gpa, size) =>
-        void this.#call('mmioWrite', [gpa, size, ...scratch(size)], () => void host.mmioWrite(cpu, gpa, size)),
-      portRead: (_, port, size) =>
-        this.#call('portRead', [port, size], () => host.portRead(cpu, port, size)),
+        void this.#call('mmioWrite', [gpa, size, ...scratch(size)], () => host.mmioWrite(cpu, gpa, size)),
+      portRead: (_, port, size) => this.#call('portRead', [port, size], () => host.portRead(cpu, port, size)),
       portWrite: (_, port, size, value) =>
-        void this.#call('portWrite', [port, size, value], () => void host.portWrite(cpu, port, size, value)),
-      cpuid: () => void this.#call('cpuid', registers(REG_RAX, REG_RCX), () => void host.cpuid(cpu)),
+        void this.#call('portWrite', [port, size, value], () => host.portWrite(cpu, port, size, value)),
+      cpuid: () => void this.#call('cpuid', registers(REG_RAX, REG_RCX), () => host.cpuid(cpu)),
       readMsr: () => this.#call('readMsr', registers(REG_RCX), () => host.readMsr(cpu)),
       writeMsr: () => this.#call('writeMsr', registers(REG_RCX, REG_RAX, REG_RDX), () => host.writeMsr(cpu)),
       tsc: () => this.#call('tsc', [], () => host.tsc(cpu)),
-      random: () => void this.#call('random', [], () => void host.random(cpu)),
+      random: () => void this.#call('random', [], () => host.random(cpu)),
       taskPriority: () => this.#call('taskPriority', [], () => host.taskPriority(cpu)),
       setTaskPriority: (_, value) =>
-        void this.#call('setTaskPriority', [value], () => void host.setTaskPriority(cpu, value)),
+        void this.#call('setTaskPriority', [value], () => host.setTaskPriority(cpu, value)),
     };
   }
 
@@ -112,7 +111,9 @@ export class HostRecord {
         return this.#playBack(known);
       }
       if (this.#mode === 'repeat') {
-        throw new AnotherRequest(`${textOf(name, args)}, where translated code had ${textOf(known.name, known.args)}`);
+        throw new AnotherRequest(
+          `${textOf(name, args)}, where translated code had ${textOf(known.name, known.args)}`,
+        );
       }
       // Memory has changed since (DMA), and with it the way.
       this.#recorded.length = this.#at;

@@ -60,7 +60,11 @@ export function memoryDifferences(views: Views, translated: Part, interpreted: P
     .toSorted((x, y) => x - y)
     .map((host) => {
       const before = views.u8[host]!;
-      return { address: host - RAM_BASE, translated: a.get(host) ?? before, interpreted: b.get(host) ?? before };
+      return {
+        address: host - RAM_BASE,
+        translated: a.get(host) ?? before,
+        interpreted: b.get(host) ?? before,
+      };
     })
     .filter((difference) => difference.translated !== difference.interpreted);
 }

@@ -80,7 +80,12 @@ function shortened(rows: readonly string[][], most: number): string[][] {
 
 function table(rows: readonly (readonly string[])[]): string[] {
   const widths = [0, 1, 2].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  return rows.map((row) => row.map((cell, i) => cell.padEnd(widths[i]!)).join('  ').trimEnd());
+  return rows.map((row) =>
+    row
+      .map((cell, i) => cell.padEnd(widths[i]!))
+      .join('  ')
+      .trimEnd(),
+  );
 }
 
 function registerLines({ words }: CpuState): string[] {
@@ -103,7 +108,6 @@ function pathLines({ region, request, linearPage, path }: ReportParts): string[]
     }
   }
   const shown = new Set<number>();
-  const page = `${linearPage.toString(16)}h`;
   const lines = path.flatMap((rip): string[] => {
     const offset = Number(BigInt.asUintN(64, rip - linearPage));
     const found = known.get(offset);
@@ -113,7 +117,7 @@ function pathLines({ region, request, linearPage, path }: ReportParts): string[]
     const bytes = [...request.bytes.subarray(offset, offset + instruction.length)]
       .map((byte) => byte.toString(16).padStart(2, '0'))
       .join(' ');
-    const head = `${address}  ${bytes.padEnd(30)}  ${instructionText(instruction, page)}`;
+    const head = `${address}  ${bytes.padEnd(30)}  ${instructionText(instruction, linearPage)}`;
     if (shown.has(offset)) return [head];
     shown.add(offset);
     return [head, ...statementLines(body, '        ')];

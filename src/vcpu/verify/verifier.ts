@@ -14,7 +14,14 @@ import {
   STATUS_FAULT_AT_RIP,
   STATUS_REPEAT,
 } from '../../layout/exits.ts';
-import { JOURNAL_BASE, JOURNAL_BYTES, PAGE_SIZE, RAM_BASE, VCPU_BASE, VCPU_STRIDE } from '../../layout/map.ts';
+import {
+  JOURNAL_BASE,
+  JOURNAL_BYTES,
+  PAGE_SIZE,
+  RAM_BASE,
+  VCPU_BASE,
+  VCPU_STRIDE,
+} from '../../layout/map.ts';
 import {
   BUDGET_USED_UP,
   JOURNAL_CLOSED,
@@ -182,7 +189,10 @@ export class Verifier {
     if (this.#isBusy) return STATUS_BRANCH;
     const region = this.#slots.get(number >>> 8)!;
     const offset = region.entries[number & 0xff]!;
-    this.#set64(VCPU.at.rip, (this.#get64(VCPU.at.regs + REG_PAGE_RIP * 8) + BigInt(offset)) & this.#get64(VCPU.at.ripMask));
+    this.#set64(
+      VCPU.at.rip,
+      (this.#get64(VCPU.at.regs + REG_PAGE_RIP * 8) + BigInt(offset)) & this.#get64(VCPU.at.ripMask),
+    );
     this.#isBusy = true;
     try {
       return this.#verify({ region, number, offset });
@@ -332,7 +342,9 @@ export class Verifier {
     if (!isUnfinished) return [];
     onStep?.();
     this.#replayer.step();
-    return this.#ran === 0 ? [] : ['The interpreter executed the last instruction, which did not end when translated.'];
+    return this.#ran === 0
+      ? []
+      : ['The interpreter executed the last instruction, which did not end when translated.'];
   }
 
   /** Even the shortest run writes more than the journal holds. */

@@ -1,7 +1,8 @@
 /** The page for people who use a keyboard, a screen reader, a phone, or want less motion. */
 import { writeFileSync } from 'node:fs';
 import type { TestInfo } from '@playwright/test';
-import { ECHO, print, pvhKernel, SPIN } from './tiny-guest.ts';
+import { pvhKernel } from '../src/machine/pvh-kernel.ts';
+import { ECHO, print, SPIN } from './tiny-guest.ts';
 import { expect, test } from './virtab-page.ts';
 import type { VirtabPage } from './virtab-page.ts';
 

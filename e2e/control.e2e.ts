@@ -1,7 +1,8 @@
 /** The machine's buttons, on a guest that needs no more than a few instructions. */
 import { writeFileSync } from 'node:fs';
 import type { TestInfo } from '@playwright/test';
-import { ECHO, print, pvhKernel, RESET, SPIN } from './tiny-guest.ts';
+import { pvhKernel } from '../src/machine/pvh-kernel.ts';
+import { ECHO, print, RESET, SPIN } from './tiny-guest.ts';
 import { expect, test } from './virtab-page.ts';
 
 function writeKernel(testInfo: TestInfo, code: readonly number[]): ReadonlyMap<string, string> {

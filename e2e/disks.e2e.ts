@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { chromium } from '@playwright/test';
 import type { BrowserContext, Locator } from '@playwright/test';
 import { launchOptions } from '../tools/runner/chromium.ts';
+import { pvhKernel } from '../src/machine/pvh-kernel.ts';
 import { dropFiles } from './drops.ts';
-import { ECHO, print, pvhKernel } from './tiny-guest.ts';
+import { ECHO, print } from './tiny-guest.ts';
 import { expect, test as base, VirtabPage } from './virtab-page.ts';
 
 const MIB = 1024 * 1024;
@@ -112,11 +113,14 @@ test('an image is used in place, read-only, and asked for again after a reload',
   await dropFiles(page, path);
   await page.getByRole('button', { name: /Use the file where it is/ }).click();
   await expect(card(virtab, 'This machine', 'medium.img')).toContainText('aio=file');
+  // The guest knows that it cannot write: it does not even try.
   await virtab.type(
-    'head -c 13 /dev/vda; echo; dd if=/dev/zero of=/dev/vda bs=512 count=1; sync; echo tried\n',
+    'head -c 13 /dev/vdc; echo; cat /sys/block/vdc/ro; dd if=/dev/zero of=/dev/vdc bs=512 count=1; sync; echo tried\n',
   );
-  await virtab.waitForOutput('\nread in place');
+  await virtab.waitForOutput('\nread in place\n1\n');
+  await virtab.waitForOutput("dd: error writing '/dev/vdc': Operation not permitted");
   await virtab.waitForOutput('\ntried');
+  await expect(card(virtab, 'This machine', 'medium.img')).toContainText('vdc');
   expect(readFileSync(path, 'latin1').slice(0, 13)).toBe('read in place');
 
   await page.reload();

@@ -6,12 +6,11 @@ import type { Page } from 'puppeteer-core';
 import { serveSite, SITE_FOLDER } from '../tools/runner/site.ts';
 import { buildServiceWorker } from '../tools/site/service-worker.ts';
 import { BLOCK_SITE_FOLDER, buildBlockSite } from '../tools/io/raw-driver.ts';
+import { pvhKernel } from '../src/machine/pvh-kernel.ts';
 import type { DiskWindow, Returned } from './block-site.ts';
 import type { DiskCommands } from './block/messages.ts';
-import { expect, skipWithoutFirefox, test } from './firefox.ts';
-import { ECHO, print, pvhKernel } from './tiny-guest.ts';
-
-skipWithoutFirefox();
+import { expect, test } from './firefox.ts';
+import { ECHO, print } from './tiny-guest.ts';
 
 /** The shell of the default guest (tools/guest/initramfs.ts). */
 const PROMPT = 'root@virtab:~#';

@@ -61,17 +61,15 @@ interface WorkerFixtures {
   readonly firefoxBrowser: Browser;
 }
 
-const executablePath = findFirefox();
-
 export const test = base.extend<Fixtures, WorkerFixtures>({
   firefoxBrowser: [
     // Playwright reads the names of the fixtures that it needs from the first parameter.
     async ({}, use) => {
-      const browser = await launch({
-        browser: 'firefox',
-        headless: true,
-        ...(executablePath === undefined ? {} : { executablePath }),
-      });
+      const executablePath = findFirefox();
+      if (executablePath === undefined) {
+        throw new Error("There is no Firefox: install Debian's firefox-esr, or name one in VIRTAB_FIREFOX.");
+      }
+      const browser = await launch({ browser: 'firefox', headless: true, executablePath });
       await use(browser);
       await browser.close();
     },
@@ -93,10 +91,5 @@ export const test = base.extend<Fixtures, WorkerFixtures>({
     for (const server of servers) server.close();
   },
 });
-
-/** On computers without it, where the set-up cannot install it either. */
-export function skipWithoutFirefox(): void {
-  test.skip(executablePath === undefined, 'Firefox is not installed (VIRTAB_FIREFOX, firefox-esr, firefox)');
-}
 
 export { expect };

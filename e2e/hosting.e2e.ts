@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import type { Page } from '@playwright/test';
 import { buildServiceWorker } from '../tools/site/service-worker.ts';
 import { buildSite } from '../tools/site/build-site.ts';
-import { ECHO, print, pvhKernel } from './tiny-guest.ts';
+import { pvhKernel } from '../src/machine/pvh-kernel.ts';
+import { ECHO, print } from './tiny-guest.ts';
 import { expect, test } from './virtab-page.ts';
 
 test.use({ serviceWorkers: 'allow' });

@@ -1,7 +1,8 @@
 /** `npm run vm`: exit codes, messages and figures, in Chromium and in Node. */
 import { readFileSync, writeFileSync } from 'node:fs';
+import { pvhKernel } from '../src/machine/pvh-kernel.ts';
 import { alive, expect, test } from './runner-process.ts';
-import { debugExit, ECHO, POWER_OFF, print, pvhKernel, RESET, SPIN, TRIPLE_FAULT } from './tiny-guest.ts';
+import { debugExit, ECHO, POWER_OFF, print, RESET, SPIN, TRIPLE_FAULT } from './tiny-guest.ts';
 
 /** The shell of the default guest (tools/guest/initramfs.ts). */
 const PROMPT = 'root@virtab:~#';

@@ -2,7 +2,8 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestInfo } from '@playwright/test';
-import { ECHO, print, pvhKernel } from './tiny-guest.ts';
+import { pvhKernel } from '../src/machine/pvh-kernel.ts';
+import { ECHO, print } from './tiny-guest.ts';
 import { expect, test } from './virtab-page.ts';
 import type { VirtabPage } from './virtab-page.ts';
 

@@ -1,6 +1,7 @@
 /** Every state that is not a running guest: each says what happened and what to do. */
 import { writeFileSync } from 'node:fs';
-import { pvhKernel, ECHO, POWER_OFF, print, SPIN, TRIPLE_FAULT } from './tiny-guest.ts';
+import { pvhKernel } from '../src/machine/pvh-kernel.ts';
+import { ECHO, POWER_OFF, print, SPIN, TRIPLE_FAULT } from './tiny-guest.ts';
 import { expect, test } from './virtab-page.ts';
 
 test('without headers and service workers the page says which headers are missing', async ({

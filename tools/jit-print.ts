@@ -15,8 +15,8 @@ import { disassemble } from './fuzz/disassemble.ts';
 import { functionsIn } from './jit/elf.ts';
 import type { GuestFunction } from './jit/elf.ts';
 import { staticRegion } from './jit/static-region.ts';
+import { printStatements } from '../src/ir/print.ts';
 import { compileRegions } from '../src/jit/compile.ts';
-import { statementLines } from '../src/jit/ir-text.ts';
 import { functionsOf } from '../src/wasmgen/text.ts';
 
 const { values, positionals } = parseArgs({
@@ -69,7 +69,7 @@ async function print(guest: GuestFunction): Promise<void> {
       block.instructions.forEach(({ offset }, number) => {
         if (values.code)
           console.log(`    ${(page + offset).toString(16)}  ${text.get(page + offset) ?? '?'}`);
-        if (values.ir) console.log(statementLines(block.bodies[number]!, '        ').join('\n'));
+        if (values.ir) console.log(printStatements(block.bodies[number]!, '        ').join('\n'));
       });
     }
   });

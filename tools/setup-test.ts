@@ -32,7 +32,7 @@ const programs = await ensurePrograms(
   ],
   log,
 );
-// Without them, the tests that need them say so themselves: skipped or failed, by name.
+// The tests that need them fail, and say which is missing.
 if (!programs.ok) console.log(programs.error);
 await ensureWasm(true);
 const kernels = await buildKernels(log);

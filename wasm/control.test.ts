@@ -6,7 +6,7 @@ import {
   STATUS_FAULT,
   STATUS_NEXT,
 } from '../src/layout/exits.ts';
-import { MODE_REAL, REG_RAX, REG_RCX, REG_RDX, SEG_CS, SEG_FS } from '../src/layout/vcpu.ts';
+import { MODE_REAL, MODE_STACK16, REG_RAX, REG_RCX, REG_RDX, SEG_CS, SEG_FS } from '../src/layout/vcpu.ts';
 import {
   ATTR_CODE32,
   CR0_PE,
@@ -44,7 +44,7 @@ describe('power-on state', () => {
       2n,
     ]);
     expect([core.get('mode'), core.get('cpl'), core.get('stackMask'), core.get('ripMask')]).toEqual([
-      BigInt(MODE_REAL),
+      BigInt(MODE_REAL | MODE_STACK16),
       0n,
       0xffffn,
       0xffffffffn,

@@ -32,6 +32,7 @@ export {
   fetchSlow,
   leaveAt,
   readSlow,
+  segmentSlow,
   rmwSlow,
   storeSlow,
   translateDebug,

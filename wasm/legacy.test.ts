@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { STATUS_BRANCH, STATUS_FAULT, STATUS_FAULT_AT_RIP, STATUS_NEXT } from '../src/layout/exits.ts';
 import {
   MODE_REAL,
+  MODE_STACK16,
   REG_RAX,
   REG_RBP,
   REG_RSP,
@@ -304,7 +305,7 @@ describe('virtual-8086 mode', () => {
     expect(allSelectors()).toEqual([0x3000, 0x1000, 0x2000, 0x4000, 0x5000, 0x6000]);
     expect([core.get('cpl'), core.get('mode'), core.get('rip'), core.get('segBase', SEG_FS)]).toEqual([
       3n,
-      BigInt(MODE_REAL),
+      BigInt(MODE_REAL | MODE_STACK16),
       0x1234n,
       0x50000n,
     ]);

@@ -79,6 +79,7 @@ import {
   WALK_FAULT,
 } from './paging';
 import { codeBits, codeMask, inRam, ramHost, setDirty, wrote } from './physical';
+import { segmentLinear } from './segments';
 import { translate } from './tlb';
 
 // Where a part of a prepared write goes; in `scratchKind`, bits 0-1 for the first part, 2-3 for the second.
@@ -360,6 +361,12 @@ export function faultAt(cpu: usize, access: u32): void {
   leaveRegion(cpu, access, 0, 0);
 }
 
+export function segmentSlow(cpu: usize, offset: u64, access: u32, kind: i32): i64 {
+  const linear = segmentLinear(cpu, accessSegment(access), offset, accessSize(access), kind);
+  if (linear == -1) faultAt(cpu, access);
+  return linear;
+}
+
 export function leaveAt(cpu: usize, access: u32, status: i32): i32 {
   if (status == STATUS_FAULT || status == STATUS_REPEAT) {
     leaveRegion(cpu, access, 0, 0);
@@ -372,7 +379,7 @@ export function leaveAt(cpu: usize, access: u32, status: i32): i32 {
 }
 
 /** Carries a write out; whether the code that is running may go on behind it as it was translated. */
-function completeWrite(cpu: usize, access: u32): i32 {
+export function commitWrite(cpu: usize, access: u32): i32 {
   const invalidations = load<u64>(cpu, VCPU_countInvalidations);
   const budget = load<i32>(cpu, VCPU_budget);
   carryOut(cpu);
@@ -382,10 +389,6 @@ function completeWrite(cpu: usize, access: u32): i32 {
   // Translated code has its own copy of the budget: what a device took out of this one goes along.
   if (usedUp) store<i32>(cpu, load<i32>(cpu, VCPU_refund) - BUDGET_USED_UP, VCPU_refund);
   return STATUS_BRANCH;
-}
-
-export function commitWrite(cpu: usize, access: u32): i32 {
-  return completeWrite(cpu, access);
 }
 
 export function readSlow(cpu: usize, linear: u64, access: u32): usize {
@@ -422,7 +425,7 @@ export function storeSlow(cpu: usize, linear: u64, access: u32, value: u64): i32
   const host = writable(cpu, linear, access, false);
   if (host == 0) return STATUS_FAULT_AT_RIP;
   storeChunk(host, accessSize(access), value);
-  return host == scratchAddress(cpu) ? completeWrite(cpu, access) : STATUS_NEXT;
+  return host == scratchAddress(cpu) ? commitWrite(cpu, access) : STATUS_NEXT;
 }
 
 /** Host address of the code at `linear`; 0 = fault, 1 = not RAM, and exitArg0 is the gpa. */

@@ -18,10 +18,14 @@ import {
   MODE_CODE16,
   MODE_CODE32,
   MODE_CODE64,
+  MODE_CODE_MASK,
   MODE_DEBUG,
   MODE_FLAT,
   MODE_REAL,
   MODE_REPLAY,
+  MODE_STACK16,
+  REG_RAX,
+  REG_RDI,
   SEG_CS,
   SEG_DS,
   SEG_ES,
@@ -58,14 +62,26 @@ import {
   VCPU_rip,
   VCPU_ripMask,
   VCPU_segEffective,
+  VCPU_segReadable,
+  VCPU_segWritable,
   VCPU_stackBytes,
   VCPU_stackMask,
   VCPU_tlb,
   VCPU_tscOffset,
   VCPU_xcr0,
 } from './generated/layout';
-import { cpl, cr0, efer, eflags, segAttr, segBase, segLimit, setSegment } from './cpu';
-import { ATTR_CODE, ATTR_DB, ATTR_EXPAND_DOWN, ATTR_L, ATTR_P, ATTR_RW, ATTR_S, attrDpl } from './descriptor';
+import { cpl, cr0, efer, eflags, getReg, segAttr, segBase, segLimit, setReg, setSegment } from './cpu';
+import {
+  ATTR_CODE,
+  ATTR_DB,
+  ATTR_EXPAND_DOWN,
+  ATTR_L,
+  ATTR_P,
+  ATTR_RW,
+  ATTR_S,
+  attrDpl,
+  isWritableData,
+} from './descriptor';
 import { flushBlocks } from './blocks';
 import { contextBase, currentContext, resetTlb } from './tlb';
 
@@ -77,6 +93,33 @@ function isFlatData(cpu: usize, segment: i32): bool {
     segBase(cpu, segment) == 0 &&
     segLimit(cpu, segment) == 0xffffffff
   );
+}
+
+/**
+ * `segReadable` and `segWritable`: what `segmentLinear` would allow of an expand-up segment, so that generated code asks
+ * it about the others only.
+ */
+function updateWindows(cpu: usize, checkTypes: bool): void {
+  for (let segment = SEG_ES; segment <= SEG_GS; segment++) {
+    const attr = segAttr(cpu, segment);
+    const expandDown = (attr & (ATTR_S | ATTR_CODE | ATTR_EXPAND_DOWN)) == (ATTR_S | ATTR_EXPAND_DOWN);
+    const bytes: u64 = expandDown ? 0 : <u64>segLimit(cpu, segment) + 1;
+    const present = (attr & ATTR_P) != 0;
+    const readable = !checkTypes || (present && (attr & (ATTR_CODE | ATTR_RW)) != ATTR_CODE);
+    const writable = !checkTypes || (present && isWritableData(attr));
+    store<u64>(cpu + (<usize>segment << 3), readable ? bytes : 0, VCPU_segReadable);
+    store<u64>(cpu + (<usize>segment << 3), writable ? bytes : 0, VCPU_segWritable);
+  }
+}
+
+/**
+ * Out of 64-bit mode the upper halves of the general registers are not preserved (APM vol. 1, 3.1.2). Here they become
+ * zero, so that code for the other modes may take a register for its 32 bits. R8 to R15 stay (SDM vol. 1, 3.4.1.1).
+ */
+function dropUpperHalves(cpu: usize): void {
+  for (let register = REG_RAX; register <= REG_RDI; register++) {
+    setReg(cpu, register, getReg(cpu, register) & 0xffffffff);
+  }
 }
 
 function isFlat(cpu: usize): bool {
@@ -121,20 +164,23 @@ export function updateMode(cpu: usize): void {
     setEffective(cpu, SEG_SS, 0);
     setEffective(cpu, SEG_DS, 0);
   } else {
+    if ((load<u32>(cpu, VCPU_mode) & MODE_CODE_MASK) == MODE_CODE64) dropUpperHalves(cpu);
     const wide = (code & ATTR_DB) != 0;
     const flat = isFlat(cpu) ? MODE_FLAT : 0;
     const real = !protectedMode || (eflags(cpu) & FLAG_VM) != 0 ? MODE_REAL : 0;
-    store<u32>(cpu, (wide ? MODE_CODE32 : MODE_CODE16) | flat | real | debug, VCPU_mode);
+    const wideStack = (segAttr(cpu, SEG_SS) & ATTR_DB) != 0;
+    const stack = wideStack ? 0 : MODE_STACK16;
+    store<u32>(cpu, (wide ? MODE_CODE32 : MODE_CODE16) | flat | real | stack | debug, VCPU_mode);
     // Also in 16-bit code: running on behind FFFFh meets the limit of CS, if that is there. Branches wrap by themselves.
     store<u64>(cpu, 0xffffffff, VCPU_ripMask);
     store<u64>(cpu, 0xffffffff, VCPU_linearMask);
-    const wideStack = (segAttr(cpu, SEG_SS) & ATTR_DB) != 0;
     store<u32>(cpu, wideStack ? 4 : 2, VCPU_stackBytes);
     store<u64>(cpu, wideStack ? 0xffffffff : 0xffff, VCPU_stackMask);
     setEffective(cpu, SEG_ES, segBase(cpu, SEG_ES));
     setEffective(cpu, SEG_CS, segBase(cpu, SEG_CS));
     setEffective(cpu, SEG_SS, segBase(cpu, SEG_SS));
     setEffective(cpu, SEG_DS, segBase(cpu, SEG_DS));
+    updateWindows(cpu, real == 0);
   }
   setEffective(cpu, SEG_FS, segBase(cpu, SEG_FS));
   setEffective(cpu, SEG_GS, segBase(cpu, SEG_GS));

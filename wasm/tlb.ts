@@ -83,6 +83,12 @@ function contextFor(cpu: usize, access: u32): i32 {
     : TLB_CONTEXT_KERNEL;
 }
 
+/** Where a context's TLB has the entry for `linear`. */
+// @ts-ignore: decorator
+@inline export function tlbOffset(linear: u64): u32 {
+  return (<u32>(linear >> 12) & (TLB_ENTRIES - 1)) * TLB_ENTRY_SIZE;
+}
+
 /** The page that an entry is for, or TLB_EMPTY: each tag is that page or has all bits set. */
 // @ts-ignore: decorator
 @inline function entryPage(entry: usize): i64 {
@@ -162,8 +168,7 @@ function fill(cpu: usize, context: i32, linear: u64, gpa: u32, page: u64, access
 /** The guest-physical address of `linear`, or WALK_FAULT with the #PF raised. Fills the TLB. */
 export function translate(cpu: usize, linear: u64, access: u32): i64 {
   const context = contextFor(cpu, access);
-  const entry =
-    contextBase(cpu, context) + <usize>(<u32>(linear >> 12) & (TLB_ENTRIES - 1)) * TLB_ENTRY_SIZE;
+  const entry = contextBase(cpu, context) + tlbOffset(linear);
   const wanted = <i64>linear & ~4095;
   const known = <u32>linear + load<u32>(entry, TLB_ENTRY_addend) - RAM_BASE;
   if ((access & ACCESS_FETCH) != 0) {
@@ -251,7 +256,7 @@ function flushPieces(first: usize, entries: i32, linear: u64, largeShift: u64): 
 
 /** INVLPG: a page in all contexts, global or not, all of it if it is a large one (APM vol. 2, 5.5.3). */
 export function flushPage(cpu: usize, linear: u64): void {
-  const offset = <usize>(<u32>(linear >> 12) & (TLB_ENTRIES - 1)) * TLB_ENTRY_SIZE;
+  const offset = tlbOffset(linear);
   for (let context = 0; context < TLB_CONTEXTS; context++) {
     clearEntry(contextBase(cpu, context) + offset);
   }

@@ -2,6 +2,7 @@
 import { beyondFlat, carryOut, ownAccess, prepareRead, prepareWrite, readSlow, writeSlow } from './mmu';
 import { ACCESS_ALIGNED } from './paging';
 import { segmentLinear } from './segments';
+import { tlbOffset } from './tlb';
 import {
   ACCESS_SEGMENT_SHIFT,
   MODE_CODE64,
@@ -10,11 +11,9 @@ import {
   SEG_CS,
   SEG_FS,
   TLB_NONE_OFFSET,
-  TLB_ENTRY_SIZE,
   TLB_ENTRY_addend,
   TLB_ENTRY_readTag,
   TLB_ENTRY_writeTag,
-  TLB_ENTRIES,
   VCPU_mode,
   VCPU_scratch,
   VCPU_segEffective,
@@ -23,7 +22,7 @@ import {
 
 // @ts-ignore: decorator
 @inline function tlbEntry(cpu: i32, linear: i64): u32 {
-  return load<u32>(cpu, VCPU_tlb) + (<u32>(linear >> 12) & (TLB_ENTRIES - 1)) * TLB_ENTRY_SIZE;
+  return load<u32>(cpu, VCPU_tlb) + tlbOffset(linear);
 }
 
 /** The caller has checked one byte at most: whether all of the operand is inside its segment. */

@@ -1,31 +1,11 @@
 import { expect, test } from 'vitest';
 import { FakeHost } from '../machine/fake-host.ts';
+import { HLT, pvhKernel } from '../machine/pvh-kernel.ts';
 import { createMachine } from './create-machine.ts';
 import type { MachineOptions } from './create-machine.ts';
 
-/** An ELF with a PVH note that does nothing: see e2e/tiny-guest.ts for its layout. */
-function tinyKernel(): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(160);
-  const view = new DataView(bytes.buffer);
-  bytes.set([0x7f, 0x45, 0x4c, 0x46, 1, 1, 1]);
-  view.setUint16(16, 2, true);
-  view.setUint16(18, 3, true);
-  view.setUint32(20, 1, true);
-  view.setUint32(24, 0x100088, true);
-  view.setUint32(28, 52, true);
-  view.setUint16(40, 52, true);
-  view.setUint16(42, 32, true);
-  view.setUint16(44, 2, true);
-  const load = [1, 0, 0x100000, 0x100000, 160, 160, 7, 4];
-  const note = [4, 116, 0x100074, 0x100074, 20, 20, 7, 4];
-  for (const [index, word] of [...load, ...note].entries()) view.setUint32(52 + index * 4, word, true);
-  for (const [index, word] of [4, 4, 18, 0x6e6558, 0x100088].entries())
-    view.setUint32(116 + index * 4, word, true);
-  return bytes;
-}
-
 function machineOn(host: FakeHost, options: Partial<MachineOptions> = {}) {
-  return createMachine({ kernel: tinyKernel(), memoryBytes: 16 << 20, host, ...options });
+  return createMachine({ kernel: pvhKernel([HLT]), memoryBytes: 16 << 20, host, ...options });
 }
 
 test('a start runs, a pause pauses, a stop ends', async () => {

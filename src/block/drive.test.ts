@@ -22,8 +22,8 @@ function medium() {
   return { driver, disk, queue, closed };
 }
 
-function drive() {
-  const made = new Drive('d0');
+function drive(isReadOnly = false) {
+  const made = new Drive('d0', isReadOnly);
   const source = new TestSource();
   source.client = made.attach(source, 'virtio0');
   const sizes: number[] = [];
@@ -39,6 +39,13 @@ describe('a drive', () => {
     source.client.kick();
     expect(source.completions).toEqual(['r io-error', 'f io-error', '|']);
     expect([made.properties.sizeBytes, source.client.counters.errors]).toEqual([0, 2]);
+  });
+
+  it('says without a medium already whether the guest may write', () => {
+    expect([drive(false).made.properties.readOnly, drive(true).made.properties.readOnly]).toEqual([
+      false,
+      true,
+    ]);
   });
 
   it('serves its queues from the medium that is put in, and tells the device of its size', () => {

@@ -100,6 +100,8 @@ class DriveClient implements BlockClient {
 
 export class Drive implements BlockBackend {
   readonly id: string;
+  /** What the guest is told when it starts, and every medium is opened as. */
+  readonly isReadOnly: boolean;
   readonly #clients = new Set<DriveClient>();
   readonly #resized = new Listeners<undefined>();
   readonly #pauses = new Listeners<BlockPause>();
@@ -107,8 +109,9 @@ export class Drive implements BlockBackend {
   #forget: (() => void)[] = [];
   #guestCache = true;
 
-  constructor(id: string) {
+  constructor(id: string, isReadOnly: boolean) {
     this.id = id;
+    this.isReadOnly = isReadOnly;
   }
 
   get medium(): OpenDisk | undefined {
@@ -150,7 +153,7 @@ export class Drive implements BlockBackend {
   }
 
   get properties(): BlockProperties {
-    return this.#disk?.backend.properties ?? noMedium(this.id);
+    return this.#disk?.backend.properties ?? noMedium(this);
   }
 
   attach(source: RequestSource, name: string, priority: SourcePriority = 'guest'): BlockClient {
@@ -204,15 +207,15 @@ export class Drive implements BlockBackend {
   }
 
   stats(): BlockStats {
-    return this.#disk?.backend.stats() ?? { ...NO_STATS, properties: noMedium(this.id) };
+    return this.#disk?.backend.stats() ?? { ...NO_STATS, properties: noMedium(this) };
   }
 }
 
-function noMedium(id: string): BlockProperties {
+function noMedium({ id, isReadOnly }: Drive): BlockProperties {
   return {
     id,
     sizeBytes: 0,
-    readOnly: false,
+    readOnly: isReadOnly,
     blockSize: SECTOR_BYTES,
     physicalBlockSize: 0,
     discardGranularity: 0,

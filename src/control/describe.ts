@@ -1,5 +1,5 @@
 /** The texts of `info block`, `info aio`, `info ioeventfd`, `info exits`, `info network`, `info stats` and `info jit`. */
-import type { JitFigures, VerifyFigures } from './vcpu-control.ts';
+import type { JitFigures, VerifyFigures } from './figures.ts';
 import type {
   DiskInfo,
   ExitInfo,

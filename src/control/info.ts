@@ -1,7 +1,7 @@
 /** What `info block`, `info aio`, `info ioeventfd`, `info exits` and `info stats` tell, as data: texts are made of it where they are shown. */
 
 /** In microseconds; of the requests since power-on. */
-import type { JitFigures, VerifyFigures } from './vcpu-control.ts';
+import type { JitFigures, VerifyFigures } from './figures.ts';
 export interface LatencyInfo {
   readonly count: number;
   readonly p50: number;

@@ -27,11 +27,15 @@ export type Medium =
   | { readonly kind: 'memory'; readonly bytes: number };
 
 /** To the thread that owns the disk. */
-export type IoCommand =
+export type DriveCommand =
+  /** A read-only medium needs a drive that the guest takes for read-only. */
   | { readonly kind: 'attach'; readonly drive: string; readonly medium: Medium; readonly readOnly: boolean }
   | { readonly kind: 'eject'; readonly drive: string }
   | { readonly kind: 'resize'; readonly drive: string; readonly bytes: number }
-  | { readonly kind: 'write-cache'; readonly drive: string; readonly enabled: boolean }
+  | { readonly kind: 'write-cache'; readonly drive: string; readonly enabled: boolean };
+
+export type IoCommand =
+  | DriveCommand
   /** After `device` a device's name, or all of them. */
   | { readonly kind: 'ioeventfd'; readonly device?: string; readonly setting: Switch }
   /** Disks that stopped on an error try again. */

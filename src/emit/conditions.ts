@@ -30,25 +30,46 @@ const COMPARISONS: Readonly<Record<number, string>> = {
   14: 'i64.le_s',
 };
 
+/** The bit of RFLAGS that a condition is: OF, CF, ZF, SF, PF. */
+export const CONDITION_BITS: Readonly<Record<number, number>> = { 0: 11, 2: 0, 4: 6, 8: 7, 10: 2 };
+
+/** The other conditions, of two simpler ones and an operator: CF or ZF, SF != OF, that or ZF. */
+export const COMPOSED_CONDITIONS: Readonly<
+  Record<number, readonly [first: number, second: number, operator: string]>
+> = { 6: [2, 4, 'i32.or'], 12: [8, 0, 'i32.ne'], 14: [12, 4, 'i32.or'] };
+
+/** Takes a value with bits of RFLAGS, an i64, and leaves that of a condition as an i32. */
+export function emitConditionBit(code: Code, even: number): void {
+  const position = CONDITION_BITS[even]!;
+  code.op('i32.wrap_i64');
+  if (position > 0) code.i32Const(position).op('i32.shr_u');
+  code.i32Const(1).op('i32.and');
+}
+
 /** Leaves an i32, 0 or 1: whether condition code `even` (0, 2, ... 14; the odd ones are their negation) holds. */
 export function emitCondition(code: Code, even: number, kind: number, values: FlagValues): void {
   const { result, a, b } = values;
-  const bit = (position: number): void => {
+  const bit = (): void => {
     a();
-    code.op('i32.wrap_i64');
-    if (position > 0) code.i32Const(position).op('i32.shr_u');
-    code.i32Const(1).op('i32.and');
+    emitConditionBit(code, even);
   };
   const negative = (): void => void code.i64Const(0n).op('i64.lt_s');
-  const either = (first: number, second: number, op: string): void => {
-    emitCondition(code, first, kind, values);
-    emitCondition(code, second, kind, values);
-    code.op(op);
-  };
   if (kind === FLAGS_SUB && COMPARISONS[even]) {
     a();
     b();
     code.op(COMPARISONS[even]);
+    return;
+  }
+  const composed = COMPOSED_CONDITIONS[even];
+  if (composed !== undefined && kind !== FLAGS_LOGIC) {
+    const [first, second, operator] = composed;
+    emitCondition(code, first, kind, values);
+    emitCondition(code, second, kind, values);
+    code.op(operator);
+    return;
+  }
+  if (composed === undefined && kind === FLAGS_EXPLICIT) {
+    bit();
     return;
   }
   switch (even) {
@@ -59,45 +80,27 @@ export function emitCondition(code: Code, even: number, kind: number, values: Fl
       carry();
       return;
     case 4:
-      if (kind === FLAGS_EXPLICIT) {
-        bit(6);
-        return;
-      }
       result();
       code.op('i64.eqz');
       return;
     case 6:
-      if (kind === FLAGS_LOGIC) emitCondition(code, 4, kind, values);
-      else either(2, 4, 'i32.or');
+      emitCondition(code, 4, kind, values);
       return;
     case 8:
-      if (kind === FLAGS_EXPLICIT) {
-        bit(7);
-        return;
-      }
       result();
       negative();
       return;
     case 10:
-      if (kind === FLAGS_EXPLICIT) {
-        bit(2);
-        return;
-      }
       result();
       code.op('i32.wrap_i64').i32Const(0xff).op('i32.and');
       code.op('i32.popcnt').i32Const(1).op('i32.and').op('i32.eqz');
       return;
     case 12:
-      if (kind === FLAGS_LOGIC) emitCondition(code, 8, kind, values);
-      else either(8, 0, 'i32.ne');
+      emitCondition(code, 8, kind, values);
       return;
     default:
-      if (kind === FLAGS_LOGIC) {
-        result();
-        code.i64Const(0n).op('i64.le_s');
-        return;
-      }
-      either(12, 4, 'i32.or');
+      result();
+      code.i64Const(0n).op('i64.le_s');
   }
 
   function carry(): void {
@@ -123,7 +126,7 @@ export function emitCondition(code: Code, even: number, kind: number, values: Fl
         code.op('i32.wrap_i64');
         return;
       default:
-        bit(0);
+        bit();
     }
   }
 
@@ -161,7 +164,7 @@ export function emitCondition(code: Code, even: number, kind: number, values: Fl
         return;
       }
       default:
-        bit(11);
+        bit();
     }
   }
 }

@@ -7,10 +7,11 @@ import type { FieldName, Statement, Temp, Type, Value } from '../ir/ir.ts';
 import { ACCESS_SEGMENT_SHIFT } from '../layout/access.ts';
 import { CORE_FUNCTIONS, type CoreName } from '../layout/core-abi.ts';
 import { EXCEPTION_GP } from '../layout/exceptions.ts';
-import { RAM_BASE, TLB_ENTRIES } from '../layout/map.ts';
+import { RAM_BASE } from '../layout/map.ts';
 import { FLAGS_EXPLICIT, TLB_ENTRY, VCPU } from '../layout/vcpu.ts';
 import type { Code, Label } from '../wasmgen/code.ts';
 import { F32, F64, I32, I64, V128, type ValueType } from '../wasmgen/opcodes.ts';
+import { emitTlbOffset } from './tables.ts';
 
 export const WASM_TYPES: Record<Type, ValueType> = { i32: I32, i64: I64, f32: F32, f64: F64, v128: V128 };
 
@@ -346,15 +347,9 @@ export abstract class Lowering {
   protected tlbEntry(linear: number): void {
     const { code } = this;
     this.tlb();
-    code
-      .get(linear)
-      .op('i32.wrap_i64')
-      .i32Const(12 - Math.log2(TLB_ENTRY.size))
-      .op('i32.shr_u');
-    code
-      .i32Const((TLB_ENTRIES - 1) * TLB_ENTRY.size)
-      .op('i32.and')
-      .op('i32.add');
+    code.get(linear);
+    emitTlbOffset(code);
+    code.op('i32.add');
   }
 
   /** Leaves the page of an access's last byte, which is a tag's value only if the first byte is in that page, too. */
@@ -399,30 +394,33 @@ export abstract class Lowering {
   }
 
   private linear(statement: StatementOf<'linear'>): void {
-    const { code, cpu } = this;
+    const { code } = this;
     const offset = this.intoLocal(statement.offset);
     const result = this.local(statement.temp);
-    const check = (): void => {
-      code.get(cpu);
-      this.value(statement.segment);
-      code.get(offset).i32Const(statement.bytes).i32Const(statement.access);
-      this.callCore('segmentLinear').tee(result).i64Const(-1n).op('i64.eq').if(false);
-      this.fail();
-      code.end();
-    };
     if (this.checked === true) {
-      check();
+      this.checkedLinear(statement, offset, result);
       return;
     }
     if (this.checked === 'record') {
       this.recordChecked();
       code.if(false);
-      check();
+      this.checkedLinear(statement, offset, result);
       code.else();
     }
     this.addBase(statement.segment, offset);
     code.set(result);
     if (this.checked === 'record') code.end();
+  }
+
+  /** Puts the linear address of `offset` in a segment that has to be checked into `result`, or fails. */
+  protected checkedLinear(statement: StatementOf<'linear'>, offset: number, result: number): void {
+    const { code } = this;
+    code.get(this.cpu);
+    this.value(statement.segment);
+    code.get(offset).i32Const(statement.bytes).i32Const(statement.access);
+    this.callCore('segmentLinear').tee(result).i64Const(-1n).op('i64.eq').if(false);
+    this.fail();
+    code.end();
   }
 
   /** Leaves offset + base of an unchecked segment. */
@@ -553,12 +551,11 @@ export abstract class Lowering {
 
   // --- calls and branches
 
-  protected call(statement: StatementOf<'call'>): void {
-    const { code, pool } = this;
-    const name = statement.name as CoreName;
-    const { result } = CORE_FUNCTIONS[name];
-    const args = statement.args.map((arg) => (arg.kind === 'const' ? arg : this.intoLocal(arg)));
-    if (result === 'status') this.storeNextRip();
+  /** Leaves what a function of the core returns. */
+  protected callWith(name: CoreName, values: readonly Value[]): void {
+    const { code } = this;
+    const args = values.map((arg) => (arg.kind === 'const' ? arg : this.intoLocal(arg)));
+    if (CORE_FUNCTIONS[name].result === 'status') this.storeNextRip();
     this.beforeCall(name);
     code.get(this.cpu);
     for (const arg of args) {
@@ -566,6 +563,13 @@ export abstract class Lowering {
       else this.value(arg);
     }
     this.callCore(name);
+  }
+
+  protected call(statement: StatementOf<'call'>): void {
+    const { code, pool } = this;
+    const name = statement.name as CoreName;
+    const { result } = CORE_FUNCTIONS[name];
+    this.callWith(name, statement.args);
     if (statement.temp) {
       code.set(this.local(statement.temp));
       this.afterCall(name);

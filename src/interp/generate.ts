@@ -6,6 +6,7 @@
  * ../shared/MEASUREMENTS.md: a loop function that holds thousands of handlers takes 457 ms to optimise.
  */
 import { emitCondition, FLAGS_KINDS } from '../emit/conditions.ts';
+import { emitBlockChain, emitHash, emitRegionCacheEntry, emitTlbOffset } from '../emit/tables.ts';
 import { Builder } from '../ir/builder.ts';
 import {
   FORMS,
@@ -35,13 +36,7 @@ import {
   STATUS_NEXT,
   STATUS_REPEAT,
 } from '../layout/exits.ts';
-import {
-  BLOCK_HASH_OFFSET,
-  RAM_BASE,
-  REGION_CACHE_ENTRIES,
-  REGION_CACHE_OFFSET,
-  TLB_ENTRIES,
-} from '../layout/map.ts';
+import { RAM_BASE } from '../layout/map.ts';
 import {
   BLOCK,
   HANDLER_LOOKUP,
@@ -256,11 +251,7 @@ function mainLoop(functions: Functions, tables: Tables): Code {
       .memory('i64.load', VCPU.at.segEffective + SEG_CS * 8)
       .op('i64.add');
     code.get(cpu).memory('i64.load', VCPU.at.linearMask).op('i64.and').tee(linear);
-    code
-      .op('i32.wrap_i64')
-      .i32Const(12 - Math.log2(TLB_ENTRY.size))
-      .op('i32.shr_u');
-    code.i32Const((TLB_ENTRIES - 1) * TLB_ENTRY.size).op('i32.and');
+    emitTlbOffset(code);
     code.get(cpu).memory('i32.load', VCPU.at.tlb).op('i32.add').tee(entry);
     code.memory('i64.load', TLB_ENTRY.at.executeTag);
     code.get(linear).i64Const(-4096n).op('i64.and').op('i64.eq').if(true);
@@ -292,16 +283,11 @@ function mainLoop(functions: Functions, tables: Tables): Code {
       .op('i64.and')
       .op('i64.sub')
       .memory('i64.store', pageRip);
-    code.get(host).i32Const(RAM_BASE).op('i32.sub').tee(n);
-    // hash = physical ^ physical >>> 12
-    code.get(n).i32Const(12).op('i32.shr_u').op('i32.xor').tee(hash);
-    code
-      .i32Const(REGION_CACHE_ENTRIES - 1)
-      .op('i32.and')
-      .i32Const(Math.log2(REGION_CACHE.size))
-      .op('i32.shl');
-    code.get(cpu).op('i32.add').i32Const(REGION_CACHE_OFFSET).op('i32.add').tee(entry);
-    code.memory('i32.load', REGION_CACHE.at.region).tee(region);
+    code.get(host).i32Const(RAM_BASE).op('i32.sub');
+    emitHash(code, n);
+    code.tee(hash);
+    emitRegionCacheEntry(code, cpu);
+    code.tee(entry).memory('i32.load', REGION_CACHE.at.region).tee(region);
     code.if();
     code.get(entry).memory('i32.load', REGION_CACHE.at.address).get(n).op('i32.eq');
     code
@@ -313,16 +299,9 @@ function mainLoop(functions: Functions, tables: Tables): Code {
     code.op('i32.and').brIf(haveBlock);
     code.i32Const(0).set(region);
     code.end();
-    code
-      .get(hash)
-      .i32Const(0xffff)
-      .op('i32.and')
-      .i32Const(2)
-      .op('i32.shl')
-      .get(cpu)
-      .op('i32.add')
-      .memory('i32.load', BLOCK_HASH_OFFSET)
-      .set(block);
+    code.get(hash);
+    emitBlockChain(code, cpu);
+    code.set(block);
     const beyond = code.block();
     const found = code.block();
     const chain = code.loop();

@@ -202,6 +202,23 @@ export class Replay {
     this.#setSegment(SEG_TR, state.tss, state.tssBase);
   }
 
+  /** `VCPU.mode` in which the cases of a profile run. */
+  modeOf(profile: Profile): number {
+    this.#setSystemState();
+    this.#loadSegments(profile);
+    this.#machine.core.updateMode(this.#machine.cpu);
+    return this.#get32(VCPU.at.mode);
+  }
+
+  #loadSegments(profile: Profile): void {
+    [profile.es, profile.cs, profile.ss, profile.ds, profile.fs, profile.gs].forEach((selector, i) => {
+      this.#setSegment(i, hiddenPart(selector));
+    });
+    if (profile.mode !== 64) return;
+    this.#u64(VCPU.at.segBase + 32, BigInt(profile.fsBase));
+    this.#u64(VCPU.at.segBase + 40, BigInt(profile.gsBase));
+  }
+
   #load(profile: Profile): void {
     const state = this.#state;
     const { view, bytes } = state;
@@ -213,13 +230,7 @@ export class Replay {
     this.#u32(VCPU.at.flagKind, FLAGS_EXPLICIT);
     this.#u64(VCPU.at.flagA, BigInt(eflags & ARITHMETIC));
     this.#u64(VCPU.at.rip, view.getBigUint64(STATE.rip, true));
-    [profile.es, profile.cs, profile.ss, profile.ds, profile.fs, profile.gs].forEach((selector, i) => {
-      this.#setSegment(i, hiddenPart(selector));
-    });
-    if (profile.mode === 64) {
-      this.#u64(VCPU.at.segBase + 32, BigInt(profile.fsBase));
-      this.#u64(VCPU.at.segBase + 40, BigInt(profile.gsBase));
-    }
+    this.#loadSegments(profile);
     this.#u64(VCPU.at.cr2, 0n);
     this.#u32(VCPU.at.cpl, 3);
     this.#u32(VCPU.at.shadow, 0);

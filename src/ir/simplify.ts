@@ -16,11 +16,23 @@ const EXTENSIONS: Readonly<Record<string, number>> = {
   'i64.extend32_s': 32,
 };
 
-/** `newTemp` gives a temporary that nothing else uses. */
-export function simplify(list: readonly Statement[], newTemp: () => Temp): Statement[] {
-  const variables = new Set(variablesOf(list));
-  const rewritten = rewrite(list, new Map(), variables, newTemp);
-  return dropUnused(rewritten);
+export interface Pass {
+  readonly name: string;
+  /** `newTemp` gives an i64 temporary that nothing else uses. */
+  readonly run: (list: readonly Statement[], newTemp: () => Temp) => Statement[];
+}
+
+/** In their order; tools show what each of them does. */
+export const PASSES: readonly Pass[] = [
+  {
+    name: 'low bits and flags',
+    run: (list, newTemp) => rewrite(list, new Map(), new Set(variablesOf(list)), newTemp),
+  },
+  { name: 'unused values', run: dropUnused },
+];
+
+export function simplify(list: readonly Statement[], newTemp: () => Temp): readonly Statement[] {
+  return PASSES.reduce((statements, { run }) => run(statements, newTemp), list);
 }
 
 /** Values of temporaries that may be computed anew wherever the temporary is known. */
@@ -187,7 +199,7 @@ function dropUnused(list: readonly Statement[]): Statement[] {
 }
 
 /** The values that a statement other than an `if` reads. */
-export function valuesOf(statement: Statement): (Value | undefined)[] {
+function valuesOf(statement: Statement): (Value | undefined)[] {
   switch (statement.kind) {
     case 'let':
     case 'assign':

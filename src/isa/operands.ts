@@ -321,8 +321,8 @@ function fixedOperand(s: Builder, name: string, operandBits: number): Operand {
 export function setStackPointer(s: Builder, site: Site, value: Value): void {
   const mask = site.stackMask(s);
   const rsp = general(REG_RSP);
-  if (mask.kind === 'const' && mask.value === 0xffffffffffffffffn) {
-    s.writeRegister(rsp, 8, value);
+  if (mask.kind === 'const') {
+    s.writeRegister(rsp, mask.value === 0xffffn ? 2 : mask.value === 0xffffffffn ? 4 : 8, value);
     return;
   }
   const kept = s.let(mask);

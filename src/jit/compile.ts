@@ -1,12 +1,15 @@
 /** Regions to a WebAssembly module: one function each, (cpu, slot << 8 | entry) -> STATUS_*. */
 import { LocalPool } from '../emit/lowering.ts';
+import { emitHash, emitRegionCacheEntry, emitTlbOffset } from '../emit/tables.ts';
+import { isLinkable } from '../isa/decoder.ts';
 import { CORE_FUNCTIONS, signatureOf, type CoreName } from '../layout/core-abi.ts';
-import { STATUS_BRANCH, STATUS_FAULT_AT_RIP } from '../layout/exits.ts';
-import { RAM_BASE, REGION_CACHE_ENTRIES, REGION_CACHE_OFFSET, TLB_ENTRIES } from '../layout/map.ts';
-import { REG_PAGE_RIP, REGION_CACHE, TLB_ENTRY, VCPU } from '../layout/vcpu.ts';
+import { EXIT_CUT, STATUS_BRANCH, STATUS_EXIT, STATUS_FAULT_AT_RIP } from '../layout/exits.ts';
+import { RAM_BASE, REGION_CACHE_ENTRIES, REGION_CACHE_OFFSET } from '../layout/map.ts';
+import { blockHash, MODE_FLAT, REG_PAGE_RIP, REGION_CACHE, SEG_CS, TLB_ENTRY, VCPU } from '../layout/vcpu.ts';
 import { Code, type Label } from '../wasmgen/code.ts';
 import { ModuleBuilder, type Signature } from '../wasmgen/module.ts';
 import { I32, I64 } from '../wasmgen/opcodes.ts';
+import type { Window } from './plan.ts';
 import { RegionLowering, type RegionFrame } from './region-lowering.ts';
 import type { Region } from './region.ts';
 
@@ -80,18 +83,19 @@ function compileRegion({ plan, mode, page }: Region, linkage: Linkage): Code {
     journaled: linkage.journaled,
     homes: new Map(kept.map((register) => [register, code.local(I64)])),
   };
+  const guard = isLinkable(mode) ? undefined : openGuard(code);
   code.get(CPU).memory('i32.load', VCPU.at.budget).set(frame.budget);
   code.get(ENTRY).i32Const(0xff).op('i32.and').set(frame.next);
   const exit = code.block();
   const header = plan.returns.length > 0 || plan.comesBack ? code.loop() : undefined;
   const dispatch = code.block();
   const traces: Label[] = [];
-  /** By number of the entry: in front of the trace, where its loop is entered. */
+  /** By number of the entry: in front of the trace, where its loop is entered and its window checked. */
   const entries: Label[] = [];
   for (const { entry, loop } of plan.traces.toReversed()) {
     const trace = code.block();
     traces.unshift(trace);
-    if (entry >= 0) entries[entry] = loop ? code.block() : trace;
+    if (entry >= 0) entries[entry] = loop || guard ? code.block() : trace;
   }
   const targets = [...entries, ...plan.returns.map((index) => traces[index]!)];
   code.get(frame.next).brTable(targets.slice(0, -1), targets.at(-1)!);
@@ -106,8 +110,9 @@ function compileRegion({ plan, mode, page }: Region, linkage: Linkage): Code {
     mode,
   );
   plan.traces.forEach((trace, i) => {
-    if (trace.entry >= 0 && trace.loop) {
+    if (trace.entry >= 0 && (trace.loop || guard)) {
       code.end();
+      if (guard) checkWindow(code, guard, plan.windows[trace.entry]!);
       lowering.enterLoop(trace.loop);
     }
     code.end();
@@ -121,7 +126,56 @@ function compileRegion({ plan, mode, page }: Region, linkage: Linkage): Code {
   code.get(CPU);
   code.get(frame.budget).get(CPU).memory('i32.load', VCPU.at.refund).op('i32.add');
   code.memory('i32.store', VCPU.at.budget);
-  return code.get(frame.status).i32Const(STATUS_FAULT_AT_RIP).get(frame.status).select();
+  code.get(frame.status).i32Const(STATUS_FAULT_AT_RIP).get(frame.status).select();
+  if (!guard) return code;
+  code.return().end(); // cut: nothing has run since rip and budget were stored
+  code.get(CPU).i32Const(EXIT_CUT).memory('i32.store', VCPU.at.exitReason);
+  return code.i32Const(STATUS_EXIT);
+}
+
+/**
+ * What a region needs to know that may be entered with any code segment: how its page lies in it. Inside the region nobody looks at
+ * the limit again.
+ */
+interface Guard {
+  /** (E/R)IP of the page's start, negative if the segment starts inside the page. */
+  readonly start: number;
+  /** Bytes from there to the end of the segment, and to the end of its first 64 KiB. */
+  readonly room: number;
+  readonly room64K: number;
+  readonly cut: Label;
+}
+
+function openGuard(code: Code): Guard {
+  const guard = {
+    start: code.local(I64),
+    room: code.local(I64),
+    room64K: code.local(I64),
+    cut: code.block(),
+  };
+  const { start, room, room64K } = guard;
+  code
+    .get(CPU)
+    .memory('i64.load', VCPU.at.regs + REG_PAGE_RIP * 8)
+    .set(start);
+  code
+    .get(CPU)
+    .memory('i64.load32_u', VCPU.at.segLimit + SEG_CS * 4)
+    .i64Const(1n)
+    .op('i64.add');
+  code.get(start).op('i64.sub').tee(room);
+  code.i64Const(0x10000n).get(start).op('i64.sub').tee(room64K);
+  code.get(room).get(room64K).op('i64.lt_s').select().set(room64K);
+  return guard;
+}
+
+function checkWindow(code: Code, { start, room, room64K, cut }: Guard, window: Window): void {
+  code.get(start).i64Const(BigInt(-window.from)).op('i64.lt_s');
+  code
+    .get(window.below64K ? room64K : room)
+    .i64Const(BigInt(window.to))
+    .op('i64.lt_s');
+  code.op('i32.or').brIf(cut, false);
 }
 
 /**
@@ -136,6 +190,8 @@ function emitDispatch(
   own: { readonly header: Label; readonly page: number } | undefined,
 ): void {
   const { rip, budget } = frame;
+  const isFlat = (mode & MODE_FLAT) !== 0;
+  const linear = isFlat ? rip : code.local(I64);
   const entry = code.local(I32);
   const physical = code.local(I32);
   const found = code.local(I32);
@@ -145,13 +201,22 @@ function emitDispatch(
   code.get(budget).i32Const(0).op('i32.le_s').brIf(miss, false);
   if (own) {
     // In its own page the region knows the physical address and may surely execute.
-    code.get(rip).i64Const(-4096n).op('i64.and').get(CPU);
-    code
-      .memory('i64.load', VCPU.at.regs + REG_PAGE_RIP * 8)
-      .op('i64.eq')
-      .if();
-    code.get(rip).op('i32.wrap_i64').i32Const(0xfff).op('i32.and').tee(physical);
-    code.i32Const((own.page >>> 12) & 0xfff).op('i32.xor');
+    if (isFlat) {
+      code.get(rip).i64Const(-4096n).op('i64.and').get(CPU);
+      code
+        .memory('i64.load', VCPU.at.regs + REG_PAGE_RIP * 8)
+        .op('i64.eq')
+        .if();
+      code.get(rip).op('i32.wrap_i64').i32Const(0xfff).op('i32.and').tee(physical);
+    } else {
+      code
+        .get(rip)
+        .get(CPU)
+        .memory('i64.load', VCPU.at.regs + REG_PAGE_RIP * 8);
+      code.op('i64.sub').tee(linear).i64Const(4096n).op('i64.lt_u').if();
+      code.get(linear).op('i32.wrap_i64').tee(physical);
+    }
+    code.i32Const(blockHash(own.page) & (REGION_CACHE_ENTRIES - 1)).op('i32.xor');
     code.i32Const(Math.log2(REGION_CACHE.size)).op('i32.shl').get(CPU).op('i32.add').set(entry);
     // Another region of the same page is found as any other.
     const elsewhere = code.block();
@@ -165,34 +230,26 @@ function emitDispatch(
     code.get(found).i32Const(0xff).op('i32.and').set(frame.next).br(own.header);
     code.end().end();
   }
-  // Code segments are flat here: rip is the linear address.
-  code
-    .get(rip)
-    .op('i32.wrap_i64')
-    .i32Const(12 - Math.log2(TLB_ENTRY.size))
-    .op('i32.shr_u');
-  code
-    .i32Const((TLB_ENTRIES - 1) * TLB_ENTRY.size)
-    .op('i32.and')
-    .get(CPU)
-    .memory('i32.load', VCPU.at.tlb)
-    .op('i32.add')
-    .tee(entry);
+  if (!isFlat) {
+    code
+      .get(rip)
+      .get(CPU)
+      .memory('i64.load', VCPU.at.segEffective + SEG_CS * 8);
+    code.op('i64.add').i64Const(0xffffffffn).op('i64.and').set(linear);
+  }
+  code.get(linear);
+  emitTlbOffset(code);
+  code.get(CPU).memory('i32.load', VCPU.at.tlb).op('i32.add').tee(entry);
   code.memory('i64.load', TLB_ENTRY.at.executeTag);
-  code.get(rip).i64Const(-4096n).op('i64.and').op('i64.ne').brIf(miss, false);
-  code.get(rip).op('i32.wrap_i64').get(entry).memory('i32.load', TLB_ENTRY.at.addend).op('i32.add');
-  code.i32Const(RAM_BASE).op('i32.sub').tee(physical);
-  code.get(physical).i32Const(12).op('i32.shr_u').op('i32.xor');
-  code
-    .i32Const(REGION_CACHE_ENTRIES - 1)
-    .op('i32.and')
-    .i32Const(Math.log2(REGION_CACHE.size))
-    .op('i32.shl');
-  code.get(CPU).op('i32.add').i32Const(REGION_CACHE_OFFSET).op('i32.add').tee(entry);
-  code.memory('i32.load', REGION_CACHE.at.region).tee(found).op('i32.eqz').brIf(miss, false);
+  code.get(linear).i64Const(-4096n).op('i64.and').op('i64.ne').brIf(miss, false);
+  code.get(linear).op('i32.wrap_i64').get(entry).memory('i32.load', TLB_ENTRY.at.addend).op('i32.add');
+  code.i32Const(RAM_BASE).op('i32.sub');
+  emitHash(code, physical);
+  emitRegionCacheEntry(code, CPU);
+  code.tee(entry).memory('i32.load', REGION_CACHE.at.region).tee(found).op('i32.eqz').brIf(miss, false);
   code.get(entry).memory('i32.load', REGION_CACHE.at.address).get(physical).op('i32.ne').brIf(miss, false);
   code.get(entry).memory('i32.load', REGION_CACHE.at.mode).i32Const(mode).op('i32.ne').brIf(miss, false);
-  code.get(CPU).get(rip).get(rip).i64Const(0xfffn).op('i64.and').op('i64.sub');
+  code.get(CPU).get(rip).get(linear).i64Const(0xfffn).op('i64.and').op('i64.sub');
   code.memory('i64.store', VCPU.at.regs + REG_PAGE_RIP * 8);
   code.get(CPU).get(found).get(found).i32Const(8).op('i32.shr_u');
   code.returnCallIndirect(linkage.regionType, linkage.regionTable);

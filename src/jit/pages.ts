@@ -3,7 +3,7 @@
  * small steps only. A guess: what it costs to be wrong is a slow path.
  */
 import type { Statement } from '../ir/ir.ts';
-import { REG_RBP, REG_RSP, REG_ZERO } from '../layout/vcpu.ts';
+import { RECORD_CHECKED, RECORD_SEGMENT_SHIFT, REG_RBP, REG_RSP, REG_ZERO, SEG_SS } from '../layout/vcpu.ts';
 import type { PlannedBlock } from './plan.ts';
 
 /** Keys of an instruction's accesses; those that no other access shares are absent. */
@@ -34,11 +34,14 @@ export function pageKeys(blocks: readonly PlannedBlock[]): PageKeys[][] {
       const accesses = countAccesses(body);
       const onStack = STACK.has(semantics) ? 1 : 0;
       const base = rm >> 3;
+      const number = (instruction.flags >> RECORD_SEGMENT_SHIFT) & 7;
+      // Segments may have the same base only where they need no check.
+      const segment = instruction.flags & RECORD_CHECKED && number !== SEG_SS ? `${number}:` : '';
       const operandKey =
         form.memory && base < REG_ZERO
           ? index === REG_ZERO * 8
-            ? name(base)
-            : `${name(base)}+${name(index >> 3)}*${instruction.flags & 3}`
+            ? segment + name(base)
+            : `${segment}${name(base)}+${name(index >> 3)}*${instruction.flags & 3}`
           : undefined;
       const operand = use(operandKey, form.memory ? accesses - onStack : 0);
       const stack = use(name(semantics === 'leave' ? REG_RBP : REG_RSP), onStack);

@@ -2,10 +2,11 @@
 import { Builder } from '../ir/builder.ts';
 import type { Statement } from '../ir/ir.ts';
 import { simplify } from '../ir/simplify.ts';
+import type { Form } from '../isa/forms.ts';
 import { describeInstruction } from '../isa/semantics/index.ts';
 import { CORE_FUNCTIONS, type CoreName } from '../layout/core-abi.ts';
 import { effectsOf } from './effects.ts';
-import { REG_PAGE_RIP } from '../layout/vcpu.ts';
+import { MODE_CODE16, MODE_CODE_MASK, REG_PAGE_RIP } from '../layout/vcpu.ts';
 import type { RegionBlock } from './region.ts';
 import { InstructionSite } from './site.ts';
 
@@ -43,8 +44,18 @@ export interface Plan {
   readonly heads: ReadonlyMap<number, number>;
   /** Indices of traces to which a branch leads back, not counting those from the trace itself. */
   readonly returns: readonly number[];
+  /** By number of the entry: what it can reach without leaving the region. */
+  readonly windows: readonly Window[];
   /** What leaves by an address that it computes may well come back: a call inside the page, or a jump table. */
   readonly comesBack: boolean;
+}
+
+/** Bytes [from, to) of the page, which have to lie in the code segment. */
+export interface Window {
+  readonly from: number;
+  readonly to: number;
+  /** A branch with a 16-bit operand leads inside: it may not wrap. */
+  readonly below64K: boolean;
 }
 
 interface Exits {
@@ -65,7 +76,7 @@ export function planRegion(blocks: readonly RegionBlock[], mode: number, wanted:
     return { ...block, bodies };
   });
   const byOffset = new Map(planned.map((block) => [block.offset, block]));
-  const exits = new Map(planned.map((block) => [block, exitsOf(block)]));
+  const exits = new Map(planned.map((block) => [block, exitsOf(block, mode)]));
   const next = (block: PlannedBlock): PlannedBlock[] => {
     const { target, fallsThrough } = exits.get(block)!;
     const found = [target, fallsThrough ? block.end : undefined].map((offset) => byOffset.get(offset ?? -1));
@@ -142,7 +153,25 @@ export function planRegion(blocks: readonly RegionBlock[], mode: number, wanted:
     const { semantics } = block.instructions.at(-1)!.form.row;
     return semantics === 'jmpTo' || (semantics === 'call' && next(block).length > 0);
   });
-  return { traces, entries, heads, returns: [...returns], comesBack };
+  const windows = entries.map((offset) => windowFrom(byOffset.get(offset)!, next, mode));
+  return { traces, entries, windows, heads, returns: [...returns], comesBack };
+}
+
+function windowFrom(
+  entry: PlannedBlock,
+  next: (block: PlannedBlock) => readonly PlannedBlock[],
+  mode: number,
+): Window {
+  const reached = new Set([entry]);
+  // A set's iteration goes on over what is added meanwhile.
+  for (const block of reached) for (const successor of next(block)) reached.add(successor);
+  const blocks = [...reached];
+  const is16 = (mode & MODE_CODE_MASK) === MODE_CODE16;
+  return {
+    from: Math.min(...blocks.map(({ offset }) => offset)),
+    to: Math.max(...blocks.map(({ end }) => end)),
+    below64K: is16 && blocks.some(({ instructions }) => instructions.at(-1)!.form.operandBits === 16),
+  };
 }
 
 /** The strongly connected parts of a graph that have an edge inside, by node (Tarjan, SIAM J. Comput. 1, 1972). */
@@ -200,12 +229,18 @@ function comingIn(blocks: readonly PlannedBlock[]): number[] {
   return [...read];
 }
 
-function exitsOf(block: PlannedBlock): Exits {
+/** Whether the direct branch of a form goes to its `disp` in the page, or wraps its target to 16 bits. */
+export function staysInPage({ operandBits }: Form, mode: number): boolean {
+  // In 16-bit code each entry of a region makes sure that nothing inside wraps.
+  return operandBits !== 16 || (mode & MODE_CODE_MASK) === MODE_CODE16;
+}
+
+function exitsOf(block: PlannedBlock, mode: number): Exits {
   const last = block.bodies.at(-1) ?? [];
   const { form, disp } = block.instructions.at(-1)!;
   const branch = findBranch(last);
   const conditional = branch !== undefined && branch.kind === 'branch' && branch.condition !== undefined;
-  const target = branch && form.operandBits !== 16 ? disp : undefined;
+  const target = branch && staysInPage(form, mode) ? disp : undefined;
   return {
     target,
     isCall: branch !== undefined && form.row.semantics === 'call',

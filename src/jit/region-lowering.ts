@@ -1,10 +1,11 @@
-import { emitCondition } from '../emit/conditions.ts';
+import { COMPOSED_CONDITIONS, CONDITION_BITS, emitCondition, emitConditionBit } from '../emit/conditions.ts';
 import { Lowering, type Access, type LocalPool, type StatementOf } from '../emit/lowering.ts';
 import { loadOperator, storeOperator } from '../ir/builder.ts';
 import type { RegisterRef, Statement, Temp, Value } from '../ir/ir.ts';
 import { variablesOf } from '../ir/simplify.ts';
-import { accessSite } from '../layout/access.ts';
-import { CORE_FUNCTIONS, type CoreName } from '../layout/core-abi.ts';
+import { accessOf, accessSite } from '../layout/access.ts';
+import type { CoreName } from '../layout/core-abi.ts';
+import { EXCEPTION_GP } from '../layout/exceptions.ts';
 import { PAGE_SIZE } from '../layout/map.ts';
 import { STATUS_BRANCH, STATUS_FAULT_AT_RIP } from '../layout/exits.ts';
 import {
@@ -13,8 +14,10 @@ import {
   MODE_CODE_MASK,
   RECORD_CHECKED,
   REG_PAGE_RIP,
+  SEG_CS,
   SEG_FS,
   SEG_SS,
+  SEGMENT_WRITE,
   TLB_ENTRY,
   VCPU,
 } from '../layout/vcpu.ts';
@@ -25,7 +28,9 @@ import {
   ends,
   faultFate,
   flagsFate,
+  isTerminal,
   setsFlags,
+  staysInPage,
   type Loop,
   type Plan,
   type PlannedBlock,
@@ -106,6 +111,8 @@ interface State {
   tlb: number | undefined;
   /** Pages that were found in the TLB, by the key of the accesses that probably go there. */
   readonly pages: Map<string, KnownPage>;
+  /** Locals with bases and sizes of segments, by their offset in the vCPU block. */
+  readonly segments: Map<number, number>;
   /** FPU_BLOCKED_* bits that were found clear. */
   open: number;
 }
@@ -115,12 +122,14 @@ const freshState = (): State => ({
   flags: IN_MEMORY,
   tlb: undefined,
   pages: new Map(),
+  segments: new Map(),
   open: 0,
 });
 const copyState = (state: State): State => ({
   ...state,
   registers: new Map(state.registers),
   pages: new Map(state.pages),
+  segments: new Map(state.segments),
 });
 
 /**
@@ -132,6 +141,7 @@ export class RegionLowering extends Lowering {
   readonly #frame: RegionFrame;
   readonly #labels: RegionLabels;
   readonly #plan: Plan;
+  readonly #mode: number;
   readonly #is64: boolean;
   readonly #conditionFunction: (even: number) => number;
   #state = freshState();
@@ -142,6 +152,8 @@ export class RegionLowering extends Lowering {
   #block!: PlannedBlock;
   #instruction!: Instruction;
   #index = 0;
+  /** The target of the instruction's direct branch was compared with the limit of CS. */
+  #targetChecked = false;
   /** The block that follows in the same trace. */
   #following: PlannedBlock | undefined;
   /** Inside an arm of an `if`: what is set there must be in memory behind it. */
@@ -155,6 +167,8 @@ export class RegionLowering extends Lowering {
   /** By block of the trace and instruction. */
   #pageKeys: PageKeys[][] = [];
   #keys: PageKeys | undefined;
+  /** `countInvalidations` before the call that is being emitted. */
+  #invalidations: number | undefined;
   /** Temporaries of the current instruction that are assigned more than once. */
   #variables: ReadonlySet<number> = new Set();
 
@@ -173,6 +187,7 @@ export class RegionLowering extends Lowering {
     this.#frame = frame;
     this.#labels = labels;
     this.#plan = plan;
+    this.#mode = mode;
     this.#is64 = (mode & MODE_CODE_MASK) === MODE_CODE64;
   }
 
@@ -224,6 +239,7 @@ export class RegionLowering extends Lowering {
       this.#index = i;
       this.#keys = this.#pageKeys[position]?.[i];
       const body = block.bodies[i] ?? [];
+      this.#targetChecked = false;
       this.#variables = new Set(variablesOf(body));
       this.statements(body);
       this.#openPad(trace, position, i);
@@ -234,8 +250,8 @@ export class RegionLowering extends Lowering {
 
   /** Locals that outlive the instruction. */
   #kept(): Set<number> {
-    const { registers, flags, tlb, pages } = this.#state;
-    const kept = new Set<number>();
+    const { registers, flags, tlb, pages, segments } = this.#state;
+    const kept = new Set(segments.values());
     for (const { tag, addend } of pages.values()) kept.add(tag).add(addend);
     for (const { local } of registers.values()) kept.add(local);
     for (let at: Flags | undefined = flags; at; at = at.over?.under) {
@@ -366,16 +382,50 @@ export class RegionLowering extends Lowering {
     this.leaveWith(status);
   }
 
-  /** Regions are of flat code, where every target is inside the segment. */
-  protected override checkBranch(): void {}
+  protected override checkBranch(): void {
+    if (this.checked && !this.#staysInside) this.#checkTarget();
+    this.#targetChecked = true;
+  }
+
+  /** Whether the direct branch of the instruction leads into the region: its entry has checked that (compile.ts). */
+  get #staysInside(): boolean {
+    const { form, disp } = this.#instruction;
+    if (!staysInPage(form, this.#mode)) return false;
+    return this.#plan.heads.has(disp) || this.#following?.offset === disp;
+  }
+
+  /** Leaves the (E/R)IP that the direct branch of the instruction leads to. */
+  #target(): void {
+    const { form, disp } = this.#instruction;
+    this.#rip(disp);
+    // A 16-bit operand clears the upper part.
+    if (form.operandBits === 16) this.code.i64Const(0xffffn).op('i64.and');
+  }
+
+  /** #GP(0) if that is beyond the limit of CS. */
+  #checkTarget(): void {
+    const { code } = this;
+    this.#target();
+    code.get(this.cpu).memory('i64.load32_u', VCPU.at.segLimit + SEG_CS * 4);
+    code.op('i64.gt_u').if(false);
+    this.#aside(() => {
+      this.#flush();
+      this.raise(EXCEPTION_GP, undefined);
+    });
+    code.end();
+  }
 
   protected override branch({ condition }: StatementOf<'branch'>): void {
     const { code } = this;
-    const { form, disp } = this.#instruction;
-    const wraps = form.operandBits === 16;
+    const { disp } = this.#instruction;
     const go = (): void => {
-      if (wraps) this.#wrapped(disp);
-      else this.#goto(disp);
+      if (this.#staysInside) {
+        this.#goto(disp);
+        return;
+      }
+      if (this.checked && !this.#targetChecked) this.#checkTarget();
+      this.#target();
+      this.#dispatch();
     };
     if (condition === undefined) {
       go();
@@ -390,13 +440,6 @@ export class RegionLowering extends Lowering {
       this.#conditionally = before;
     });
     code.end();
-  }
-
-  /** A branch with a 16-bit operand clears the upper part of (E/R)IP. */
-  #wrapped(offset: number): void {
-    this.#rip(offset);
-    this.code.i64Const(0xffffn).op('i64.and');
-    this.#dispatch();
   }
 
   protected override branchTo(target: Value): void {
@@ -690,27 +733,17 @@ export class RegionLowering extends Lowering {
   #conditionOver(even: number, over: NonNullable<Flags['over']>): void {
     const { code } = this;
     const { mask, bits, under } = over;
-    const either = (first: number, second: number, op: string): void => {
+    const composed = COMPOSED_CONDITIONS[even];
+    if (composed !== undefined) {
+      const [first, second, operator] = composed;
       this.#conditionOver(first, over);
       this.#conditionOver(second, over);
-      code.op(op);
-    };
-    if (even === 6) {
-      either(2, 4, 'i32.or');
-    } else if (even === 12) {
-      either(8, 0, 'i32.ne');
-    } else if (even === 14) {
-      either(12, 4, 'i32.or');
+      code.op(operator);
+    } else if ((mask >> BigInt(CONDITION_BITS[even]!)) & 1n) {
+      this.value(bits);
+      emitConditionBit(code, even);
     } else {
-      const position = FLAG_BITS[even]!;
-      if ((mask >> BigInt(position)) & 1n) {
-        this.value(bits);
-        code.op('i32.wrap_i64');
-        if (position > 0) code.i32Const(position).op('i32.shr_u');
-        code.i32Const(1).op('i32.and');
-      } else {
-        this.#condition(even, under);
-      }
+      this.#condition(even, under);
     }
   }
 
@@ -807,6 +840,42 @@ export class RegionLowering extends Lowering {
     this.callCore('journal');
   }
 
+  /**
+   * Inline where the access lies below the limit of an ordinary segment. All others are the core's business: those that
+   * fault, and expand-down segments.
+   */
+  protected override checkedLinear(
+    { segment, bytes, access }: StatementOf<'linear'>,
+    offset: number,
+    result: number,
+  ): void {
+    const { code } = this;
+    const number = segment.kind === 'const' ? Number(segment.value) : 0;
+    const allowed = access & SEGMENT_WRITE ? VCPU.at.segWritable : VCPU.at.segReadable;
+    const window = this.#segmentState(allowed + number * 8);
+    const base = this.#segmentState(VCPU.at.segEffective + number * 8);
+    code.get(offset).i64Const(BigInt(bytes)).op('i64.add').get(window).op('i64.le_u').if(true, I64);
+    code.get(offset).get(base).op('i64.add').i64Const(0xffffffffn).op('i64.and');
+    code.else();
+    code.get(this.cpu).get(offset);
+    code.i32Const(accessOf(bytes, number) | this.accessSite()).i32Const(access);
+    this.callCore('segmentSlow').tee(result).i64Const(-1n).op('i64.eq');
+    this.failed();
+    code.get(result).end().set(result);
+  }
+
+  /** The local that holds an i64 of the vCPU block that only loads of segments change. */
+  #segmentState(offset: number): number {
+    const { segments } = this.#state;
+    let local = segments.get(offset);
+    if (local === undefined) {
+      local = this.pool.take(I64);
+      this.code.get(this.cpu).memory('i64.load', offset).set(local);
+      segments.set(offset, local);
+    }
+    return local;
+  }
+
   protected override addBase(segment: Value, offset: number): void {
     const { code } = this;
     code.get(offset);
@@ -824,8 +893,6 @@ export class RegionLowering extends Lowering {
     super.fpuGate(statement);
     this.#state = { ...before, open: before.open | statement.blocked };
   }
-
-  #invalidations: number | undefined;
 
   protected override beforeCall(name: CoreName): void {
     const { code, cpu } = this;
@@ -856,6 +923,7 @@ export class RegionLowering extends Lowering {
     if (effects.context) {
       this.#state.tlb = undefined;
       this.#state.pages.clear();
+      this.#state.segments.clear();
       this.#state.open = 0;
     }
     if (!effects.writesMemory) return;
@@ -870,21 +938,14 @@ export class RegionLowering extends Lowering {
 
   protected override call(statement: StatementOf<'call'>): void {
     const name = statement.name as CoreName;
-    if (CORE_FUNCTIONS[name].result !== 'status' || !effectsOf(name).terminal) {
+    if (!isTerminal(name)) {
       super.call(statement);
       return;
     }
     const { code } = this;
-    const args = statement.args.map((arg) => (arg.kind === 'const' ? arg : this.intoLocal(arg)));
-    this.storeNextRip();
-    this.beforeCall(name);
-    code.get(this.cpu);
-    for (const arg of args) {
-      if (typeof arg === 'number') code.get(arg);
-      else this.value(arg);
-    }
+    this.callWith(name, statement.args);
     const status = this.pool.take(I32);
-    this.callCore(name).set(status);
+    code.set(status);
     if (effectsOf(name).budget) code.get(this.cpu).memory('i32.load', VCPU.at.budget).set(this.#frame.budget);
     this.leaveWith(status);
   }
@@ -916,9 +977,6 @@ function tempsOf(value: Value | undefined): number[] {
   return value?.kind === 'op' ? value.args.flatMap(tempsOf) : [];
 }
 
-/** Positions of the flags behind the conditions O, B, Z, S and P. */
-const FLAG_BITS: Readonly<Record<number, number>> = { 0: 11, 2: 0, 4: 6, 8: 7, 10: 2 };
-
 /** Whether nobody can see the flags with which these blocks are entered. */
 function blocksReplaceFlags(blocks: readonly PlannedBlock[]): boolean {
   for (const { bodies } of blocks) {
@@ -943,9 +1001,12 @@ function meet(a: State, b: State): State {
     a.flags.over === b.flags.over;
   const pages = new Map<string, KnownPage>();
   for (const [key, page] of a.pages) if (b.pages.get(key) === page) pages.set(key, page);
+  const segments = new Map<number, number>();
+  for (const [offset, local] of a.segments) if (b.segments.get(offset) === local) segments.set(offset, local);
   return {
     registers,
     pages,
+    segments,
     flags: same ? (a.flags.dirty ? a.flags : b.flags) : IN_MEMORY,
     tlb: a.tlb === b.tlb ? a.tlb : undefined,
     open: a.open & b.open,

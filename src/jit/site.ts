@@ -5,10 +5,10 @@ import type { Site } from '../isa/operands.ts';
 import {
   MODE_CODE64,
   MODE_CODE_MASK,
+  MODE_STACK16,
   RECORD_ADDRESS_SIZE_SHIFT,
   RECORD_SEGMENT_SHIFT,
   REG_ZERO,
-  VCPU,
 } from '../layout/vcpu.ts';
 
 /** The fields of a decoded record (layout/vcpu.ts, RECORD), kept for translation. */
@@ -75,8 +75,7 @@ export class InstructionSite implements Site {
     return s.i64(ADDRESS_MASKS[(this.#instruction.flags >> RECORD_ADDRESS_SIZE_SHIFT) & 3] ?? 0n);
   }
   stackMask(s: Builder): Value {
-    // The mode key does not hold SS.B: outside 64-bit code the stack's size is asked for.
     if ((this.#mode & MODE_CODE_MASK) === MODE_CODE64) return s.i64(-1);
-    return s.readState('i64.load', VCPU.at.stackMask);
+    return s.i64(this.#mode & MODE_STACK16 ? 0xffff : 0xffffffff);
   }
 }

@@ -61,6 +61,8 @@ export const CORE_FUNCTIONS = {
   leaveAt: fn('host', 'i32', 'i32'),
   /** (segment, offset, size, SEGMENT_* of vcpu.ts): checks limit and type outside the flat case. */
   segmentLinear: fn('linear', 'i32', 'i64', 'i32', 'i32'),
+  /** (offset, access, SEGMENT_*): the same for translated code; a fault is recorded as by `faultAt`. */
+  segmentSlow: fn('linear', 'i64', 'i32', 'i32'),
   /** (offset): outside the flat case, 0 and #GP(0) raised if it is beyond the limit of CS, else 1. */
   checkCodeOffset: fn('host', 'i64'),
   /** (linear): host address of code, 0 = fault, 1 = not RAM (exitArg0 = gpa). */

@@ -12,8 +12,10 @@ export const EXIT_SHUTDOWN = 3;
 export const EXIT_FETCH_MMIO = 4;
 /** A block was entered `VCPU.jitThreshold` times: translate it. exitArg0: the block. rip is its address. */
 export const EXIT_HOT = 5;
+/** The translated code for rip does not lie in what the running CS covers: the interpreter has to execute it. rip is current. */
+export const EXIT_CUT = 6;
 
-export const EXIT_NAMES = ['budget', 'decode', 'hlt', 'shutdown', 'fetch-mmio', 'hot'] as const;
+export const EXIT_NAMES = ['budget', 'decode', 'hlt', 'shutdown', 'fetch-mmio', 'hot', 'cut'] as const;
 
 /** What a core function that ends an instruction returns. */
 /** Go on with the next instruction. */

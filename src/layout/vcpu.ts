@@ -229,6 +229,13 @@ export const VCPU = struct({
   cr4Allowed: 'u32',
   eferAllowed: 'u32',
 
+  /**
+   * By segment, outside 64-bit mode: how many bytes from offset 0 on may be read, and written. 0 where only
+   * `segmentLinear` can tell: expand-down segments, and those of a type that forbids it.
+   */
+  segReadable: ['u64', 6],
+  segWritable: ['u64', 6],
+
   /** JOURNAL_*: stores to RAM are noted from `journalNext` on, which must not pass `journalEnd`. */
   journal: 'u32',
   journalNext: 'u32',
@@ -253,6 +260,8 @@ export const MODE_REAL = 8;
 
 /** Breakpoints on code or data are enabled: blocks are single instructions, and nothing is translated. */
 export const MODE_DEBUG = 16;
+/** The stack pointer is SP, as SS.B is 0 outside 64-bit mode. */
+export const MODE_STACK16 = 32;
 
 /** The interpreter repeats what a region did (`-jit verify`): its blocks lead to no translated code. */
 export const MODE_REPLAY = 0x80;

@@ -1,12 +1,16 @@
 /** A vCPU's thread for tests: it does what the test says instead of running a guest. */
 import type { Remote } from 'comlink';
 import type { StartState } from '../boot/start-state.ts';
-import type { JitFigures, VcpuControl, VcpuSetup, VcpuStop } from '../control/vcpu-control.ts';
+import type { JitFigures } from '../control/figures.ts';
+import type { IothreadInfo } from '../control/info.ts';
+import type { IoControl, IoSetup } from '../control/io-control.ts';
+import type { VcpuControl, VcpuSetup, VcpuStop } from '../control/vcpu-control.ts';
 import { viewsOf } from '../base/views.ts';
-import { SERIAL_OUT_BASE, STOP_RUN, THREAD_VCPU0 } from '../layout/machine.ts';
+import { SERIAL_OUT_BASE, STOP_QUIT, STOP_RUN, THREAD_VCPU0 } from '../layout/machine.ts';
 import { ByteRing } from '../sync/ring.ts';
 import { acknowledgeStop, stopRequest } from '../sync/stop.ts';
-import type { CompilerThread, MachineHost, VcpuThread } from './host.ts';
+import { WakeWord } from '../sync/wake.ts';
+import type { CompilerThread, IoThreadHandle, MachineHost, VcpuThread } from './host.ts';
 
 const NO_JIT: JitFigures = {
   regions: 0,
@@ -30,6 +34,65 @@ const NO_JIT: JitFigures = {
   installMs: 0,
 };
 
+const NO_FIGURES: IothreadInfo = {
+  name: '',
+  wakeups: 0,
+  pollHits: 0,
+  doorbells: 0,
+  exits: 0,
+  waitedMs: 0,
+  aliveMs: 0,
+};
+
+/** A thread that owns devices, and does nothing but start and end. */
+export class FakeIo implements IoThreadHandle {
+  readonly control: Remote<IoControl>;
+  readonly lost: Promise<string>;
+  /** What became of it, in order. */
+  readonly ends: string[] = [];
+  /** Taken away without a word. */
+  isGone = false;
+  #lose: ((reason: string) => void) | undefined;
+  #setup: IoSetup | undefined;
+
+  constructor() {
+    this.lost = new Promise((resolve) => {
+      this.#lose = resolve;
+    });
+    const control = {
+      prepare: async (setup: IoSetup) => {
+        this.#setup = setup;
+        return { ok: true as const, value: undefined };
+      },
+      run: () => this.#run(),
+      command: async () => ({ ok: true as const, value: undefined }),
+      info: async () => ({ disks: [], net: [], ioeventfd: [], thread: NO_FIGURES }),
+      close: async () => ({ ok: true as const, value: undefined }),
+    };
+    this.control = control as unknown as Remote<IoControl>;
+  }
+
+  lose(reason: string): void {
+    this.#lose?.(reason);
+  }
+
+  terminate(): void {
+    this.ends.push('terminated');
+  }
+
+  async #run(): Promise<void> {
+    const { memory, thread } = this.#setup!;
+    const views = viewsOf(memory.buffer);
+    const wake = new WakeWord(views, thread);
+    while (stopRequest(views, thread) !== STOP_QUIT) {
+      if (this.isGone) return await new Promise(() => {});
+      wake.take();
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    this.ends.push('quit');
+  }
+}
+
 export class FakeHost implements MachineHost {
   readonly resets: StartState[] = [];
   started = 0;
@@ -37,6 +100,8 @@ export class FakeHost implements MachineHost {
   setup: VcpuSetup | undefined;
   #end: ((stop: VcpuStop) => void) | undefined;
   #lose: ((reason: string) => void) | undefined;
+  /** The threads of the devices, by name. */
+  readonly io = new Map<string, FakeIo>();
   /** Whether STOP requests are obeyed. */
   obeys = true;
 
@@ -81,9 +146,10 @@ export class FakeHost implements MachineHost {
     return undefined;
   }
 
-  /** No test of the page's side has devices. */
-  startIo(): never {
-    throw new Error('no thread for devices here');
+  startIo(name: string): IoThreadHandle {
+    const io = new FakeIo();
+    this.io.set(name, io);
+    return io;
   }
 
   /** The guest stops by itself. */
@@ -108,8 +174,10 @@ export class FakeHost implements MachineHost {
     const ended = new Promise<VcpuStop>((resolve) => {
       this.#end = resolve;
     });
+    const wake = new WakeWord(views, THREAD_VCPU0);
     const stopped = new Promise<VcpuStop>((resolve) => {
       const look = (): void => {
+        wake.take();
         const request = stopRequest(views, THREAD_VCPU0);
         if (this.obeys && request !== STOP_RUN) {
           acknowledgeStop(views, THREAD_VCPU0, request);

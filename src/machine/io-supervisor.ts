@@ -7,55 +7,75 @@ import { CAUSE_MAIL, STOP_PAUSE, STOP_QUIT, STOP_RUN } from '../layout/machine.t
 import { requestStop, stopObeyed } from '../sync/stop.ts';
 import { wakeThread } from '../sync/wake.ts';
 import type { IoThreadHandle, MachineHost } from './host.ts';
+import { ThreadWatch } from './thread-watch.ts';
 
 /** A thread that rests after this long: the slowest flush of a busy medium, with room. */
 const PAUSE_MS = 10_000;
 const QUIT_MS = 10_000;
+/** Seconds that a flush may occupy the thread of a disk: longer than any medium takes that still works. */
+const PATIENCE = 60;
 
 interface Thread {
   readonly number: number;
   readonly name: string;
   readonly handle: IoThreadHandle;
+  readonly watch: ThreadWatch;
+  /** Resolves, with the reason, if it ends without being asked. */
+  readonly lost: Promise<string>;
+  readonly lose: (reason: string) => void;
   /** Resolves when it has quit. */
   run: Promise<void>;
+}
+
+/** A thread that ended without being asked, and the devices that went with it. */
+export interface LostIoThread {
+  readonly name: string;
+  readonly devices: readonly string[];
+  readonly reason: string;
 }
 
 export class IoSupervisor {
   readonly #views: Views;
   readonly #hardware: Hardware;
   readonly #threads: readonly Thread[];
-  readonly #lost: Promise<string>;
+  readonly #lost: Promise<LostIoThread>;
 
   /** `onEvent` gets what the threads report. */
   constructor(host: MachineHost, views: Views, hardware: Hardware, onEvent: (event: IoEvent) => void) {
     this.#views = views;
     this.#hardware = hardware;
-    this.#threads = hardware.threads.map(({ thread, name }) => ({
-      number: thread,
-      name,
-      handle: host.startIo(name, onEvent),
-      run: Promise.resolve(),
-    }));
+    this.#threads = hardware.threads.map(({ thread, name }) => {
+      const handle = host.startIo(name, onEvent);
+      let lose: (reason: string) => void = () => {};
+      const lost = new Promise<string>((resolve) => {
+        lose = resolve;
+        void handle.lost.then(resolve);
+      });
+      const watch = new ThreadWatch({ views, thread, patience: PATIENCE });
+      return { number: thread, name, handle, watch, lost, lose, run: Promise.resolve() };
+    });
     this.#lost = new Promise((resolve) => {
-      for (const { name, handle } of this.#threads)
-        void handle.lost.then((reason) => resolve(`the thread "${name}": ${reason}`));
+      for (const { number, name, lost } of this.#threads) {
+        const devices = hardware.functions.filter((fn) => fn.thread === number).map((fn) => fn.name);
+        void lost.then((reason) => resolve({ name, devices, reason }));
+      }
     });
   }
 
-  /** Resolves, with the reason, if a thread ends without being asked; else never. */
-  get lost(): Promise<string> {
+  /** Resolves if a thread ends without being asked; else never. */
+  get lost(): Promise<LostIoThread> {
     return this.#lost;
   }
 
   /** Opens the disks. The error is a sentence for people. */
   async prepare(setup: Omit<IoSetup, 'thread' | 'hardware'>): Promise<Result<undefined>> {
     const results = await Promise.all(
-      this.#threads.map(({ number, handle }) =>
+      this.#threads.map(({ number, handle, lost }) =>
         Promise.race([
           handle.control
             .prepare({ ...setup, thread: number, hardware: this.#hardware })
             .catch((error: unknown) => ({ ok: false as const, error: errorText(error) })),
-          handle.lost.then((error) => ({ ok: false as const, error })),
+          lost.then((error) => ({ ok: false as const, error })),
         ]),
       ),
     );
@@ -64,6 +84,7 @@ export class IoSupervisor {
     for (const thread of this.#threads) {
       requestStop(this.#views, thread.number, STOP_RUN);
       thread.run = thread.handle.control.run().catch(() => undefined);
+      thread.watch.start(() => thread.lose('it shows no sign of life'));
     }
     return { ok: true, value: undefined };
   }
@@ -83,8 +104,13 @@ export class IoSupervisor {
 
   /** Flushes and closes the disks. Resolves when the threads have quit, or did not in time. */
   async quit(): Promise<void> {
-    for (const { number } of this.#threads) requestStop(this.#views, number, STOP_QUIT);
-    await Promise.race([Promise.all(this.#threads.map(({ run }) => run)), this.#lost, delay(QUIT_MS)]);
+    for (const { number, watch } of this.#threads) {
+      watch.stop();
+      requestStop(this.#views, number, STOP_QUIT);
+    }
+    // The disks of the others are closed also where one is lost.
+    const ends = this.#threads.map(({ run, lost }) => Promise.race([run, lost]));
+    await Promise.race([Promise.all(ends), delay(QUIT_MS)]);
     this.terminate();
   }
 
@@ -94,7 +120,10 @@ export class IoSupervisor {
   }
 
   terminate(): void {
-    for (const { handle } of this.#threads) handle.terminate();
+    for (const { handle, watch } of this.#threads) {
+      watch.stop();
+      handle.terminate();
+    }
   }
 
   /** To the thread that owns the drive or device that the command names, or to all. */
@@ -131,11 +160,11 @@ export class IoSupervisor {
   }
 
   /** The message is on its way; the thread is called out of its wait to read it. */
-  #call<T>({ number, handle }: Thread, answer: Promise<T>): Promise<T> {
+  #call<T>({ number, lost }: Thread, answer: Promise<T>): Promise<T> {
     wakeThread(this.#views, number, CAUSE_MAIL);
     return Promise.race([
       answer,
-      handle.lost.then((reason) => {
+      lost.then((reason) => {
         throw new Error(reason);
       }),
     ]);

@@ -1,4 +1,6 @@
-import { expect, test, vi } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { DRIVE_DEFAULTS } from '../config/device-options.ts';
+import { BLK_DEFAULTS, NET_DEFAULTS } from '../config/devices.ts';
 import { DEFAULT_CONFIG } from '../config/vm-config.ts';
 import type { VmConfig } from '../config/vm-config.ts';
 import type { MachineEvent } from '../control/events.ts';
@@ -6,31 +8,15 @@ import { fileFromBytes } from './boot-file.ts';
 import type { BootFile } from './boot-file.ts';
 import { FakeHost } from './fake-host.ts';
 import { Machine } from './machine.ts';
+import { HLT, PVH_ENTRY, pvhKernel } from './pvh-kernel.ts';
 
 const MIB = 1024 * 1024;
 
-/** An ELF with a PVH note that does nothing: see e2e/tiny-guest.ts for its layout. */
-function kernelFile(): BootFile {
-  const bytes = new Uint8Array(160);
-  const view = new DataView(bytes.buffer);
-  bytes.set([0x7f, 0x45, 0x4c, 0x46, 1, 1, 1]);
-  view.setUint16(16, 2, true);
-  view.setUint16(18, 3, true);
-  view.setUint32(20, 1, true);
-  view.setUint32(24, 0x100088, true);
-  view.setUint32(28, 52, true);
-  view.setUint16(40, 52, true);
-  view.setUint16(42, 32, true);
-  view.setUint16(44, 2, true);
-  const load = [1, 0, 0x100000, 0x100000, 160, 160, 7, 4];
-  const note = [4, 116, 0x100074, 0x100074, 20, 20, 7, 4];
-  for (const [index, word] of [...load, ...note].entries()) view.setUint32(52 + index * 4, word, true);
-  for (const [index, word] of [4, 4, 18, 0x6e6558, 0x100088].entries())
-    view.setUint32(116 + index * 4, word, true);
-  return fileFromBytes('tiny', bytes);
-}
-
-function machineWith(host: FakeHost, config: Partial<VmConfig> = {}, kernel = kernelFile()) {
+function machineWith(
+  host: FakeHost,
+  config: Partial<VmConfig> = {},
+  kernel = fileFromBytes('tiny', pvhKernel([HLT])),
+) {
   const events: MachineEvent[] = [];
   const machine = new Machine({
     config: { ...DEFAULT_CONFIG, memoryBytes: 16 * MIB, ...config },
@@ -51,7 +37,7 @@ test('a start loads, resets the CPU to the boot protocol and runs', async () => 
   const { machine, events } = machineWith(host);
   await machine.execute({ kind: 'start' });
   expect(states(events)).toEqual(['loading', 'running']);
-  expect(host.resets.map((entry) => entry.rip)).toEqual([0x100088]);
+  expect(host.resets.map((entry) => entry.rip)).toEqual([PVH_ENTRY]);
   await machine.execute({ kind: 'stop' });
 });
 
@@ -179,6 +165,67 @@ test('a lost thread crashes the machine with a report', async () => {
   host.lose('out of memory');
   await vi.waitFor(() => expect(machine.status.state).toBe('crashed'));
   expect(machine.status).toHaveProperty('report', expect.stringMatching(/^out of memory\n\nvCPU 0: /));
+});
+
+/** A disk and a network card, each with its thread. */
+const DEVICES: Partial<VmConfig> = {
+  drives: [{ ...DRIVE_DEFAULTS, id: 'd', interface: 'none' }],
+  netdevs: [{ id: 'n', hub: 0 }],
+  devices: [
+    { ...BLK_DEFAULTS, drive: 'd' },
+    { ...NET_DEFAULTS, netdev: 'n' },
+  ],
+};
+
+test('a lost thread of devices crashes the machine with their names, and the other threads close their disks', async () => {
+  const host = new FakeHost();
+  const { machine } = machineWith(host, DEVICES);
+  await machine.execute({ kind: 'start' });
+  host.io.get('net')!.lose('out of memory');
+  await vi.waitFor(() => expect(host.io.get('disk')!.ends).toEqual(['quit', 'terminated']));
+  expect(machine.status).toMatchObject({
+    state: 'crashed',
+    problem: {
+      kind: 'worker-lost',
+      message: expect.stringMatching(
+        /^The thread “net” stopped working, and with it virtio-net0\./,
+      ) as string,
+    },
+    report: expect.stringMatching(/^out of memory\n\nvCPU 0: /) as string,
+  });
+});
+
+test('a lost processor ends the threads of the devices after they have closed their disks', async () => {
+  const host = new FakeHost();
+  const { machine } = machineWith(host, DEVICES);
+  await machine.execute({ kind: 'start' });
+  host.lose('out of memory');
+  await vi.waitFor(() => expect(host.io.get('disk')!.ends).toEqual(['quit', 'terminated']));
+  expect(machine.status.state).toBe('crashed');
+});
+
+/** The page's timers go off once a second; in between the threads get their turns. */
+async function pass(seconds: number): Promise<void> {
+  for (let second = 0; second < seconds; second++) {
+    vi.advanceTimersByTime(1000);
+    await new Promise((resolve) => setTimeout(resolve, 4));
+  }
+}
+
+test('a thread of devices that is taken away without a word is missed', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const host = new FakeHost();
+  const { machine } = machineWith(host, DEVICES);
+  await machine.execute({ kind: 'start' });
+  await pass(70);
+  const before = machine.status.state;
+  host.io.get('disk')!.isGone = true;
+  await pass(70);
+  expect([before, machine.status]).toMatchObject([
+    'running',
+    { state: 'crashed', report: expect.stringMatching(/^it shows no sign of life/) as string },
+  ]);
 });
 
 test('a thread that does not obey is given up', async () => {

@@ -18,13 +18,14 @@ import type { DeviceInfo, ExitInfo, MachineInfo } from '../control/info.ts';
 import type { IoCommand, IoEvent } from '../control/io-control.ts';
 import type { HaltState, MachineStats } from '../control/stats.ts';
 import type { LoadStep, MachineStatus, Problem, ShutdownReason } from '../control/status.ts';
-import type { VcpuFigures } from '../control/vcpu-control.ts';
+import type { VcpuFigures } from '../control/figures.ts';
 import type { Views } from '../base/views.ts';
 import type { BootFile } from './boot-file.ts';
 import { CounterReader } from './counters.ts';
 import { planHardware } from './hardware-plan.ts';
 import type { CompilerThread, MachineHost } from './host.ts';
 import { IoSupervisor } from './io-supervisor.ts';
+import type { LostIoThread } from './io-supervisor.ts';
 import { loadGuest } from './load-guest.ts';
 import type { GuestImage, GuestImages } from './load-guest.ts';
 import { describeVcpu, readRip } from './report.ts';
@@ -317,8 +318,8 @@ export class Machine {
     const counters = new CounterReader(views, () => performance.now());
     const powered: Powered = { views, vcpu, compiler, io, serial, counters };
     this.#powered = powered;
-    void io.lost.then((reason) => this.#crash(powered, reason));
-    void compiler?.lost.then((reason) => this.#crash(powered, reason));
+    void io.lost.then((lost) => this.#crash(powered, devicesLost(lost), lost.reason));
+    void compiler?.lost.then((reason) => this.#crash(powered, PROCESSOR_LOST, reason));
     const [coreModule, interpreterModule] = compiled.value;
     const prepared = await vcpu.prepare({
       index: 0,
@@ -426,7 +427,7 @@ export class Machine {
     // At once: a page that is being left gets no further than this.
     if (isOver) powered.io.release();
     const end = await stopping;
-    if (end?.kind === 'lost') this.#crash(powered, end.message);
+    if (end?.kind === 'lost') this.#crash(powered, PROCESSOR_LOST, end.message);
     // After a reset or a look the stay goes on, unless the machine could not come back.
     else await (request === 'reset' || request === 'look' ? Promise.race([reset, stay]) : stay);
   }
@@ -489,10 +490,10 @@ export class Machine {
           return await this.#finish({ kind: 'debug-exit', status: end.status });
         case 'disagreement':
           await this.#readFigures(powered);
-          return this.#crash(powered, end.report, TRANSLATION_WRONG);
+          return this.#crash(powered, TRANSLATION_WRONG, end.report);
         case 'defect':
         case 'lost':
-          return this.#crash(powered, end.message);
+          return this.#crash(powered, PROCESSOR_LOST, end.message);
       }
       this.#request = undefined;
       if (!(await this.#reset())) return;
@@ -516,7 +517,7 @@ export class Machine {
     }
     const failed = await powered.vcpu.reset(entry.value);
     if (failed !== undefined) {
-      this.#crash(powered, threadFailed(failed).report ?? '');
+      this.#crash(powered, PROCESSOR_LOST, threadFailed(failed).report ?? '');
       return false;
     }
     this.#times = { ...this.#times, reset: performance.now() };
@@ -542,16 +543,12 @@ export class Machine {
     this.#setStatus({ state: 'shutdown', reason, ...(report === undefined ? {} : { report }) });
   }
 
-  #crash(powered: Powered, message: string, problem = STOPPED_WORKING): void {
+  #crash(powered: Powered, problem: Problem, message: string): void {
     if (this.#powered !== powered) return;
     const report = `${message}\n\n${describeVcpu(powered.views)}`;
     this.readStats();
     this.#tearDown();
-    this.#setStatus({
-      state: 'crashed',
-      problem,
-      report,
-    });
+    this.#setStatus({ state: 'crashed', problem, report });
   }
 
   #tearDown(): void {
@@ -590,6 +587,22 @@ function diskFailed(message: string): Problem {
   };
 }
 
+const PROCESSOR_LOST: Problem = {
+  kind: 'worker-lost',
+  message: 'The processor of the machine stopped working. This is a fault of Virtab, not of your guest.',
+  advice:
+    'Start the machine again; what it had not written to a disk is lost. Please attach the report to an issue.',
+};
+
+function devicesLost({ name, devices }: LostIoThread): Problem {
+  return {
+    kind: 'worker-lost',
+    message: `The thread “${name}” stopped working, and with it ${devices.join(', ')}. This is a fault of Virtab or of the browser, not of your guest.`,
+    advice:
+      'Start the machine again: what the guest had flushed is on its disks. Please attach the report to an issue.',
+  };
+}
+
 function diskPaused(message: string): Problem {
   return { kind: 'disk-paused', message, advice: 'Delete disks or other data of this site, then continue.' };
 }
@@ -611,13 +624,6 @@ function coreMissing(error: unknown): Problem {
     advice: 'Reload the page. If that does not help, the site that serves it is incomplete.',
   };
 }
-
-const STOPPED_WORKING: Problem = {
-  kind: 'worker-lost',
-  message: 'The processor of the machine stopped working. This is a fault of Virtab, not of your guest.',
-  advice:
-    'Start the machine again; what it had not written to a disk is lost. Please attach the report to an issue.',
-};
 
 const TRANSLATION_WRONG: Problem = {
   kind: 'translation-wrong',

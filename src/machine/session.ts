@@ -3,7 +3,7 @@ import { isLegal } from '../control/commands.ts';
 import type { MachineInfo } from '../control/info.ts';
 import type { MachineStats } from '../control/stats.ts';
 import type { MachineStatus } from '../control/status.ts';
-import type { VcpuFigures } from '../control/vcpu-control.ts';
+import type { VcpuFigures } from '../control/figures.ts';
 import { Machine } from './machine.ts';
 import type { MachineParts } from './machine.ts';
 import { MarkedLines } from './marked-lines.ts';

@@ -2,15 +2,21 @@
 import { transfer } from 'comlink';
 import type { Views } from '../base/views.ts';
 import type { ExitInfo } from '../control/info.ts';
-import type { VcpuFigures, VcpuSetup, VcpuStop } from '../control/vcpu-control.ts';
+import type { VcpuFigures } from '../control/figures.ts';
+import type { VcpuSetup, VcpuStop } from '../control/vcpu-control.ts';
 import type { StartState } from '../boot/start-state.ts';
 import { STOP_PAUSE, STOP_QUIT, STOP_RUN, THREAD_VCPU0 } from '../layout/machine.ts';
+import { vcpuAddress } from '../layout/map.ts';
+import { VCPU } from '../layout/vcpu.ts';
 import { requestStop } from '../sync/stop.ts';
+import { readCounter } from './counters.ts';
 import type { VcpuThread } from './host.ts';
 import { ThreadWatch } from './thread-watch.ts';
 
 /** The interpreter looks at its STOP word at least every 100 us; a thread that needs this long does not run any more. */
 const STOP_TIMEOUT_MS = 3000;
+/** Seconds without an instruction or a look at the wake word. */
+const PATIENCE = 15;
 
 export type ThreadEnd = VcpuStop | { readonly kind: 'lost'; readonly message: string };
 
@@ -28,7 +34,12 @@ export class VcpuSupervisor {
   constructor(thread: VcpuThread, views: Views) {
     this.#thread = thread;
     this.#views = views;
-    this.#watch = new ThreadWatch(views);
+    this.#watch = new ThreadWatch({
+      views,
+      thread: THREAD_VCPU0,
+      patience: PATIENCE,
+      progress: () => readCounter(views, vcpuAddress(0) + VCPU.at.countInstructions),
+    });
     this.#lost = thread.lost.then((message) => ({ kind: 'lost', message }));
   }
 

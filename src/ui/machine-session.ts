@@ -3,11 +3,12 @@ import { createMachine } from '../api/create-machine.ts';
 import type { VirtualMachine } from '../api/create-machine.ts';
 import type { BootSource } from '../api/boot-source.ts';
 import type { VmConfig } from '../config/vm-config.ts';
+import { MAX_VIRTIO_DEVICES } from '../layout/virtio.ts';
 import type { DefaultGuest } from '../machine/default-guest.ts';
 import { failure, success } from '../base/result.ts';
 import type { Result } from '../base/result.ts';
 import { BLK_DEFAULTS } from '../config/devices.ts';
-import type { Switch } from '../config/devices.ts';
+import type { DriveConfig, Switch } from '../config/devices.ts';
 import { DRIVE_DEFAULTS } from '../config/device-options.ts';
 import { blkDeviceOf, deviceName, editDevice, withDevices, withoutDrive } from './disks/drive-edits.ts';
 import type { MachineStore } from '../store/machine-store.ts';
@@ -253,16 +254,21 @@ export class MachineSession {
     return this.#live.has(id) || this.#startedDrives.includes(id);
   }
 
-  /** Puts a disk of the description into the running machine, if that has an empty drive left; else it waits for the next start. */
+  /** Puts a disk of the description into the running machine, if that has an empty drive of the kind left; else it waits for the next start. */
   async attachLive(id: string): Promise<Result<undefined>> {
     const drive = this.config.drives.find((candidate) => candidate.id === id);
-    const spare = SPARE_DRIVES.find((name) => ![...this.#live.values()].includes(name));
+    const spare = SPARE_DRIVES.find(
+      (candidate) =>
+        candidate.readOnly === drive?.readOnly &&
+        this.#vm?.config.drives.some(({ id: present }) => present === candidate.id) === true &&
+        ![...this.#live.values()].includes(candidate.id),
+    );
     const state = this.#vm?.status.state;
     if (drive?.file === undefined || spare === undefined || (state !== 'running' && state !== 'paused'))
       return success(undefined);
     const file = this.#files.get(drive.file);
-    this.#live.set(id, spare);
-    const attached = await this.#vm?.attach(spare, file ?? { kind: 'image', name: drive.file }, {
+    this.#live.set(id, spare.id);
+    const attached = await this.#vm?.attach(spare.id, file ?? { kind: 'image', name: drive.file }, {
       readOnly: drive.readOnly,
     });
     if (attached?.ok === true) return success(undefined);
@@ -341,16 +347,20 @@ export class MachineSession {
 }
 
 /** Empty drives for disks that come while the guest runs. Linux shows them only to `lsblk -a`. */
-const SPARE_DRIVES = ['spare0', 'spare1'] as const;
+const SPARE_DRIVES: readonly DriveConfig[] = [
+  { ...DRIVE_DEFAULTS, id: 'spare0', interface: 'none' },
+  { ...DRIVE_DEFAULTS, id: 'spare1', interface: 'none' },
+  // What a disk is to the guest is settled when that starts: a file that is read in place must not look writable.
+  { ...DRIVE_DEFAULTS, id: 'spare2', interface: 'none', readOnly: true },
+];
 
+/** As many as there is room for beside the machine's own devices. */
 function withSpareDrives(config: VmConfig): VmConfig {
+  const spare = SPARE_DRIVES.slice(0, Math.max(0, MAX_VIRTIO_DEVICES - config.devices.length));
   return {
     ...config,
-    drives: [
-      ...config.drives,
-      ...SPARE_DRIVES.map((id) => ({ ...DRIVE_DEFAULTS, id, interface: 'none' as const })),
-    ],
-    devices: [...config.devices, ...SPARE_DRIVES.map((drive) => ({ ...BLK_DEFAULTS, drive }))],
+    drives: [...config.drives, ...spare],
+    devices: [...config.devices, ...spare.map(({ id }) => ({ ...BLK_DEFAULTS, drive: id }))],
   };
 }
 

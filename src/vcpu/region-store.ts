@@ -79,7 +79,7 @@ export class RegionStore {
       const slot = this.#free.pop() ?? this.#nextSlot++;
       this.#table.set(slot, func);
       entries.forEach((block, entry) => {
-        if (block !== 0) this.#lead(block, (slot << 8) | entry);
+        if (block !== 0) this.lead(block, (slot << 8) | entry);
       });
       return { slot, entries };
     });
@@ -96,8 +96,8 @@ export class RegionStore {
     this.#forgetRoutes();
   }
 
-  /** Makes `block`, and the route to its address, lead to `region` (as BLOCK.region). */
-  #lead(block: number, region: number): void {
+  /** Makes `block`, and the route to its address, lead to `region` (as BLOCK.region), or to none if that is 0. */
+  lead(block: number, region: number): void {
     const { u32 } = this.#views;
     const address = u32[(block + BLOCK.at.address) >>> 2]!;
     u32[(block + BLOCK.at.region) >>> 2] = region;

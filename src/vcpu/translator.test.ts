@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { beforeEach, describe, expect, it } from 'vitest';
+import type { JitFigures } from '../control/figures.ts';
 import { RAM_BASE } from '../layout/map.ts';
 import { ATTENTION_COMPILED, VCPU } from '../layout/vcpu.ts';
 import { bareMachine, run, type BareMachine } from './testing/bare-machine.ts';
 import { ManualCompiler } from './testing/manual-compiler.ts';
-import type { TranslatorFigures } from './translator.ts';
 
 const CORE = readFileSync('build/core.wasm');
 const INTERPRETER = readFileSync('build/interpreter.wasm');
@@ -28,7 +28,7 @@ function loop(code: string, times: bigint): void {
   run(machine, { code, registers: { [RAX]: 0n, [RCX]: times } });
 }
 
-function jit(): TranslatorFigures {
+function jit(): JitFigures {
   return machine.vcpu.figures.jit;
 }
 

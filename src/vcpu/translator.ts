@@ -1,9 +1,10 @@
 /** From hot blocks to installed regions: asks the policy, hands pages to the compiler, installs what comes back. */
 import { TWO_32 } from '../base/bits.ts';
 import type { Views } from '../base/views.ts';
+import type { JitFigures } from '../control/figures.ts';
 import type { PageRequest, PageResult } from '../jit/translate.ts';
 import { PAGE_HASH_ENTRIES, PAGE_HASH_OFFSET, PAGE_SIZE, RAM_BASE } from '../layout/map.ts';
-import { BLOCK, MODE_CODE16, MODE_CODE_MASK, MODE_DEBUG, MODE_FLAT, VCPU } from '../layout/vcpu.ts';
+import { BLOCK, MODE_DEBUG, VCPU } from '../layout/vcpu.ts';
 import type { CompiledJob, Compiler } from './compiler.ts';
 import { REGION_SLOTS, type Linked } from './link.ts';
 import { RegionStore, type NewRegion } from './region-store.ts';
@@ -23,38 +24,6 @@ import {
 
 /** `VCPU.jitThreshold` that no block reaches. */
 const JIT_OFF = 0xffffffff;
-
-export interface TranslatorFigures {
-  /** Translated since power-on; instructions are the guest's, bytes WebAssembly. */
-  readonly regions: number;
-  readonly modules: number;
-  readonly bytes: number;
-  readonly instructions: number;
-  /** Of these, what is installed now. */
-  readonly liveRegions: number;
-  readonly liveModules: number;
-  readonly liveBytes: number;
-  /** Modules that had to go for newer ones. */
-  readonly evicted: number;
-  /** Pages whose code changed before their translation was there; pages translated again after their code changed. */
-  readonly dropped: number;
-  readonly retranslated: number;
-  /** Pages whose regions were merged into one. */
-  readonly merged: number;
-  /** Hot blocks that were sent back as too many were waiting or their page is written often. */
-  readonly postponed: number;
-  /** Pages that wait or are being compiled: now, and at most. */
-  readonly queue: number;
-  readonly longestQueue: number;
-  /** Turns of the event loop that answers of the compile worker were worth; 0 without one. */
-  readonly turns: number;
-  /** In the compiler, which may be another thread. */
-  readonly translateMs: number;
-  readonly compileMs: number;
-  /** On the vCPU's thread. */
-  readonly requestMs: number;
-  readonly installMs: number;
-}
 
 /** What is known of a physical page in one mode. */
 interface Page {
@@ -131,7 +100,7 @@ export class Translator {
     this.#store = new RegionStore(views, linked.regions, cpu, REGION_SLOTS);
   }
 
-  get figures(): TranslatorFigures {
+  get figures(): JitFigures {
     return {
       regions: this.#regions,
       modules: this.#modules,
@@ -173,7 +142,7 @@ export class Translator {
   hot(block: number): void {
     const { u32 } = this.#views;
     const mode = u32[(block + BLOCK.at.mode) >>> 2]!;
-    if ((mode & (MODE_FLAT | MODE_DEBUG)) !== MODE_FLAT || (mode & MODE_CODE_MASK) === MODE_CODE16) return;
+    if (mode & MODE_DEBUG) return;
     const address = u32[(block + BLOCK.at.address) >>> 2]!;
     const key = keyOf(address, mode);
     const page = this.#page(key);
@@ -187,6 +156,16 @@ export class Translator {
     this.#queue.add(key);
     this.#longestQueue = Math.max(this.#longestQueue, this.#waiting);
     if (this.#queue.size >= BATCH) this.flush();
+  }
+
+  /** Leaves the block at a physical address to the interpreter: its translation does not suit the CS that it runs with. */
+  exclude(address: number): void {
+    const mode = this.#views.u32[(this.#cpu + VCPU.at.mode) >>> 2]!;
+    const block = this.#blocksOf(keyOf(address, mode)).get(address & (PAGE_SIZE - 1));
+    if (block === undefined) return;
+    this.#store.lead(block, 0);
+    // Never reported again.
+    this.#views.u32[(block + BLOCK.at.heat) >>> 2] = this.#threshold + 1;
   }
 
   /** Called now and then: hands over what has waited long enough for company. */

@@ -1,10 +1,12 @@
 /** One vCPU: enters the interpreter, gets a reason, handles it (docs/core.md). */
 import { DEFAULT_FEATURES, type CpuFeature } from '../base/cpu-features.ts';
 import type { Views } from '../base/views.ts';
+import type { VcpuFigures } from '../control/figures.ts';
 import { controlBits } from '../isa/cpuid.ts';
 import { EXCEPTION_DB, EXCEPTION_UD } from '../layout/exceptions.ts';
 import {
   EXIT_BUDGET,
+  EXIT_CUT,
   EXIT_DECODE,
   EXIT_FETCH_MMIO,
   EXIT_HLT,
@@ -14,7 +16,7 @@ import {
   STATUS_EXIT,
 } from '../layout/exits.ts';
 import { STOP_RUN, THREAD_VCPU0 } from '../layout/machine.ts';
-import { ARENA_BASE, ARENA_BYTES, vcpuAddress } from '../layout/map.ts';
+import { ARENA_BASE, ARENA_BYTES, RAM_BASE, vcpuAddress } from '../layout/map.ts';
 import { DR6_BS, FLAG_IF, FLAG_RF, FLAG_TF } from '../layout/registers.ts';
 import {
   ATTENTION_COMPILED,
@@ -33,8 +35,8 @@ import { BlockDecoder } from './blocks.ts';
 import { formRequested, PLAIN, type FormRegion } from '../jit/translate.ts';
 import { InPlaceCompiler, type Compiler } from './compiler.ts';
 import { link, type CoreExports, type HostCalls, type InterpreterExports } from './link.ts';
-import { Translator, type TranslatorFigures } from './translator.ts';
-import { Disagreement, Verifier, type VerifyFigures } from './verify/verifier.ts';
+import { Translator } from './translator.ts';
+import { Disagreement, Verifier } from './verify/verifier.ts';
 
 /** Interrupts, timers and time as the run loop sees them; all times in guest nanoseconds. */
 export interface VcpuEnvironment {
@@ -79,16 +81,6 @@ export interface VcpuOptions {
   readonly features?: ReadonlySet<CpuFeature>;
   /** Milliseconds, for the figures. */
   readonly hostNow: () => number;
-}
-
-/** Where the time went, in ms, and how often each EXIT_* came, by its name. */
-export interface VcpuFigures {
-  readonly decodeMs: number;
-  readonly interpretMs: number;
-  readonly haltedMs: number;
-  readonly jit: TranslatorFigures;
-  readonly verify?: VerifyFigures;
-  readonly exits: Readonly<Record<string, number>>;
 }
 
 /** A stay in the interpreter is meant to take this long; timers and interrupts wait for its end. */
@@ -257,8 +249,9 @@ export class Vcpu<Asked> {
     const decodedBefore = this.#decodeMs;
     let end: RunEnd<Asked> | undefined;
     let reason = this.#interpreter.run(this.cpu);
-    while (reason === EXIT_DECODE || reason === EXIT_HOT) {
-      const next = reason === EXIT_DECODE ? this.#decode() : this.#translate();
+    while (reason === EXIT_DECODE || reason === EXIT_HOT || reason === EXIT_CUT) {
+      const next =
+        reason === EXIT_DECODE ? this.#decode() : reason === EXIT_HOT ? this.#translate() : this.#exclude();
       if (typeof next !== 'number') {
         end = next;
         break;
@@ -294,6 +287,7 @@ export class Vcpu<Asked> {
       case EXIT_BUDGET:
       case EXIT_DECODE:
       case EXIT_HOT:
+      case EXIT_CUT:
         return undefined;
       default:
         return { kind: 'unsupported', message: `the interpreter returned ${reason}` };
@@ -333,6 +327,17 @@ export class Vcpu<Asked> {
   #translate(): number {
     this.#exits[EXIT_HOT]!++;
     this.#translator.hot(this.#get(VCPU.at.exitArg0));
+    return this.#isBudgetUsedUp ? EXIT_BUDGET : this.#interpreter.run(this.cpu);
+  }
+
+  /** EXIT_CUT: the interpreter executes what is at rip. */
+  #exclude(): number | RunEnd<Asked> {
+    this.#exits[EXIT_CUT]!++;
+    // The TLB does not know the limit of CS, and brings us here also beyond it.
+    const host = this.#fetch(this.#linearRip());
+    const end = host === 0 ? this.#deliver() : host === 1 ? this.#outsideRam() : undefined;
+    if (host > 1) this.#translator.exclude(host - RAM_BASE);
+    if (end) return end;
     return this.#isBudgetUsedUp ? EXIT_BUDGET : this.#interpreter.run(this.cpu);
   }
 

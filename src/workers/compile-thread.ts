@@ -10,12 +10,13 @@ import { WarmUp } from './warm-up.ts';
 /** Serves the vCPU at the other end of `port`, whose first message says which one it is. */
 export function serveCompiler(port: MessagePort): void {
   const begin = ({ data }: MessageEvent<CompilerSetup>): void => {
-    const { memory, index, features } = data;
+    const { memory, index, features, answered } = data;
     const views = viewsOf(memory.buffer);
     const decoder = new Decoder(features);
     const warmUp = new WarmUp();
     port.addEventListener('message', ({ data: job }: MessageEvent<CompileJob>) => {
       port.postMessage(answer(decoder, warmUp, job));
+      Atomics.add(answered, 0, 1);
       askForTurn(views.i32, index);
       // In HLT it has the time.
       wakeThread(views, THREAD_VCPU0 + index, CAUSE_MAIL);

@@ -3,19 +3,10 @@
  * `Atomics.wait` and would never see its messages.
  */
 import { viewsOf } from '../base/views.ts';
+import type { HubLinkSetup } from '../iothread/hubs.ts';
 import { CAUSE_COMPLETION } from '../layout/machine.ts';
 import { MessageRing } from '../sync/message-ring.ts';
 import { wakeThread } from '../sync/wake.ts';
-
-export interface HubLinkSetup {
-  readonly hub: number;
-  /** Bursts of frames from the hub to the other tabs, and from them to the hub. */
-  readonly outgoing: SharedArrayBuffer;
-  readonly incoming: SharedArrayBuffer;
-  /** The machine's memory, and the thread to wake in it. */
-  readonly memory: SharedArrayBuffer;
-  readonly thread: number;
-}
 
 addEventListener('message', ({ data }: MessageEvent<HubLinkSetup>) => {
   const { hub, memory, thread } = data;

@@ -4,7 +4,7 @@ import { failure, success } from '../base/result.ts';
 import type { Result } from '../base/result.ts';
 import type { HelperRequest } from '../block/aio.ts';
 import type { IoEvent } from '../control/io-control.ts';
-import type { HubLinkSetup } from './hub-link.ts';
+import type { HubLinkSetup } from '../iothread/hubs.ts';
 import { createIoControl } from './io-control.ts';
 import { browserImageFolder } from './image-folder.ts';
 

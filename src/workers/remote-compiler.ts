@@ -13,12 +13,14 @@ export interface CompilerSetup {
   /** Of the vCPU that is told when an answer is on its way. */
   readonly index: number;
   readonly features: ReadonlySet<CpuFeature>;
+  /** One shared word: the number of answers so far. */
+  readonly answered: Int32Array<SharedArrayBuffer>;
 }
 
 /** What the compile worker answers. */
 export type CompilerAnswer = CompiledJob | { readonly error: string };
 
-/** The vCPU's thread is to take a turn of its event loop when its stay ends. */
+/** An answer is on its way: the vCPU's thread is to take a turn of its event loop when its stay ends. */
 export function askForTurn(words: Int32Array, index: number): void {
   // Behind the message that it is for: most turns that begin because of the bit find it.
   Atomics.or(words, (vcpuAddress(index) + VCPU.at.attention) >>> 2, ATTENTION_COMPILED);
@@ -33,17 +35,19 @@ export class RemoteCompiler implements Compiler {
   readonly #turns = new MessageChannel();
   readonly #words: Int32Array;
   readonly #index: number;
-  #outstanding = 0;
+  /** Answers that the worker has sent, and those of them that are here. */
+  readonly #answered = new Int32Array(new SharedArrayBuffer(4));
+  #received = 0;
   #done: CompiledJob[] = [];
   #error: string | undefined;
   #afterTurn: () => void = () => {};
 
-  constructor(port: MessagePort, setup: CompilerSetup) {
+  constructor(port: MessagePort, setup: Omit<CompilerSetup, 'answered'>) {
     this.#port = port;
     this.#words = new Int32Array(setup.memory.buffer);
     this.#index = setup.index;
     port.addEventListener('message', ({ data }: MessageEvent<CompilerAnswer>) => {
-      this.#outstanding--;
+      this.#received++;
       if ('error' in data) this.#error = data.error;
       else this.#done.push(data);
     });
@@ -53,11 +57,10 @@ export class RemoteCompiler implements Compiler {
     port.start();
     this.#turns.port1.addEventListener('message', () => this.#afterTurn());
     this.#turns.port1.start();
-    port.postMessage(setup);
+    port.postMessage({ ...setup, answered: this.#answered } satisfies CompilerSetup);
   }
 
   submit(job: CompileJob): void {
-    this.#outstanding++;
     this.#port.postMessage(
       job,
       job.pages.map(({ bytes }) => bytes.buffer),
@@ -71,17 +74,13 @@ export class RemoteCompiler implements Compiler {
     return done;
   }
 
-  /**
-   * One turn of this thread's event loop. It does not wait for the answer, which may never come: if there is none, the guest goes
-   * on, and another turn follows its next stay.
-   */
+  /** One turn of this thread's event loop. What is on its way and has not come with it is worth another one, after the next stay. */
   async turn(): Promise<void> {
-    const before = this.#outstanding;
     await new Promise<void>((resolve) => {
       this.#afterTurn = resolve;
       this.#turns.port2.postMessage(0);
     });
-    if (before > 0 && this.#outstanding === before) askForTurn(this.#words, this.#index);
+    if (Atomics.load(this.#answered, 0) !== this.#received) askForTurn(this.#words, this.#index);
   }
 
   /** Nothing is sent or received any more. */

@@ -85,7 +85,9 @@ export function runInQemu(name: string, options: KernelRun = {}): Promise<string
       // A kernel that has lost its way.
       if (log.length > 100_000) qemu.kill('SIGKILL');
     });
-    qemu.on('error', reject);
+    qemu.on('error', ({ message }) =>
+      reject(new Error(`QEMU does not start (${message}): install Debian's qemu-system-x86.`)),
+    );
     qemu.on('close', (code) => {
       clearTimeout(timer);
       resolve(ended(log, code === 0 ? 'reset' : code === null ? 'killed' : `exit ${code >>> 1}`));

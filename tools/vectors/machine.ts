@@ -11,9 +11,15 @@ import { Decoder, MAX_LENGTH } from '../../src/isa/decoder.ts';
 import { compileRegions } from '../../src/jit/compile.ts';
 import { planRegion } from '../../src/jit/plan.ts';
 import { formRegion, type Region } from '../../src/jit/region.ts';
-import { STATUS_BRANCH, STATUS_EXIT, STATUS_FAULT_AT_RIP, STATUS_REPEAT } from '../../src/layout/exits.ts';
+import {
+  EXIT_CUT,
+  STATUS_BRANCH,
+  STATUS_EXIT,
+  STATUS_FAULT_AT_RIP,
+  STATUS_REPEAT,
+} from '../../src/layout/exits.ts';
 import { PAGE_SIZE, RAM_BASE } from '../../src/layout/map.ts';
-import { MODE_CODE32, MODE_CODE64, MODE_FLAT, REG_PAGE_RIP, VCPU } from '../../src/layout/vcpu.ts';
+import { MODE_CODE32, MODE_CODE64, MODE_FLAT, REG_PAGE_RIP, SEG_CS, VCPU } from '../../src/layout/vcpu.ts';
 import { link, type HostCalls } from '../../src/vcpu/link.ts';
 import { Vcpu, type RunEnd } from '../../src/vcpu/vcpu.ts';
 
@@ -135,7 +141,7 @@ function keyOf(bytes: Uint8Array, at: number, length: number, offset: number, mo
   return `${mode} ${offset} ${String.fromCharCode(...bytes.subarray(at, at + length))}`;
 }
 
-/** Each instruction of flat 32- and 64-bit code translated, as a region of its own. */
+/** Each instruction translated, as a region of its own. */
 export class JitReplay {
   readonly #bare: BareVcpu;
   readonly #replay: Replay;
@@ -178,7 +184,7 @@ export class JitReplay {
     const regions = new Map<string, Region>();
     const page = new Uint8Array(PAGE_SIZE + MAX_LENGTH);
     for (const { profile, cases } of groups) {
-      const mode = MODE_FLAT | (PROFILES[profile]!.mode === 64 ? MODE_CODE64 : MODE_CODE32);
+      const mode = this.#replay.modeOf(PROFILES[profile]!);
       for (const { input } of cases) {
         const offset = input.codeLinear & (PAGE_SIZE - 1);
         page.set(input.code, offset);
@@ -200,7 +206,8 @@ export class JitReplay {
     const u32 = (offset: number): number => views.u32[(cpu + offset) >>> 2]!;
     const mode = u32(VCPU.at.mode);
     const rip = views.data.getBigUint64(cpu + VCPU.at.rip, true);
-    const host = mode & MODE_FLAT ? vcpu.core.fetchSlow(cpu, rip) >>> 0 : 0;
+    const base = views.data.getBigUint64(cpu + VCPU.at.segEffective + SEG_CS * 8, true);
+    const host = vcpu.core.fetchSlow(cpu, rip + base) >>> 0;
     const offset = host & (PAGE_SIZE - 1);
     const { length } =
       host > 1
@@ -212,12 +219,16 @@ export class JitReplay {
       views.u32[(cpu + VCPU.at.exception) >>> 2] = 0;
       return endOf(vcpu.step());
     }
-    this.translated++;
     views.u32[(cpu + VCPU.at.budget) >>> 2] = 1;
     views.u32[(cpu + VCPU.at.budgetStart) >>> 2] = 1;
     const pageRip = BigInt.asUintN(64, rip - BigInt(offset));
     views.data.setBigUint64(cpu + VCPU.at.regs + REG_PAGE_RIP * 8, pageRip, true);
     const status = run(cpu, 0);
+    if (status === STATUS_EXIT && u32(VCPU.at.exitReason) === EXIT_CUT) {
+      this.interpreted++;
+      return endOf(vcpu.step());
+    }
+    this.translated++;
     if (status === STATUS_BRANCH || status === STATUS_REPEAT) return undefined;
     if (status !== STATUS_FAULT_AT_RIP) return `the region returned ${status}`;
     return vcpu.core.deliverException(cpu) === STATUS_EXIT ? 'shutdown' : undefined;

@@ -1,9 +1,9 @@
 /** A disagreement as text: what differs, the guest code that ran with its IR, and the region's WebAssembly. */
-import { statementLines } from '../../jit/ir-text.ts';
 import type { Region } from '../../jit/region.ts';
 import type { PageRequest } from '../../jit/translate.ts';
 import type { Instruction } from '../../jit/site.ts';
 import type { Statement } from '../../ir/ir.ts';
+import { printStatements } from '../../ir/print.ts';
 import { instructionText } from '../../isa/text.ts';
 import { MODE_CODE32, MODE_CODE64, MODE_CODE_MASK, VCPU } from '../../layout/vcpu.ts';
 import { functionsOf } from '../../wasmgen/text.ts';
@@ -120,7 +120,7 @@ function pathLines({ region, request, linearPage, path }: ReportParts): string[]
     const head = `${address}  ${bytes.padEnd(30)}  ${instructionText(instruction, linearPage)}`;
     if (shown.has(offset)) return [head];
     shown.add(offset);
-    return [head, ...statementLines(body, '        ')];
+    return [head, ...printStatements(body, '        ')];
   });
   return cut(lines);
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_FEATURES } from '../../base/cpu-features.ts';
+import type { VerifyFigures } from '../../control/figures.ts';
 import type { Statement, Value } from '../../ir/ir.ts';
 import { formRequested, type FormRegion } from '../../jit/translate.ts';
 import { RAM_BASE } from '../../layout/map.ts';
@@ -8,7 +9,6 @@ import { VCPU } from '../../layout/vcpu.ts';
 import { InPlaceCompiler, type Compiler } from '../compiler.ts';
 import type { HostCalls } from '../link.ts';
 import { bareMachine, run, setHandlers, type BareMachine } from '../testing/bare-machine.ts';
-import type { VerifyFigures } from './verifier.ts';
 
 const CORE = readFileSync('build/core.wasm');
 const INTERPRETER = readFileSync('build/interpreter.wasm');
@@ -110,7 +110,7 @@ describe('verify', () => {
       '',
       '',
     ]);
-    expect(head).toMatch(/^ {8}rax\.4 = i64\.sub\(i64\.add\(t\d+:i64, 5\), 1\)$/m);
+    expect(head).toMatch(/^ {8}rax\.4 = i64\.sub\(i64\.add\(/m);
     expect(wasm).toContain('call core.storeSlow');
     // add eax, 5 with the mistake.
     expect(wasm!.replace(/\s+/g, ' ')).toContain('i64.const 5 i64.add i64.const 1 i64.sub');

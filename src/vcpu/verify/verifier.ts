@@ -35,6 +35,7 @@ import { Code } from '../../wasmgen/code.ts';
 import { ModuleBuilder, type Signature } from '../../wasmgen/module.ts';
 import { I32 } from '../../wasmgen/opcodes.ts';
 import type { HostCalls, Linked } from '../link.ts';
+import type { VerifyFigures } from '../../control/figures.ts';
 import type { RegionListener } from '../translator.ts';
 import { CpuBlock, CpuState, isSame, stateDifferences, type StateDifference } from './cpu-state.ts';
 import { AnotherRequest, HostRecord } from './host-record.ts';
@@ -72,16 +73,6 @@ export interface Disagreements {
   readonly state: readonly StateDifference[];
   readonly memory: ReturnType<typeof memoryDifferences>;
   readonly other: readonly string[];
-}
-
-export interface VerifyFigures {
-  /** Runs that were compared, and their instructions. */
-  readonly runs: number;
-  readonly instructions: number;
-  /** Runs that had to be repeated as memory changed meanwhile. */
-  readonly repeated: number;
-  /** Too much was written for the journal, even by the shortest run. */
-  readonly unverified: number;
 }
 
 /** A region's run. */

@@ -96,3 +96,28 @@ test('a guest that is translated survives pause and reset in the middle of its b
   await virtab.type('poweroff -f\n');
   await expect(virtab.notice).toHaveAttribute('data-kind', 'power-off', { timeout: 30_000 });
 });
+
+for (const { renderer, canvases, texts } of [
+  { renderer: 'llvmpipe (LLVM 15.0.6, 256 bits)', canvases: 0, texts: 1 },
+  { renderer: 'Apple GPU', canvases: 2, texts: 0 },
+]) {
+  test(`the console is drawn by ${canvases > 0 ? 'WebGL' : 'the page itself'} where WebGL is by ${renderer}`, async ({
+    virtab,
+    serve,
+  }) => {
+    await virtab.page.addInitScript((name) => {
+      const prototype: { getParameter: (this: WebGL2RenderingContext, parameter: number) => unknown } =
+        WebGL2RenderingContext.prototype;
+      const real = prototype.getParameter;
+      prototype.getParameter = function (parameter) {
+        // UNMASKED_RENDERER_WEBGL.
+        return parameter === 0x9246 ? name : real.call(this, parameter);
+      };
+    }, renderer);
+    const site = await serve();
+    await virtab.page.goto(site.url);
+    await virtab.waitForOutput('Linux version');
+    await expect(virtab.page.locator('.xterm-screen canvas')).toHaveCount(canvases);
+    await expect(virtab.page.locator('.xterm-rows')).toHaveCount(texts);
+  });
+}

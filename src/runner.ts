@@ -3,6 +3,8 @@ import type { Result } from './base/result.ts';
 import type { VmConfig } from './config/vm-config.ts';
 import type { Command } from './control/commands.ts';
 import type { MachineInfo } from './control/info.ts';
+import type { MachineStats } from './control/stats.ts';
+import type { VcpuFigures } from './control/figures.ts';
 import { browserHost } from './machine/browser-host.ts';
 import { fileFromUrl } from './machine/boot-file.ts';
 import { openDiskStore } from './machine/disk-store.ts';
@@ -30,8 +32,15 @@ export interface RunnerBridge {
   /** Bytes as the characters U+0000 to U+00FF. */
   send(text: string): void;
   info(): Promise<MachineInfo | undefined>;
+  /** Counters of now; times and exits as of the last `info`. */
+  counters(): RunnerCounters | undefined;
   execute(command: Command): Promise<Result<void>>;
   end(): void;
+}
+
+export interface RunnerCounters {
+  readonly stats: MachineStats | undefined;
+  readonly figures: VcpuFigures | undefined;
 }
 
 declare global {
@@ -86,6 +95,7 @@ window.virtabRunner = {
   },
   send: (text) => session?.send(Uint8Array.from(text, (character) => character.charCodeAt(0))),
   info: () => Promise.resolve(session?.machine.info()),
+  counters: () => session && { stats: session.machine.readStats(), figures: session.machine.figures },
   execute: (command) =>
     session?.machine.execute(command) ?? Promise.resolve({ ok: false, error: 'There is no machine.' }),
   end: () => session?.end(),

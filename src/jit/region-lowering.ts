@@ -904,12 +904,18 @@ export class RegionLowering extends Lowering {
     code.get(cpu).memory('i32.load', VCPU.at.countInvalidations).set(this.#invalidations);
   }
 
+  /** What the call took out of the budget is gone on every way on, also out of the instruction. */
+  protected override callWith(name: CoreName, values: readonly Value[]): void {
+    super.callWith(name, values);
+    if (!effectsOf(name).budget) return;
+    this.code.get(this.cpu).memory('i32.load', VCPU.at.budget).set(this.#frame.budget);
+  }
+
   protected override afterCall(name: CoreName): void {
     const { code, cpu } = this;
     const effects = effectsOf(name);
     if (effects.terminal) return;
-    const { budget, status } = this.#frame;
-    if (effects.budget) code.get(cpu).memory('i32.load', VCPU.at.budget).set(budget);
+    const { status } = this.#frame;
     for (const register of effects.registers) {
       this.#state.registers.delete(`general${register}`);
       const home = this.#home(register);
@@ -946,7 +952,6 @@ export class RegionLowering extends Lowering {
     this.callWith(name, statement.args);
     const status = this.pool.take(I32);
     code.set(status);
-    if (effectsOf(name).budget) code.get(this.cpu).memory('i32.load', VCPU.at.budget).set(this.#frame.budget);
     this.leaveWith(status);
   }
 }

@@ -5,6 +5,7 @@ import { WebLinksAddon } from '@xterm/addon-web-links';
 import { WebglAddon } from '@xterm/addon-webgl';
 import type { ITheme } from '@xterm/xterm';
 import { Terminal } from '@xterm/xterm';
+import { hasGpu } from './gpu.ts';
 
 const SCROLLBACK_LINES = 10_000;
 
@@ -218,8 +219,9 @@ export class Console {
     return false;
   }
 
-  /** The WebGL renderer where there is one; xterm's DOM renderer takes over where not, or when its context is lost. */
+  /** The WebGL renderer where a GPU draws; xterm's DOM renderer takes over where none does, or when its context is lost. */
   #useWebgl(): void {
+    if (!hasGpu()) return;
     try {
       const webgl = new WebglAddon();
       webgl.onContextLoss(() => webgl.dispose());

@@ -13,6 +13,7 @@ import {
   SEG_CS,
   VCPU,
 } from '../layout/vcpu.ts';
+import { CrossingCache } from './crossing-cache.ts';
 import type { CoreExports } from './link.ts';
 
 /** Arena bytes that the longest block can need. */
@@ -27,12 +28,20 @@ export class BlockDecoder {
   onFlush: () => void = () => {};
   /** Holds an instruction whose bytes come from two pages. */
   readonly #joined = new Uint8Array(2 * MAX_LENGTH);
+  readonly #crossings: CrossingCache;
 
   constructor(views: Views, core: CoreExports, cpu: number, features: ReadonlySet<CpuFeature>) {
     this.#decoder = new Decoder(features);
     this.#views = views;
     this.#core = core;
     this.#cpu = cpu;
+    this.#crossings = new CrossingCache(views.u8);
+  }
+
+  /** Whether the instruction at host address `host`, which is `rip`, is known to go on in the next page. */
+  isCrossing(host: number): boolean {
+    const mode = this.#views.u32[(this.#cpu + VCPU.at.mode) >>> 2]!;
+    return (mode & MODE_FLAT) !== 0 && this.#crossings.has(host, mode);
   }
 
   /**
@@ -93,11 +102,8 @@ export class BlockDecoder {
       decoded = this.#decoder.decode(u8, first, first + Math.min(room, inside), offset, mode);
       if (decoded.length === 0 && inside > room) return 0;
     } else {
-      const joined = this.#joined;
-      const head = Math.min(room, MAX_LENGTH);
-      joined.set(u8.subarray(first, first + head));
-      joined.set(u8.subarray(second, second + MAX_LENGTH), head);
-      decoded = this.#decoder.decode(joined, 0, Math.min(head + MAX_LENGTH, inside), offset, mode);
+      const known = inside === Infinity ? this.#crossings.find(first, second, mode) : undefined;
+      decoded = known ?? this.#decodeJoined(first, second, inside, mode);
     }
     if (decoded.length === 0) decoded = this.#decoder.beyondLimit();
     const block = this.#cpu + SCRATCH_BLOCK_OFFSET;
@@ -106,6 +112,18 @@ export class BlockDecoder {
     this.#writeHeader(block, first - RAM_BASE, mode, 1, decoded.length);
     this.#count(VCPU.at.countInstructionsDecoded, 1);
     return block;
+  }
+
+  #decodeJoined(first: number, second: number, inside: number, mode: number): Decoded {
+    const { u8 } = this.#views;
+    const joined = this.#joined;
+    const offset = first & (PAGE_SIZE - 1);
+    const head = Math.min(PAGE_SIZE - offset, MAX_LENGTH);
+    joined.set(u8.subarray(first, first + head));
+    joined.set(u8.subarray(second, second + MAX_LENGTH), head);
+    const decoded = this.#decoder.decode(joined, 0, Math.min(head + MAX_LENGTH, inside), offset, mode);
+    if (inside === Infinity) this.#crossings.add(first, mode, joined, decoded);
+    return decoded;
   }
 
   /** Bytes from `rip` on that the limit of CS covers. */

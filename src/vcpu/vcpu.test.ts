@@ -41,6 +41,18 @@ describe.each([
     expect(machine.register(RAX)).toBe(5000n + 3n * 5000n);
   });
 
+  it('executes an instruction that crosses a page with the bytes that either page has now', () => {
+    const machine = bareMachine(CORE, INTERPRETER, jit);
+    // 1: add eax, 5, with its 5 in the next page; dec ecx; jnz 1b; dec ebx; js 2f; mov byte [rip to the 5], 7; mov ecx, 100; jmp 1b; 2:
+    const again = 'ffc9 75f9 ffcb 780e c605f0ffffff07 b964000000 ebe7 e680';
+    run(machine, { at: 0x10ffe, code: `83c005 ${again}`, registers: { [RAX]: 0n, [RCX]: 100n, [RBX]: 1n } });
+    expect(machine.register(RAX)).toBe(5n * 100n + 7n * 100n);
+    // The same with the 83h of the first page becoming 6Bh: imul eax, eax, 5, once.
+    const other = 'ffc9 75f9 ffcb 780e c605eeffffff6b b901000000 ebe7 e680';
+    run(machine, { at: 0x20ffe, code: `83c005 ${other}`, registers: { [RAX]: 0n, [RCX]: 2n, [RBX]: 1n } });
+    expect(machine.register(RAX)).toBe(50n);
+  });
+
   it('keeps registers and flags exact at a fault in the middle of a block', () => {
     const machine = bareMachine(CORE, INTERPRETER, jit);
     // 1: add rax, 1; mov rdx, [rbx]; sub rbx, 1000h... until the address is no longer mapped; there is no IDT

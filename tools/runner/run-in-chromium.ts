@@ -125,6 +125,7 @@ export async function runInChromium(options: RunnerOptions): Promise<Runner> {
         void page.evaluate((given) => window.virtabRunner?.send(given), text).catch(ignore);
       },
       info: () => page.evaluate(() => window.virtabRunner?.info()),
+      counters: () => page.evaluate(() => window.virtabRunner?.counters()),
       execute: async (command) =>
         (await page.evaluate((given) => window.virtabRunner?.execute(given), command)) ??
         failure('the page is not ready'),

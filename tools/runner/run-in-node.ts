@@ -38,6 +38,7 @@ export function runInNode(options: RunnerOptions): Promise<Runner> {
     finished: session.run(),
     send: (bytes) => session.send(bytes),
     info: () => session.machine.info(),
+    counters: () => Promise.resolve({ stats: session.machine.readStats(), figures: session.machine.figures }),
     execute: (command) => session.machine.execute(command),
     end: () => session.end(),
     close: () => Promise.resolve(),

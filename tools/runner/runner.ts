@@ -3,6 +3,7 @@ import type { Result } from '../../src/base/result.ts';
 import type { VmConfig } from '../../src/config/vm-config.ts';
 import type { Command } from '../../src/control/commands.ts';
 import type { MachineInfo } from '../../src/control/info.ts';
+import type { RunnerCounters } from '../../src/runner.ts';
 import type { SessionResult } from '../../src/machine/session.ts';
 
 export interface RunnerOptions {
@@ -43,6 +44,8 @@ export interface Runner {
   send(bytes: Uint8Array): void;
   /** What the machine tells of its devices; undefined where there is no machine yet or any more. */
   info(): Promise<MachineInfo | undefined>;
+  /** Counters of now; times and exits as of the last `info`. */
+  counters(): Promise<RunnerCounters | undefined>;
   execute(command: Command): Promise<Result<void>>;
   /** Ends the run: `finished` resolves. */
   end(): void;

@@ -135,7 +135,10 @@ it('makes a block an entry of the next region if the interpreter goes on enterin
 
 it('counts the instructions of a string instruction that goes on after its share of work, and ends the stay', () => {
   // 1: mov edi, ebx; mov ecx, 30000h; rep stosb; dec edx; jnz 1b; out 80h, al
-  const filling = { code: '89df b900000300 f3aa ffca 75f3 e680', registers: { [RBX]: 0x100000n, [RDX]: 2000n } };
+  const filling = {
+    code: '89df b900000300 f3aa ffca 75f3 e680',
+    registers: { [RBX]: 0x100000n, [RDX]: 2000n },
+  };
   run(machine, filling);
   compiler.answer();
   const counted = (): bigint =>

@@ -101,6 +101,8 @@ export default defineConfig({
     rolldownOptions: { input: { index: 'index.html', runner: 'runner.html', embed: 'examples/embed.html' } },
   },
   test: {
+    // Tests are not about time: a busy machine may take long over any of them.
+    testTimeout: 60_000,
     include: ['src/**/*.test.ts', 'tools/**/*.test.ts', 'wasm/**/*.test.ts'],
     reporters: ['default', ['json', { outputFile: 'test-results/vitest.json' }]],
     // Two cores are the least that the project supports; more workers would only fight for them.

@@ -93,8 +93,24 @@ function kill(cpu: usize, block: usize): void {
   }
 }
 
+/** Forgets one block. Its code bits stay. */
+export function dropBlock(cpu: usize, block: usize): void {
+  unlinkFromBlockHash(cpu, block);
+  let link = pageBucket(cpu, load<u32>(block, BLOCK_address));
+  for (;;) {
+    const next = <usize>load<u32>(link);
+    if (next == 0) break;
+    if (next == block) {
+      store<u32>(link, load<u32>(block, BLOCK_pageNext));
+      break;
+    }
+    link = next + BLOCK_pageNext;
+  }
+  kill(cpu, block);
+}
+
 /** Drops every block of one page and its code bits. */
-function invalidatePage(cpu: usize, gpa: u32): void {
+export function invalidatePage(cpu: usize, gpa: u32): void {
   count(cpu, VCPU_countInvalidations);
   let link = pageBucket(cpu, gpa);
   for (;;) {

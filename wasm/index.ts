@@ -1,4 +1,5 @@
 /** The exports of core.wasm: CORE_FUNCTIONS and CORE_CONTROL of src/layout/core-abi.ts. */
+export { checkTail, holdsTail } from './crossing';
 export { depositBits, divide64, divideSigned64, extractBits, mulHighSigned, mulHighUnsigned } from './arith';
 export { flushBlocks, insertBlock, invalidateCode, markCode } from './blocks';
 export {

@@ -22,10 +22,13 @@ import {
   TLB_ENTRY_readTag,
   TLB_ENTRY_writeTag,
   TLB_FILLED_BYTES,
+  TLB_FILLED_LISTS,
   TLB_FILLED_OFFSET,
   TLB_GLOBAL,
   TLB_HUGE,
   TLB_LARGE,
+  TLB_LISTED_GLOBAL,
+  TLB_LISTED_LOCAL,
   TLB_NONE_OFFSET,
   TLB_OFFSET,
   TLB_WRITABLE,
@@ -99,19 +102,42 @@ function contextFor(cpu: usize, access: u32): i32 {
   );
 }
 
-/** Notes where INVLPG has to look for the pieces of a large page. */
-function noteLarge(cpu: usize, context: i32, linear: u64, flags: u32): void {
-  const half = cpu + VCPU_tlbLarge + (<usize>(linear >> 63) << 2);
-  const group = <i32>(linear >> 21) & (LARGE_GROUPS - 1);
-  const bit = (flags & TLB_HUGE) != 0 ? LARGE_HUGE_BIT + context : context * LARGE_GROUPS + group;
-  store<u32>(half, load<u32>(half) | (<u32>1 << bit));
+// The fill lists of a context, and halves of `VCPU.tlbLarge`.
+// @ts-ignore: decorator
+@inline const LOCAL: i32 = 0;
+// @ts-ignore: decorator
+@inline const GLOBAL: i32 = 1;
+
+// @ts-ignore: decorator
+@inline function filledList(cpu: usize, context: i32, list: i32): usize {
+  return cpu + TLB_FILLED_OFFSET + <usize>(context * 2 + list) * TLB_FILLED_BYTES;
 }
 
 // @ts-ignore: decorator
-@inline function forgetLarge(cpu: usize, context: i32): void {
+@inline function filledCounter(cpu: usize, context: i32, list: i32): usize {
+  return cpu + VCPU_tlbFilled + (<usize>(context * 2 + list) << 2);
+}
+
+// @ts-ignore: decorator
+@inline function largeBits(cpu: usize, list: i32, half: u64): usize {
+  return cpu + VCPU_tlbLarge + (<usize>(list * 2 + <i32>half) << 2);
+}
+
+/** Notes where INVLPG has to look for the pieces of a large page. */
+function noteLarge(cpu: usize, context: i32, list: i32, linear: u64, flags: u32): void {
+  const bits = largeBits(cpu, list, linear >> 63);
+  const group = <i32>(linear >> 21) & (LARGE_GROUPS - 1);
+  const bit = (flags & TLB_HUGE) != 0 ? LARGE_HUGE_BIT + context : context * LARGE_GROUPS + group;
+  store<u32>(bits, load<u32>(bits) | (<u32>1 << bit));
+}
+
+// @ts-ignore: decorator
+@inline function forgetLarge(cpu: usize, context: i32, list: i32): void {
   const kept = ~((<u32>0xff << (context * LARGE_GROUPS)) | (<u32>1 << (LARGE_HUGE_BIT + context)));
-  store<u32>(cpu, load<u32>(cpu, VCPU_tlbLarge) & kept, VCPU_tlbLarge);
-  store<u32>(cpu, load<u32>(cpu, VCPU_tlbLarge + 4) & kept, VCPU_tlbLarge + 4);
+  for (let half: u64 = 0; half < 2; half++) {
+    const bits = largeBits(cpu, list, half);
+    store<u32>(bits, load<u32>(bits) & kept);
+  }
 }
 
 /** Lets writes through, if no code was decoded from the page. Its first write makes it dirty. */
@@ -132,17 +158,18 @@ function fill(cpu: usize, context: i32, linear: u64, gpa: u32, page: u64, access
   const entry = contextBase(cpu, context) + <usize>index * TLB_ENTRY_SIZE;
   const tag = <i64>linear & ~4095;
   const addend = RAM_BASE + (gpa & ~4095) - <u32>tag;
-  const before = entryPage(entry);
-  let flags = load<u32>(entry, TLB_ENTRY_flags) & TLB_WRITABLE;
-  if (before != tag || load<u32>(entry, TLB_ENTRY_addend) != addend) {
+  const kept = load<u32>(entry, TLB_ENTRY_flags);
+  let flags = kept & (TLB_WRITABLE | TLB_LISTED_LOCAL | TLB_LISTED_GLOBAL);
+  if (entryPage(entry) != tag || load<u32>(entry, TLB_ENTRY_addend) != addend) {
     clearEntry(entry);
     store<u32>(entry, addend, TLB_ENTRY_addend);
-    flags = 0;
+    flags &= ~TLB_WRITABLE;
   }
-  if ((page & PAGE_GLOBAL) != 0) flags |= TLB_GLOBAL;
+  const list = (page & PAGE_GLOBAL) != 0 ? GLOBAL : LOCAL;
+  if (list == GLOBAL) flags |= TLB_GLOBAL;
   if ((page & (PAGE_LARGE | PAGE_HUGE)) != 0) {
     flags |= (page & PAGE_HUGE) != 0 ? TLB_HUGE : TLB_LARGE;
-    noteLarge(cpu, context, linear, flags);
+    noteLarge(cpu, context, list, linear, flags);
   }
   if ((access & ACCESS_FETCH) != 0) {
     store<i64>(entry, tag, TLB_ENTRY_executeTag);
@@ -153,16 +180,15 @@ function fill(cpu: usize, context: i32, linear: u64, gpa: u32, page: u64, access
       openForWriting(cpu, entry, tag, gpa, access);
     }
   }
-  store<u32>(entry, flags, TLB_ENTRY_flags);
-
-  if (before == TLB_EMPTY) {
-    const counter = cpu + VCPU_tlbFilled + (<usize>context << 2);
+  const listed: u32 = TLB_LISTED_LOCAL << list;
+  if ((flags & listed) == 0) {
+    flags |= listed;
+    const counter = filledCounter(cpu, context, list);
     const filled = load<u32>(counter);
-    if (filled < <u32>TLB_ENTRIES) {
-      store<u16>(cpu + TLB_FILLED_OFFSET + <usize>context * TLB_FILLED_BYTES + (filled << 1), <u16>index);
-    }
+    store<u16>(filledList(cpu, context, list) + (filled << 1), <u16>index);
     store<u32>(counter, filled + 1);
   }
+  store<u32>(entry, flags, TLB_ENTRY_flags);
 }
 
 /** The guest-physical address of `linear`, or WALK_FAULT with the #PF raised. Fills the TLB. */
@@ -197,49 +223,41 @@ function clearEntry(entry: usize): void {
   store<i64>(entry, TLB_EMPTY, TLB_ENTRY_executeTag);
 }
 
-/** Empties one context; with `keepGlobal` only what is not global, and the list keeps the rest. */
-function flushContext(cpu: usize, context: i32, keepGlobal: bool): void {
+/** Empties the entries of one fill list that are still what the list is for. */
+function flushList(cpu: usize, context: i32, list: i32): void {
   const base = contextBase(cpu, context);
-  const list = cpu + TLB_FILLED_OFFSET + <usize>context * TLB_FILLED_BYTES;
-  const counter = cpu + VCPU_tlbFilled + (<usize>context << 2);
-  const filled = load<u32>(counter);
-  const overflowed = filled > <u32>TLB_ENTRIES;
-  forgetLarge(cpu, context);
-  if (overflowed && !keepGlobal) {
-    memory.fill(base, 0xff, TLB_BYTES);
-    store<u32>(counter, 0);
-    return;
-  }
-  const entries = overflowed ? <u32>TLB_ENTRIES : filled;
-  let kept: u32 = 0;
-  for (let i: u32 = 0; i < entries; i++) {
-    const index = overflowed ? i : <u32>load<u16>(list + (i << 1));
-    const entry = base + <usize>index * TLB_ENTRY_SIZE;
-    const page = entryPage(entry);
-    if (page == TLB_EMPTY) continue;
+  const counter = filledCounter(cpu, context, list);
+  const first = filledList(cpu, context, list);
+  const end = first + (<usize>load<u32>(counter) << 1);
+  const listed: u32 = TLB_LISTED_LOCAL << list;
+  for (let at = first; at < end; at += 2) {
+    const entry = base + <usize>load<u16>(at) * TLB_ENTRY_SIZE;
     const flags = load<u32>(entry, TLB_ENTRY_flags);
-    if (keepGlobal && (flags & TLB_GLOBAL) != 0) {
-      if ((flags & (TLB_LARGE | TLB_HUGE)) != 0) noteLarge(cpu, context, page, flags);
-      // `kept` never overtakes `i`, so what is written here has been read.
-      store<u16>(list + (kept << 1), <u16>index);
-      kept++;
-    } else {
-      clearEntry(entry);
-    }
+    store<u32>(entry, flags & ~listed, TLB_ENTRY_flags);
+    // A page of the other kind may have taken the entry: that one stands in the other list too.
+    if (((flags & TLB_GLOBAL) != 0) == (list == GLOBAL)) clearEntry(entry);
   }
-  store<u32>(counter, kept);
+  store<u32>(counter, 0);
+  forgetLarge(cpu, context, list);
 }
 
 export function flushTlb(cpu: usize, keepGlobal: i32): void {
-  for (let context = 0; context < TLB_CONTEXTS; context++) flushContext(cpu, context, keepGlobal != 0);
+  for (let context = 0; context < TLB_CONTEXTS; context++) {
+    flushList(cpu, context, LOCAL);
+    if (keepGlobal == 0) flushList(cpu, context, GLOBAL);
+  }
 }
 
 /** Power-on: whatever the memory holds. */
 export function resetTlb(cpu: usize): void {
-  memory.fill(cpu + TLB_OFFSET, 0xff, TLB_BYTES * TLB_CONTEXTS);
+  const end = contextBase(cpu, TLB_CONTEXTS);
+  memory.fill(contextBase(cpu, 0), 0xff, end - contextBase(cpu, 0));
+  for (let entry = contextBase(cpu, 0); entry < end; entry += TLB_ENTRY_SIZE) {
+    store<u32>(entry, 0, TLB_ENTRY_flags);
+  }
   memory.fill(cpu + TLB_NONE_OFFSET, 0xff, TLB_BYTES);
-  memory.fill(cpu + VCPU_tlbFilled, 0, TLB_CONTEXTS * 4);
-  store<u64>(cpu, 0, VCPU_tlbLarge);
+  memory.fill(cpu + VCPU_tlbFilled, 0, TLB_FILLED_LISTS * 4);
+  memory.fill(cpu + VCPU_tlbLarge, 0, 16);
 }
 
 /** Clears the pieces of the large page around `linear` among `entries` entries from `first`. */
@@ -260,7 +278,8 @@ export function flushPage(cpu: usize, linear: u64): void {
   for (let context = 0; context < TLB_CONTEXTS; context++) {
     clearEntry(contextBase(cpu, context) + offset);
   }
-  const large = load<u32>(cpu + VCPU_tlbLarge + (<usize>(linear >> 63) << 2));
+  const half = linear >> 63;
+  const large = load<u32>(largeBits(cpu, LOCAL, half)) | load<u32>(largeBits(cpu, GLOBAL, half));
   if (large == 0) return;
   // A 4 MiB page of two-level paging fills two groups.
   const isPae = (cr4(cpu) & CR4_PAE) != 0;
@@ -282,16 +301,15 @@ export function dropWriteTags(cpu: usize, gpa: u32): void {
   const host = RAM_BASE + (gpa & ~4095);
   for (let context = 0; context < TLB_CONTEXTS; context++) {
     const base = contextBase(cpu, context);
-    const list = cpu + TLB_FILLED_OFFSET + <usize>context * TLB_FILLED_BYTES;
-    const filled = load<u32>(cpu + VCPU_tlbFilled + (<usize>context << 2));
-    const overflowed = filled > <u32>TLB_ENTRIES;
-    const entries = overflowed ? <u32>TLB_ENTRIES : filled;
-    for (let i: u32 = 0; i < entries; i++) {
-      const index = overflowed ? i : <u32>load<u16>(list + (i << 1));
-      const entry = base + <usize>index * TLB_ENTRY_SIZE;
-      const tag = load<i64>(entry, TLB_ENTRY_writeTag);
-      if (tag != TLB_EMPTY && <u32>tag + load<u32>(entry, TLB_ENTRY_addend) == <u32>host) {
-        store<i64>(entry, TLB_EMPTY, TLB_ENTRY_writeTag);
+    for (let list = LOCAL; list <= GLOBAL; list++) {
+      const first = filledList(cpu, context, list);
+      const end = first + (<usize>load<u32>(filledCounter(cpu, context, list)) << 1);
+      for (let at = first; at < end; at += 2) {
+        const entry = base + <usize>load<u16>(at) * TLB_ENTRY_SIZE;
+        const tag = load<i64>(entry, TLB_ENTRY_writeTag);
+        if (tag != TLB_EMPTY && <u32>tag + load<u32>(entry, TLB_ENTRY_addend) == <u32>host) {
+          store<i64>(entry, TLB_EMPTY, TLB_ENTRY_writeTag);
+        }
       }
     }
   }

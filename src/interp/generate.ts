@@ -36,7 +36,7 @@ import {
   STATUS_NEXT,
   STATUS_REPEAT,
 } from '../layout/exits.ts';
-import { RAM_BASE } from '../layout/map.ts';
+import { PAGE_SIZE, RAM_BASE } from '../layout/map.ts';
 import {
   BLOCK,
   HANDLER_LOOKUP,
@@ -321,6 +321,17 @@ function mainLoop(functions: Functions, tables: Tables): Code {
       .i64Const(1n)
       .op('i64.add');
     code.op('i64.gt_u').brIf(beyond);
+    code.end();
+    // What goes on in the next page is compared each time, so nothing may be linked to it.
+    code
+      .get(block)
+      .memory('i32.load', BLOCK.at.address)
+      .i32Const(PAGE_SIZE - 1)
+      .op('i32.and');
+    code.get(block).memory('i32.load16_u', BLOCK.at.bytes).op('i32.add');
+    code.i32Const(PAGE_SIZE).op('i32.gt_u').if(false);
+    code.i32Const(0).set(from);
+    code.get(cpu).get(block).call(functions.core('holdsTail')).op('i32.eqz').brIf(beyond, false);
     code.end();
     code.get(from).if();
     code.get(from).get(block).memory('i32.store', RECORD.at.imm);

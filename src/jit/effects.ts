@@ -71,6 +71,7 @@ const EFFECTS: Partial<Record<CoreName, Effects>> = {
   writeAc: { ...NOTHING, context: true },
   checkFpu: NOTHING,
   checkCpl0: NOTHING,
+  checkTail: NOTHING,
   sseCompute: NOTHING,
   compareStrings: NOTHING,
   maskedStore: { ...NOTHING, budget: true, writesMemory: true },

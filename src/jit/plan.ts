@@ -70,6 +70,17 @@ export function planRegion(blocks: readonly RegionBlock[], mode: number, wanted:
   const builder = new Builder();
   const planned = blocks.map((block): PlannedBlock => {
     const bodies = block.instructions.map((instruction) => {
+      const { tail } = instruction;
+      if (tail) {
+        const { address, bytes, low, high } = tail;
+        builder.status(
+          'checkTail',
+          builder.i32(address),
+          builder.i32(bytes),
+          builder.i64(low),
+          builder.i64(high),
+        );
+      }
       describeInstruction(builder, new InstructionSite(instruction, mode));
       return simplify(builder.take(), () => builder.temp('i64'));
     });

@@ -4,7 +4,7 @@ import { formOf } from '../isa/forms.ts';
 import { PAGE_SIZE } from '../layout/map.ts';
 import { MAX_BLOCK_INSTRUCTIONS } from '../layout/vcpu.ts';
 import { planRegion, type Plan } from './plan.ts';
-import type { Instruction } from './site.ts';
+import type { Instruction, InstructionTail } from './site.ts';
 
 export interface RegionBlock {
   /** Offset in the page. */
@@ -29,7 +29,7 @@ const MAX_REGION_INSTRUCTIONS = 1000;
 
 /**
  * Decodes the blocks that start at `leaders` (page offsets, rising) of the page that `bytes` holds at
- * `pageStart`. A leader whose first instruction cannot be translated is left out.
+ * `pageStart`, and `tail` bytes of the next page behind it. A leader whose first instruction cannot be translated is left out.
  */
 export function formRegion(
   decoder: Decoder,
@@ -39,6 +39,7 @@ export function formRegion(
   leaders: readonly number[],
   wanted: ReadonlySet<number> = new Set(),
   page = 0,
+  tail = 0,
 ): Region {
   const starts = new Set(leaders);
   const blocks: RegionBlock[] = [];
@@ -52,12 +53,20 @@ export function formRegion(
       at < PAGE_SIZE &&
       (at === offset || !starts.has(at))
     ) {
-      const decoded = decoder.decode(bytes, pageStart + at, pageStart + PAGE_SIZE, at, mode);
+      const decoded = decoder.decode(bytes, pageStart + at, pageStart + PAGE_SIZE + tail, at, mode);
       const form = decoded.length > 0 ? formOf(decoded.handler) : undefined;
       if (!form) break;
       const { length, reg, rm, index, flags, disp, imm, ends } = decoded;
-      instructions.push({ form, offset: at, length, reg, rm, index, flags, disp, imm, ends });
+      const instruction = { form, offset: at, length, reg, rm, index, flags, disp, imm, ends };
       at += length;
+      instructions.push(
+        at > PAGE_SIZE
+          ? {
+              ...instruction,
+              tail: tailOf(bytes, pageStart + PAGE_SIZE, at - PAGE_SIZE, page + instruction.offset),
+            }
+          : instruction,
+      );
       if (ends) break;
     }
     if (instructions.length === 0) continue;
@@ -65,4 +74,12 @@ export function formRegion(
     blocks.push({ offset, instructions, end: at });
   }
   return { mode, page, blocks, plan: planRegion(blocks, mode, wanted) };
+}
+
+function tailOf(bytes: Uint8Array, start: number, length: number, address: number): InstructionTail {
+  const word = (from: number): bigint =>
+    bytes
+      .subarray(start + from, start + Math.max(from, Math.min(from + 8, length)))
+      .reduceRight((sum, byte) => (sum << 8n) | BigInt(byte), 0n);
+  return { address, bytes: length, low: word(0), high: word(8) };
 }

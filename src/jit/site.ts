@@ -24,6 +24,17 @@ export interface Instruction {
   readonly disp: number;
   readonly imm: number;
   readonly ends: boolean;
+  /** What of it stands in the next page. */
+  readonly tail?: InstructionTail;
+}
+
+/** That a translation is right as long as the next page starts with `bytes` (1 to 14) bytes: `low`, and `high` behind its 8. */
+export interface InstructionTail {
+  /** Physical address of the instruction. */
+  readonly address: number;
+  readonly bytes: number;
+  readonly low: bigint;
+  readonly high: bigint;
 }
 
 const ADDRESS_MASKS = [0xffffn, 0xffffffffn, 0xffffffffffffffffn];

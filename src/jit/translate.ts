@@ -1,11 +1,12 @@
 /** Guest code to one WebAssembly module, without a look at the machine: on the vCPU's thread or on the compile worker. */
 import type { Decoder } from '../isa/decoder.ts';
+import { PAGE_SIZE } from '../layout/map.ts';
 import { compileRegions } from './compile.ts';
 import { formRegion, type Region } from './region.ts';
 
 /** A page of guest code and which blocks of it are meant. */
 export interface PageRequest {
-  /** A copy of the page. */
+  /** A copy of the page, and behind it what is known of the next one. */
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** Its physical address. */
   readonly address: number;
@@ -35,7 +36,7 @@ export interface Translation {
 export type FormRegion = (decoder: Decoder, request: PageRequest) => Region;
 
 export const formRequested: FormRegion = (decoder, { bytes, address, mode, leaders, wanted }) =>
-  formRegion(decoder, bytes, 0, mode, leaders, new Set(wanted), address);
+  formRegion(decoder, bytes, 0, mode, leaders, new Set(wanted), address, bytes.length - PAGE_SIZE);
 
 export interface TranslationOptions {
   /** As `compileRegions` has it. */

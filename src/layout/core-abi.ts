@@ -144,6 +144,12 @@ export const CORE_FUNCTIONS = {
   /** ENTER (bytes, frame size, nesting level). */
   enter: fn('status', 'i32', 'i32', 'i32'),
 
+  // --- instructions that go on in the next page
+  /** (block): whether the bytes behind the page of rip are still those of the block; if not, the block is dropped. */
+  holdsTail: fn('host', 'i32'),
+  /** (gpa of the instruction, bytes, their first 8, the rest): STATUS_REPEAT and no translation of its page any more if they are not. */
+  checkTail: fn('status', 'i32', 'i32', 'i64', 'i64'),
+
   // --- arithmetic. (a, b): high 64 bits of the product.
   mulHighUnsigned: fn('value', 'i64', 'i64'),
   mulHighSigned: fn('value', 'i64', 'i64'),

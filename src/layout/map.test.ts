@@ -15,6 +15,7 @@ import {
   TLB_BYTES,
   TLB_CONTEXTS,
   TLB_FILLED_BYTES,
+  TLB_FILLED_LISTS,
   TLB_FILLED_OFFSET,
   TLB_NONE_OFFSET,
   TLB_OFFSET,
@@ -29,7 +30,7 @@ describe('the area of a vCPU', () => {
     ['the TLBs', TLB_OFFSET + TLB_CONTEXTS * TLB_BYTES, 'their fill lists', TLB_FILLED_OFFSET],
     [
       'the fill lists',
-      TLB_FILLED_OFFSET + TLB_CONTEXTS * TLB_FILLED_BYTES,
+      TLB_FILLED_OFFSET + TLB_FILLED_LISTS * TLB_FILLED_BYTES,
       'the block hash',
       BLOCK_HASH_OFFSET,
     ],

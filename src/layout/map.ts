@@ -34,8 +34,9 @@ export const TLB_ENTRIES = 4096;
 export const TLB_CONTEXTS = 3;
 /** Bytes of one context's TLB. */
 export const TLB_BYTES = TLB_ENTRIES * 32;
-/** Per context: the u16 indices filled since the last flush. */
+/** Per context, for its local and then for its global entries: u16 indices of those filled since they were last flushed. */
 export const TLB_FILLED_OFFSET = 0x70000;
+export const TLB_FILLED_LISTS = TLB_CONTEXTS * 2;
 export const TLB_FILLED_BYTES = TLB_ENTRIES * 2;
 /** Hash heads (u32 host addresses of `BLOCK`, 0 = empty), by `blockHash(physical address)`. */
 export const BLOCK_HASH_OFFSET = 0x80000;

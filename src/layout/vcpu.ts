@@ -178,8 +178,8 @@ export const VCPU = struct({
   arenaNext: 'u32',
   arenaEnd: 'u32',
   arenaStart: 'u32',
-  /** Counts entries in the fill list of each TLB context; TLB_ENTRIES or more: the list overflowed. */
-  tlbFilled: ['u32', 3],
+  /** Length of each fill list of the TLB: no index stands in one twice. */
+  tlbFilled: ['u32', 6],
   /** Bytes of guest RAM, copied here because every page walk checks it. */
   ramBytes: 'u32',
   /** A20: all ones, or bit 20 clear. */
@@ -222,9 +222,9 @@ export const VCPU = struct({
   /**
    * Where INVLPG has to look for other pieces of a large page: bit (context * 8 + linear bits 21-23)
    * says that pieces of one were filled there, bit 24 + context that of a 1 GiB one; for the lower and
-   * the upper half of the address space. Behind the counters, which outlive a reset.
+   * the upper half of the address space, of local and then of global pages. Behind the counters, which outlive a reset.
    */
-  tlbLarge: ['u32', 2],
+  tlbLarge: ['u32', 4],
   /** Bits of CR4 and EFER that the CPU model has; they outlive a reset. */
   cr4Allowed: 'u32',
   eferAllowed: 'u32',
@@ -298,7 +298,7 @@ export const TLB_ENTRY = struct({
   executeTag: 'u64',
   /** host address = low 32 bits of the linear address + addend (mod 2^32). */
   addend: 'u32',
-  /** TLB_GLOBAL, TLB_LARGE, TLB_HUGE, TLB_WRITABLE. */
+  /** TLB_GLOBAL, TLB_LARGE, TLB_HUGE, TLB_WRITABLE, TLB_LISTED_*. */
   flags: 'u32',
 });
 /** Equal to no page address, and what memory.fill with FFh writes. */
@@ -309,6 +309,9 @@ export const TLB_LARGE = 2;
 export const TLB_HUGE = 4;
 /** The page tables let this context write (dirty bit included), even if the write tag is empty. */
 export const TLB_WRITABLE = 8;
+/** The entry stands in its context's fill list of local entries; in that of global ones. */
+export const TLB_LISTED_LOCAL = 16;
+export const TLB_LISTED_GLOBAL = 32;
 export const TLB_CONTEXT_USER = 0;
 export const TLB_CONTEXT_KERNEL = 1;
 export const TLB_CONTEXT_KERNEL_AC = 2;
@@ -359,6 +362,13 @@ export const RECORD = struct({
   disp: 'i32',
   imm: 'i32',
 });
+
+/**
+ * A block of one instruction that goes on in the next page (`address` & 4095 + `bytes` > 4096) has 16 bytes behind its end
+ * record: those of the next page, then zeros. They are compared each time before it runs.
+ */
+export const BLOCK_TAIL_OFFSET = BLOCK.size + 2 * RECORD.size;
+export const BLOCK_TAIL_BYTES = 16;
 
 /** `RECORD.flags`: places of the address size code and of the segment; segment accesses need `segmentLinear`. */
 export const RECORD_ADDRESS_SIZE_SHIFT = 2;

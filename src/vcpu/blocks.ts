@@ -6,6 +6,8 @@ import { HANDLER_END } from '../isa/forms.ts';
 import { PAGE_SIZE, RAM_BASE, SCRATCH_BLOCK_OFFSET } from '../layout/map.ts';
 import {
   BLOCK,
+  BLOCK_TAIL_BYTES,
+  BLOCK_TAIL_OFFSET,
   MAX_BLOCK_INSTRUCTIONS,
   MODE_DEBUG,
   MODE_FLAT,
@@ -13,7 +15,6 @@ import {
   SEG_CS,
   VCPU,
 } from '../layout/vcpu.ts';
-import { CrossingCache } from './crossing-cache.ts';
 import type { CoreExports } from './link.ts';
 
 /** Arena bytes that the longest block can need. */
@@ -28,37 +29,24 @@ export class BlockDecoder {
   onFlush: () => void = () => {};
   /** Holds an instruction whose bytes come from two pages. */
   readonly #joined = new Uint8Array(2 * MAX_LENGTH);
-  readonly #crossings: CrossingCache;
 
   constructor(views: Views, core: CoreExports, cpu: number, features: ReadonlySet<CpuFeature>) {
     this.#decoder = new Decoder(features);
     this.#views = views;
     this.#core = core;
     this.#cpu = cpu;
-    this.#crossings = new CrossingCache(views.u8);
-  }
-
-  /** Whether the instruction at host address `host`, which is `rip`, is known to go on in the next page. */
-  isCrossing(host: number): boolean {
-    const mode = this.#views.u32[(this.#cpu + VCPU.at.mode) >>> 2]!;
-    return (mode & MODE_FLAT) !== 0 && this.#crossings.has(host, mode);
   }
 
   /**
    * Decodes the block at host address `host` (in RAM), which is `rip`, and makes it findable. False if its first
-   * instruction goes on in the next page, or if the limit of CS ends in this one: neither is ever kept, see `decodeOne`.
+   * instruction goes on in the next page, or if the limit of CS ends in this one: see `decodeOne`.
    */
   decodeBlock(host: number): boolean {
     const { u8, u32 } = this.#views;
     const cpu = this.#cpu >>> 2;
     const mode = u32[cpu + (VCPU.at.mode >>> 2)]!;
     if (this.#insideLimit() < PAGE_SIZE - (host & (PAGE_SIZE - 1))) return false;
-    let block = u32[cpu + (VCPU.at.arenaNext >>> 2)]!;
-    if (block + MAX_BLOCK_BYTES > u32[cpu + (VCPU.at.arenaEnd >>> 2)]!) {
-      this.#core.flushBlocks(this.#cpu);
-      this.onFlush();
-      block = u32[cpu + (VCPU.at.arenaNext >>> 2)]!;
-    }
+    const block = this.#room();
     const pageEnd = (host & -PAGE_SIZE) + PAGE_SIZE;
     let at = host;
     let record = block + BLOCK.size;
@@ -102,8 +90,11 @@ export class BlockDecoder {
       decoded = this.#decoder.decode(u8, first, first + Math.min(room, inside), offset, mode);
       if (decoded.length === 0 && inside > room) return 0;
     } else {
-      const known = inside === Infinity ? this.#crossings.find(first, second, mode) : undefined;
-      decoded = known ?? this.#decodeJoined(first, second, inside, mode);
+      const joined = this.#joined;
+      const head = Math.min(room, MAX_LENGTH);
+      joined.set(u8.subarray(first, first + head));
+      joined.set(u8.subarray(second, second + MAX_LENGTH), head);
+      decoded = this.#decoder.decode(joined, 0, Math.min(head + MAX_LENGTH, inside), offset, mode);
     }
     if (decoded.length === 0) decoded = this.#decoder.beyondLimit();
     const block = this.#cpu + SCRATCH_BLOCK_OFFSET;
@@ -114,16 +105,37 @@ export class BlockDecoder {
     return block;
   }
 
-  #decodeJoined(first: number, second: number, inside: number, mode: number): Decoded {
-    const { u8 } = this.#views;
-    const joined = this.#joined;
-    const offset = first & (PAGE_SIZE - 1);
-    const head = Math.min(PAGE_SIZE - offset, MAX_LENGTH);
-    joined.set(u8.subarray(first, first + head));
-    joined.set(u8.subarray(second, second + MAX_LENGTH), head);
-    const decoded = this.#decoder.decode(joined, 0, Math.min(head + MAX_LENGTH, inside), offset, mode);
-    if (inside === Infinity) this.#crossings.add(first, mode, joined, decoded);
-    return decoded;
+  /**
+   * Makes what `decodeOne` decoded findable if it goes on in the next page, whose start is `second`, and the code segment is
+   * flat: its second half is compared each time it runs. Gives the address of the block to run.
+   */
+  keepCrossing(second: number): number {
+    const { u8, u16, u32 } = this.#views;
+    const scratch = this.#cpu + SCRATCH_BLOCK_OFFSET;
+    const offset = u32[(scratch + BLOCK.at.address) >>> 2]! & (PAGE_SIZE - 1);
+    const bytes = offset + u16[(scratch + BLOCK.at.bytes) >>> 1]! - PAGE_SIZE;
+    const mode = u32[(scratch + BLOCK.at.mode) >>> 2]!;
+    if (bytes <= 0 || (mode & (MODE_FLAT | MODE_DEBUG)) !== MODE_FLAT) return scratch;
+    const block = this.#room();
+    const end = block + BLOCK_TAIL_OFFSET + BLOCK_TAIL_BYTES;
+    u8.copyWithin(block, scratch, scratch + BLOCK_TAIL_OFFSET);
+    u8.fill(0, block + BLOCK_TAIL_OFFSET, end);
+    u8.copyWithin(block + BLOCK_TAIL_OFFSET, second, second + bytes);
+    this.#core.markCode(this.#cpu, u32[(block + BLOCK.at.address) >>> 2]!, PAGE_SIZE - offset);
+    u32[(this.#cpu + VCPU.at.arenaNext) >>> 2] = end;
+    this.#core.insertBlock(this.#cpu, block);
+    return block;
+  }
+
+  /** Where the arena has room for any block; forgets all others if need be. */
+  #room(): number {
+    const { u32 } = this.#views;
+    const next = (this.#cpu + VCPU.at.arenaNext) >>> 2;
+    if (u32[next]! + MAX_BLOCK_BYTES > u32[(this.#cpu + VCPU.at.arenaEnd) >>> 2]!) {
+      this.#core.flushBlocks(this.#cpu);
+      this.onFlush();
+    }
+    return u32[next]!;
   }
 
   /** Bytes from `rip` on that the limit of CS covers. */

@@ -4,7 +4,7 @@ import type { Views } from '../base/views.ts';
 import type { JitFigures } from '../control/figures.ts';
 import type { PageRequest, PageResult } from '../jit/translate.ts';
 import { PAGE_HASH_ENTRIES, PAGE_HASH_OFFSET, PAGE_SIZE, RAM_BASE } from '../layout/map.ts';
-import { BLOCK, MODE_DEBUG, VCPU } from '../layout/vcpu.ts';
+import { BLOCK, BLOCK_TAIL_OFFSET, MODE_DEBUG, VCPU } from '../layout/vcpu.ts';
 import type { CompiledJob, Compiler } from './compiler.ts';
 import { REGION_SLOTS, type Linked } from './link.ts';
 import { RegionStore, type NewRegion } from './region-store.ts';
@@ -192,11 +192,9 @@ export class Translator {
       const leaders = chooseLeaders(this.#candidates(page, blocks), ++page.round, this.#threshold);
       if (leaders.length === 0) continue;
       if (isWhole(page.round)) this.#merged++;
-      const { u8 } = this.#views;
-      const start = RAM_BASE + addressOf(key);
       const request: PageRequest = {
         // Written since it was decoded, its blocks are dead, or are about to be: then the answer is dropped.
-        bytes: u8.slice(start, start + PAGE_SIZE),
+        bytes: this.#copyPage(addressOf(key), leaders, blocks),
         address: addressOf(key),
         mode: modeOf(key),
         leaders,
@@ -257,6 +255,22 @@ export class Translator {
     this.#regions += regions.length;
     this.#modules++;
     this.#bytes += bytes;
+  }
+
+  /** A page, and behind it what the last one of these blocks has of the next page. */
+  #copyPage(
+    address: number,
+    leaders: readonly number[],
+    blocks: ReadonlyMap<number, number>,
+  ): Uint8Array<ArrayBuffer> {
+    const { u8, u16 } = this.#views;
+    const last = leaders.at(-1)!;
+    const block = blocks.get(last)!;
+    const tail = Math.max(0, last + u16[(block + BLOCK.at.bytes) >>> 1]! - PAGE_SIZE);
+    const bytes = new Uint8Array(PAGE_SIZE + tail);
+    bytes.set(u8.subarray(RAM_BASE + address, RAM_BASE + address + PAGE_SIZE));
+    bytes.set(u8.subarray(block + BLOCK_TAIL_OFFSET, block + BLOCK_TAIL_OFFSET + tail), PAGE_SIZE);
+    return bytes;
   }
 
   /** The page has a translation of these blocks. */

@@ -1,13 +1,17 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { VCPU } from '../layout/vcpu.ts';
-import { bareMachine, run } from './testing/bare-machine.ts';
+import { bareMachine, run, type BareMachine } from './testing/bare-machine.ts';
 
 const CORE = readFileSync('build/core.wasm');
 const INTERPRETER = readFileSync('build/interpreter.wasm');
 const RAX = 0;
 const RCX = 1;
 const RBX = 3;
+
+function count(machine: BareMachine, counter: number): number {
+  return Number(machine.views.data.getBigUint64(machine.vcpu.cpu + counter, true));
+}
 
 describe.each([
   ['interpreter', false],
@@ -39,6 +43,24 @@ describe.each([
     const code = '83c001 ffc9 75f9 ffcb 780e c605f0ffffff03 b988130000 ebe7 e680';
     run(machine, { code, registers: { [RAX]: 0n, [RCX]: 5000n, [RBX]: 1n } });
     expect(machine.register(RAX)).toBe(5000n + 3n * 5000n);
+  });
+
+  it('decodes an instruction that crosses a page once', () => {
+    const machine = bareMachine(CORE, INTERPRETER, jit);
+    // 10ffe: add eax, 5; dec ecx; jnz 10ffe; out 80h, al
+    const code = '83c005 ffc9 75f9 e680';
+    run(machine, { at: 0x10ffe, code, registers: { [RAX]: 0n, [RCX]: 2_000_000n } });
+    expect(machine.register(RAX)).toBe(10_000_000n);
+    expect(count(machine, VCPU.at.countInstructionsDecoded)).toBeLessThan(20);
+    expect(count(machine, VCPU.at.countRegionInstructions) > 4_000_000).toBe(jit);
+  });
+
+  it('sees the second half of an instruction that crosses a page change', () => {
+    const machine = bareMachine(CORE, INTERPRETER, jit);
+    // 10ffe: add eax, 1 (its last byte at 11000); dec ecx; jnz 10ffe; dec ebx; js 2f; mov byte [11000h], 3; mov ecx, 2000000; jmp 10ffe; 2:
+    const code = '83c001 ffc9 75f9 ffcb 780f c604250010010003 b980841e00 ebe6 e680';
+    run(machine, { at: 0x10ffe, code, registers: { [RAX]: 0n, [RCX]: 2_000_000n, [RBX]: 1n } });
+    expect(machine.register(RAX)).toBe(2_000_000n + 3n * 2_000_000n);
   });
 
   it('executes an instruction that crosses a page with the bytes that either page has now', () => {

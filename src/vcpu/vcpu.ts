@@ -16,7 +16,7 @@ import {
   STATUS_EXIT,
 } from '../layout/exits.ts';
 import { STOP_RUN, THREAD_VCPU0 } from '../layout/machine.ts';
-import { ARENA_BASE, ARENA_BYTES, PAGE_SIZE, RAM_BASE, TLB_ENTRIES, vcpuAddress } from '../layout/map.ts';
+import { ARENA_BASE, ARENA_BYTES, RAM_BASE, vcpuAddress } from '../layout/map.ts';
 import { DR6_BS, FLAG_IF, FLAG_RF, FLAG_TF } from '../layout/registers.ts';
 import {
   ATTENTION_COMPILED,
@@ -24,11 +24,9 @@ import {
   ATTENTION_MAIL,
   ATTENTION_NMI,
   BUDGET_USED_UP,
-  MODE_FLAT,
   REG_PAGE_RIP,
   SEG_CS,
   SHADOW_STACK,
-  TLB_ENTRY,
   VCPU,
 } from '../layout/vcpu.ts';
 import { stopRequest } from '../sync/stop.ts';
@@ -225,19 +223,23 @@ export class Vcpu<Asked> {
     const host = this.#fetch(this.#linearRip());
     if (host === 0) return this.#deliver();
     if (host === 1) return this.#outsideRam();
-    const block = this.#decodeOne(host);
+    const block = this.#decodeOne(host, false);
     if (typeof block !== 'number') return block;
     return block === 0 ? undefined : this.#handle(this.#interpreter.runBlock(this.cpu, block), true);
   }
 
-  /** Decodes the instruction at rip, which is `host`, into the scratch block: 0 if its exception was delivered instead. */
-  #decodeOne(host: number): number | RunEnd<Asked> {
-    let block = this.#blocks.isCrossing(host) ? 0 : this.#blocks.decodeOne(host, 0);
+  /**
+   * Decodes the instruction at rip, which is `host`, into the scratch block, or with `keep` into one that is found again if it
+   * goes on in the next page. Gives the block, or 0 if the instruction's exception was delivered instead.
+   */
+  #decodeOne(host: number, keep: boolean): number | RunEnd<Asked> {
+    let block = this.#blocks.decodeOne(host, 0);
     if (block === 0) {
-      const second = this.#fetchNextPage();
+      const second = this.#fetch((this.#linearRip() & ~0xfffn) + 0x1000n);
       if (second === 0) return this.#deliver() ?? 0;
       if (second === 1) return this.#outsideRam() ?? 0;
       block = this.#blocks.decodeOne(host, second);
+      if (keep) block = this.#blocks.keepCrossing(second);
     }
     this.#setPageRip(host);
     return block;
@@ -298,14 +300,15 @@ export class Vcpu<Asked> {
 
   /** EXIT_DECODE: decodes what is at rip and goes on. Gives the next EXIT_*. */
   #decode(): number | RunEnd<Asked> {
+    const started = this.#hostNow();
     this.#exits[EXIT_DECODE]!++;
     const host = this.#get(VCPU.at.exitArg0);
-    // Instructions that cross pages come here each time, and looking at the clock would cost more than they do.
-    const done = !this.#blocks.isCrossing(host) && this.#decodeBlock(host);
+    const done = this.#blocks.decodeBlock(host);
+    this.#decodeMs += this.#hostNow() - started;
     // Who used the budget up (IRET with an interrupt pending) wants the run loop before the next instruction.
     if (this.#isBudgetUsedUp) return EXIT_BUDGET;
     if (done) return this.#interpreter.run(this.cpu);
-    const block = this.#decodeOne(host);
+    const block = this.#decodeOne(host, true);
     return typeof block === 'number' ? this.#interpreter.runBlock(this.cpu, block) : block;
   }
 
@@ -318,13 +321,6 @@ export class Vcpu<Asked> {
       reason = next;
     }
     return reason;
-  }
-
-  #decodeBlock(host: number): boolean {
-    const started = this.#hostNow();
-    const done = this.#blocks.decodeBlock(host);
-    this.#decodeMs += this.#hostNow() - started;
-    return done;
   }
 
   get #isBudgetUsedUp(): boolean {
@@ -448,19 +444,6 @@ export class Vcpu<Asked> {
     return this.#deliver();
   }
 
-  /** Host address of the page behind that of `rip`, as `fetchSlow` has it; mostly the TLB knows it. */
-  #fetchNextPage(): number {
-    const { u32 } = this.#views;
-    const page = ((this.#get(VCPU.at.rip) & -PAGE_SIZE) + PAGE_SIZE) >>> 0;
-    const entry = this.#get(VCPU.at.tlb) + ((page / PAGE_SIZE) & (TLB_ENTRIES - 1)) * TLB_ENTRY.size;
-    const tag = (entry + TLB_ENTRY.at.executeTag) >>> 2;
-    const isFlat = (this.#get(VCPU.at.mode) & MODE_FLAT) !== 0;
-    if (isFlat && page !== 0 && u32[tag] === page && u32[tag + 1] === this.#get(VCPU.at.rip + 4)) {
-      return (page + u32[(entry + TLB_ENTRY.at.addend) >>> 2]!) >>> 0;
-    }
-    return this.#fetch((this.#linearRip() & ~0xfffn) + 0x1000n);
-  }
-
   #fetch(linear: bigint): number {
     return this.core.fetchSlow(this.cpu, linear) >>> 0;
   }
@@ -474,10 +457,13 @@ export class Vcpu<Asked> {
   }
 
   #setPageRip(host: number): void {
-    const low = this.#get(VCPU.at.rip);
-    const offset = host & (PAGE_SIZE - 1);
-    this.#set(VCPU.at.regs + REG_PAGE_RIP * 8, low - offset);
-    this.#set(VCPU.at.regs + REG_PAGE_RIP * 8 + 4, this.#get(VCPU.at.rip + 4) - (low < offset ? 1 : 0));
+    const { data } = this.#views;
+    const rip = data.getBigUint64(this.cpu + VCPU.at.rip, true);
+    data.setBigUint64(
+      this.cpu + VCPU.at.regs + REG_PAGE_RIP * 8,
+      BigInt.asUintN(64, rip - BigInt(host & 0xfff)),
+      true,
+    );
   }
 
   /** Instructions executed in this stay: 30 bits with a sign, as BUDGET_USED_UP may be in the budget. */

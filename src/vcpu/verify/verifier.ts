@@ -269,10 +269,12 @@ export class Verifier {
     this.#setBudget(longest);
     let status = STATUS_BRANCH;
     let isUnfinished = false;
+    let isRepeated = false;
     let isTooLong = false;
     try {
       status = region.func(this.#cpu, number);
-      isUnfinished = status === STATUS_FAULT_AT_RIP || status === STATUS_REPEAT;
+      isUnfinished = status === STATUS_FAULT_AT_RIP;
+      isRepeated = status === STATUS_REPEAT;
       if (status === STATUS_FAULT_AT_RIP) status = core.deliverException(this.#cpu);
     } catch (error) {
       if (!this.#isFull(error)) throw error;
@@ -280,6 +282,8 @@ export class Verifier {
     }
     const retired = this.#ran;
     const charged = longest - (this.#get(VCPU.at.budgetStart) | 0);
+    // Without any work it found other bytes in the next page, and did nothing (wasm/crossing.ts).
+    if (isRepeated && charged > 0) isUnfinished = true;
     this.#translatedPart = { from, to: this.#get(VCPU.at.journalNext) };
     this.#set(VCPU.at.journal, JOURNAL_OFF);
     this.#takeBack(this.#translated, this.#translatedPart);

@@ -1,67 +1,5 @@
 /** Debian's kernel on virtio in the browser: disks in real storage, networks between tabs, and what goes wrong with them. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { chromium } from '@playwright/test';
-import type { BrowserContext } from '@playwright/test';
-import type { VirtabWindow } from '../src/main.ts';
-import { launchOptions } from '../tools/runner/chromium.ts';
-import { expect, test as base, VirtabPage } from './virtab-page.ts';
-
-const PROMPT = 'root@virtab:~#';
-const KERNEL = 'console=ttyS0 quiet cryptomgr.notests';
-
-/** A tab with a machine, and its guest's shell. */
-class Guest extends VirtabPage {
-  #commands = 0;
-
-  async boot(url: string, options: Readonly<Record<string, string>>, append = ''): Promise<this> {
-    const query = new URLSearchParams({ ...options, append: `${KERNEL} ${append}` });
-    await this.page.goto(`${url}?${query.toString()}`);
-    await this.allow();
-    await this.waitForOutput(PROMPT, 90_000);
-    return this;
-  }
-
-  /** A link that gives the machine a disk or a network is asked about, at each load. */
-  async allow(): Promise<void> {
-    await this.button('Allow it').click({ timeout: 60_000 });
-  }
-
-  /** What the command prints; it ends when the shell has run it. */
-  async run(command: string, timeout = 60_000): Promise<string> {
-    const mark = `mark-${++this.#commands}-`;
-    // What is typed is shown too, so the mark must not stand in it as it is printed.
-    await this.send(`${command}; echo ${mark.slice(0, -1)}''-$?\n`);
-    await this.waitForOutput(`\n${mark}`, timeout);
-    const text = await this.consoleText();
-    const end = text.lastIndexOf(`\n${mark}`);
-    return text.slice(text.lastIndexOf(`''-$?`, end) + 5, end).trim();
-  }
-
-  send(text: string): Promise<void> {
-    return this.page.evaluate((typed) => (window as VirtabWindow).virtab?.machine?.serial.write(typed), text);
-  }
-}
-
-interface Fixtures {
-  /** A browser that keeps what it stores: Playwright's own contexts are private windows. */
-  readonly profile: BrowserContext;
-  readonly tab: () => Promise<Guest>;
-}
-
-const test = base.extend<Fixtures>({
-  profile: async ({}, use) => {
-    const folder = mkdtempSync(join(tmpdir(), 'virtab-io-'));
-    const context = await chromium.launchPersistentContext(folder, launchOptions());
-    await use(context);
-    await context.close();
-    rmSync(folder, { recursive: true, force: true });
-  },
-  tab: async ({ profile }, use) => {
-    await use(async () => new Guest(await profile.newPage()));
-  },
-});
+import { expect, PROMPT, test } from './guest-tab.ts';
 
 test.setTimeout(300_000);
 
@@ -108,6 +46,60 @@ for (const [name, append, chip] of [
     expect(await guest.run('echo $(cat /sys/block/vda/serial)')).toBe('S1');
   });
 }
+
+/** Bit 29: VIRTIO_F_EVENT_IDX (virtio 1.2, chapter 6). */
+const EVENT_IDX = 'cut -c30 /sys/bus/virtio/devices/virtio0/features';
+
+for (const [eventIdx, offered] of [
+  ['on', '1'],
+  ['off', '0'],
+] as const) {
+  test(`event_idx=${eventIdx}: ${offered} is negotiated, and what is written is read back`, async ({
+    tab,
+    serve,
+  }) => {
+    const site = await serve();
+    const guest = await (
+      await tab()
+    ).boot(site.url, {
+      drive: 'file=root.img,size=16M,if=none,id=d',
+      device: `virtio-blk-pci,drive=d,event_idx=${eventIdx}`,
+    });
+    expect(await guest.run(EVENT_IDX)).toBe(offered);
+    const written = await guest.run(WRITE);
+    expect(await guest.run('echo 3 > /proc/sys/vm/drop_caches; md5sum < /dev/vda')).toBe(written);
+  });
+}
+
+test('a guest that may get four CPUs uses four queues, each with a vector of its own', async ({
+  tab,
+  serve,
+}) => {
+  const site = await serve();
+  const guest = await (
+    await tab()
+  ).boot(
+    site.url,
+    {
+      drive: 'file=root.img,size=16M,if=none,id=d',
+      device: 'virtio-blk-pci,drive=d,num-queues=4',
+    },
+    'possible_cpus=4',
+  );
+  expect(await guest.run('echo $(ls /sys/block/vda/mq)')).toBe('0 1 2 3');
+  expect(await guest.run("echo $(grep -o 'virtio0-req.*' /proc/interrupts)")).toBe(
+    'virtio0-req.0 virtio0-req.1 virtio0-req.2 virtio0-req.3',
+  );
+  const { ioeventfd } = await guest.deviceInfo();
+  expect(ioeventfd[0]!.queues.map(({ state }) => state)).toEqual([
+    'assigned',
+    'assigned',
+    'assigned',
+    'assigned',
+  ]);
+  const written = await guest.run(WRITE);
+  expect(await guest.run('echo 3 > /proc/sys/vm/drop_caches; md5sum < /dev/vda')).toBe(written);
+});
 
 test('a second tab with the same disk is refused', async ({ tab, serve }) => {
   const site = await serve();

@@ -64,7 +64,7 @@ export class VirtabPage {
   }
 }
 
-interface Fixtures {
+export interface Fixtures {
   readonly virtab: VirtabPage;
   /** A server for the built page; closed at the end of the test. */
   readonly serve: (options?: Partial<SiteOptions>) => Promise<SiteServer>;

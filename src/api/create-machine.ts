@@ -67,6 +67,8 @@ export interface VirtualMachine {
   ): Promise<Result<void>>;
   /** Takes the medium out; what the guest has under way on it fails. */
   detach(drive: string): Promise<Result<void>>;
+  /** Makes the disk larger; the guest sees it at once. */
+  resize(drive: string, bytes: number): Promise<Result<void>>;
   /** Of one device by its name, or of all of them, while the guest runs. */
   setIoeventfd(setting: Switch, device?: string): Promise<Result<void>>;
   /** Disks, network cards, doorbells and their threads; undefined while the machine has no power. */
@@ -170,6 +172,10 @@ class EmbeddedMachine implements VirtualMachine {
 
   detach(drive: string): Promise<Result<void>> {
     return this.#machine.execute({ kind: 'ejectDisk', drive });
+  }
+
+  resize(drive: string, bytes: number): Promise<Result<void>> {
+    return this.#machine.execute({ kind: 'resizeDisk', drive, bytes });
   }
 
   setIoeventfd(setting: Switch, device?: string): Promise<Result<void>> {

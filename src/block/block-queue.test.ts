@@ -834,7 +834,7 @@ describe('large requests', () => {
 });
 
 describe('size, close and statistics', () => {
-  it('grows, tells the listeners, and then takes requests for the new part', () => {
+  it('grows on the medium, tells the listeners, and then takes requests for the new part', () => {
     const driver = new ManualDriver();
     const { attach, queue } = testQueue(driver);
     const source = attach('q0');
@@ -842,11 +842,28 @@ describe('size, close and statistics', () => {
     queue.onResize(() => sizes.push(queue.properties.sizeBytes));
     queue.resize(2 * 1024 * 1024, (status) => source.completions.push(`resize ${status}`));
     driver.finish(0);
-    expect(sizes).toEqual([2 * 1024 * 1024]);
+    expect([driver.inFlight, sizes]).toEqual([['flush'], []]);
+    driver.finish(0);
+    expect([sizes, queue.stats().dirty]).toEqual([[2 * 1024 * 1024], false]);
     source.add('r', 'read', 1024 * 1024);
     source.client.kick();
     expect(driver.inFlight).toEqual(['read 1048576+512']);
     expect(source.completions).toEqual(['resize ok']);
+  });
+
+  it('keeps its size where the new one does not reach the medium', () => {
+    const driver = new ManualDriver();
+    const { queue } = testQueue(driver);
+    const seen: unknown[] = [];
+    queue.onResize(() => seen.push('resized'));
+    queue.resize(2 * 1024 * 1024, (status) => seen.push(status));
+    driver.finish(0);
+    driver.finish(0, 'io-error', 'the medium is gone');
+    expect([seen, queue.properties.sizeBytes, queue.stats().lastProblem]).toEqual([
+      ['io-error'],
+      1024 * 1024,
+      'the medium is gone',
+    ]);
   });
 
   it.each([512 * 1024, 1024 * 1024 + 100, Number.NaN])('refuses the size %d', (size) => {

@@ -176,11 +176,18 @@ export class BlockQueue implements BlockBackend {
     const valid = Number.isSafeInteger(sizeBytes) && sizeBytes % blockSize === 0 && sizeBytes >= before;
     if (this.#closed || readOnly || !valid) return then('unsupported');
     this.#port.resize(sizeBytes, (status, problem) => {
-      if (status === 'ok') {
-        this.#properties = { ...this.#properties, sizeBytes };
-        this.#resized.emit(undefined);
-      } else this.#note(status, problem);
-      then(status);
+      if (status !== 'ok') {
+        this.#note(status, problem);
+        return then(status);
+      }
+      // On the medium before the guest counts on it.
+      this.#flushNow((flushed) => {
+        if (flushed === 'ok') {
+          this.#properties = { ...this.#properties, sizeBytes };
+          this.#resized.emit(undefined);
+        }
+        then(flushed);
+      });
     });
   }
 

@@ -27,8 +27,6 @@ export type Command =
   | { readonly kind: 'ejectDisk'; readonly drive: string }
   /** Makes the disk larger; the guest is told. */
   | { readonly kind: 'resizeDisk'; readonly drive: string; readonly bytes: number }
-  /** False: a write completes when it is on the medium. */
-  | { readonly kind: 'setWriteCache'; readonly drive: string; readonly enabled: boolean }
   /** Of one device by its name, or of all. */
   | { readonly kind: 'setIoeventfd'; readonly device?: string; readonly setting: Switch };
 
@@ -46,7 +44,6 @@ export const LEGAL_IN: { readonly [K in CommandKind]: readonly MachineState[] } 
   attachDisk: ['running', 'paused'],
   ejectDisk: ['running', 'paused'],
   resizeDisk: ['running', 'paused'],
-  setWriteCache: ['running', 'paused'],
   setIoeventfd: ['running', 'paused'],
 };
 

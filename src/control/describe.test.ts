@@ -102,9 +102,39 @@ const INFO: MachineInfo = {
     { name: 'disk', wakeups: 5, pollHits: 1, doorbells: 6, exits: 7, waitedMs: 750, aliveMs: 1000 },
   ],
   exits: [
-    { name: 'com1', space: 'port', start: 0x3f8, size: 8, reads: 10, writes: 30, nanoseconds: 8000 },
+    {
+      name: 'com1',
+      served: 'vcpu',
+      space: 'port',
+      start: 0x3f8,
+      size: 8,
+      reads: 10,
+      writes: 30,
+      nanoseconds: 8000,
+    },
+    {
+      name: 'virtio-blk0 kick',
+      served: 'ordered',
+      space: 'thread',
+      start: 33,
+      size: 0,
+      reads: 0,
+      writes: 5,
+      nanoseconds: 500_000,
+    },
+    {
+      name: 'virtio-blk0 kick',
+      served: 'posted',
+      space: 'thread',
+      start: 33,
+      size: 0,
+      reads: 0,
+      writes: 7,
+      nanoseconds: 0,
+    },
     {
       name: 'lapic',
+      served: 'vcpu',
       space: 'memory',
       start: 0xfee00000,
       size: 4096,
@@ -112,7 +142,16 @@ const INFO: MachineInfo = {
       writes: 2,
       nanoseconds: 2_000_000,
     },
-    { name: 'rtc', space: 'port', start: 0x70, size: 2, reads: 0, writes: 0, nanoseconds: 0 },
+    {
+      name: 'rtc',
+      served: 'vcpu',
+      space: 'port',
+      start: 0x70,
+      size: 2,
+      reads: 0,
+      writes: 0,
+      nanoseconds: 0,
+    },
   ],
 };
 
@@ -143,9 +182,11 @@ d1: no medium`,
   ],
   [
     'exits',
-    `device  at        reads  writes  ns each   ms
-lapic   fee00000      0       2  1000000  2.0
-com1    port 3f8     10      30      200  0.0`,
+    `device            at         served   reads  writes  ns each   ms
+lapic             fee00000   vcpu         0       2  1000000  2.0
+virtio-blk0 kick  thread 21  ordered      0       5   100000  0.5
+com1              port 3f8   vcpu        10      30      200  0.0
+virtio-blk0 kick  thread 21  posted       0       7        -    -`,
   ],
   ['network', 'There are no network cards.'],
   [

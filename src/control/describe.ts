@@ -10,6 +10,7 @@ import type {
   MediumInfo,
   NetInfo,
 } from './info.ts';
+import type { Profile } from './regions.ts';
 
 export const INFO_TOPICS = ['block', 'aio', 'ioeventfd', 'exits', 'network', 'stats', 'jit'] as const;
 export type InfoTopic = (typeof INFO_TOPICS)[number];
@@ -32,7 +33,10 @@ export function describeInfo(info: MachineInfo, topic: InfoTopic): string {
     case 'stats':
       return paragraphs(info.iothreads.map(threadText), 'There are no threads for devices.');
     case 'jit':
-      return jitText(info.jit, info.verify);
+      return [
+        jitText(info.jit, info.verify),
+        ...(info.profile === undefined ? [] : [profileText(info.profile)]),
+      ].join('\n\n');
   }
 }
 
@@ -122,18 +126,58 @@ function jitText(jit: JitFigures | undefined, verify: VerifyFigures | undefined)
   ].join('\n');
 }
 
+/** Where the vCPU was found, and in which regions most often. */
+function profileText({ samples, halted, interpreted, gone, regions }: Profile): string {
+  const share = (count: number): string => `${((100 * count) / Math.max(1, samples)).toFixed(1)} %`;
+  const rows = regions
+    .slice(0, SHOWN_REGIONS)
+    .map((region) => [
+      region.page.toString(16),
+      region.linear,
+      share(region.samples),
+      region.kind,
+      String(region.leaders.length),
+      String(region.instructions),
+      entriesText(region.entries),
+    ]);
+  const parts = [
+    `${share(halted)} halted`,
+    `${share(interpreted)} interpreter and devices`,
+    `${share(gone)} regions that have gone`,
+    `${share(samples - halted - interpreted - gone)} in ${regions.length} regions`,
+  ];
+  return [
+    `looked ${samples} times: ${parts.join(', ')}`,
+    ...(rows.length === 0 ? [] : [table([REGION_HEADER, ...rows])]),
+  ].join('\n');
+}
+
+/** Offsets in the page. */
+function entriesText(entries: readonly number[]): string {
+  const shown = entries.slice(0, SHOWN_ENTRIES).map((offset) => offset.toString(16));
+  const rest = entries.length - shown.length;
+  return `${shown.join(' ')}${rest === 0 ? '' : ` and ${rest}`}`;
+}
+
+const SHOWN_REGIONS = 20;
+const SHOWN_ENTRIES = 6;
+const REGION_HEADER = ['page', 'seen at', 'time', 'mode', 'blocks', 'instructions', 'entries'];
+
 /** Most expensive first. */
 function exitsText(exits: readonly ExitInfo[]): string {
   const used = exits
     .filter(({ reads, writes }) => reads + writes > 0)
     .toSorted((a, b) => b.nanoseconds - a.nanoseconds);
   if (used.length === 0) return 'The guest has not accessed any device.';
-  const rows = used.map(({ name, space, start, reads, writes, nanoseconds }) => {
-    const each = Math.round(nanoseconds / (reads + writes));
-    const where = `${space === 'port' ? 'port ' : ''}${start.toString(16)}`;
-    return [name, where, String(reads), String(writes), String(each), (nanoseconds / 1e6).toFixed(1)];
+  const rows = used.map(({ name, served, space, start, reads, writes, nanoseconds }) => {
+    const where = space === 'memory' ? start.toString(16) : `${space} ${start.toString(16)}`;
+    const times =
+      served === 'posted'
+        ? ['-', '-']
+        : [String(Math.round(nanoseconds / (reads + writes))), (nanoseconds / 1e6).toFixed(1)];
+    return [name, where, served, String(reads), String(writes), ...times];
   });
-  return table([['device', 'at', 'reads', 'writes', 'ns each', 'ms'], ...rows]);
+  return table([['device', 'at', 'served', 'reads', 'writes', 'ns each', 'ms'], ...rows]);
 }
 
 function table(rows: readonly (readonly string[])[]): string {
@@ -141,7 +185,7 @@ function table(rows: readonly (readonly string[])[]): string {
   return rows
     .map((row) =>
       row
-        .map((cell, column) => (column < 2 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)))
+        .map((cell, column) => (column < 3 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)))
         .join('  ')
         .trimEnd(),
     )

@@ -1,7 +1,8 @@
 /** What `info block`, `info aio`, `info ioeventfd`, `info exits` and `info stats` tell, as data: texts are made of it where they are shown. */
+import type { JitFigures, VerifyFigures } from './figures.ts';
+import type { Profile } from './regions.ts';
 
 /** In microseconds; of the requests since power-on. */
-import type { JitFigures, VerifyFigures } from './figures.ts';
 export interface LatencyInfo {
   readonly count: number;
   readonly p50: number;
@@ -122,14 +123,21 @@ export interface IothreadInfo {
   readonly aliveMs: number;
 }
 
-/** Accesses that left the guest's code for a device, by range of addresses. */
+/**
+ * Accesses that left the guest's code for a device, by range of addresses; and what of them went on to the thread that owns the
+ * device.
+ */
 export interface ExitInfo {
   readonly name: string;
-  readonly space: 'port' | 'memory';
+  /** On the vCPU's thread; by the device's, for which the vCPU waits; by the device's, while the guest runs on. */
+  readonly served: 'vcpu' | 'ordered' | 'posted';
+  /** `thread`: `start` is the number of the thread that was asked. */
+  readonly space: 'port' | 'memory' | 'thread';
   readonly start: number;
   readonly size: number;
   readonly reads: number;
   readonly writes: number;
+  /** 0 for what is posted: a doorbell is rung without a look at the clock. */
   readonly nanoseconds: number;
 }
 
@@ -145,4 +153,6 @@ export interface MachineInfo extends DeviceInfo {
   /** Undefined until the vCPU's thread has been asked. */
   readonly jit: JitFigures | undefined;
   readonly verify?: VerifyFigures | undefined;
+  /** Only while it is taken (`Machine.startProfile`). */
+  readonly profile?: Profile;
 }

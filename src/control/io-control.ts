@@ -31,8 +31,7 @@ export type DriveCommand =
   /** A read-only medium needs a drive that the guest takes for read-only. */
   | { readonly kind: 'attach'; readonly drive: string; readonly medium: Medium; readonly readOnly: boolean }
   | { readonly kind: 'eject'; readonly drive: string }
-  | { readonly kind: 'resize'; readonly drive: string; readonly bytes: number }
-  | { readonly kind: 'write-cache'; readonly drive: string; readonly enabled: boolean };
+  | { readonly kind: 'resize'; readonly drive: string; readonly bytes: number };
 
 export type IoCommand =
   | DriveCommand

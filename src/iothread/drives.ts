@@ -87,9 +87,6 @@ export class Drives {
         return statusResult(drive, 'eject', await this.settled((then) => drive.eject(then)));
       case 'resize':
         return statusResult(drive, 'resize', await this.settled((then) => drive.resize(command.bytes, then)));
-      case 'write-cache':
-        drive.setWriteCache(command.enabled);
-        return success(undefined);
     }
   }
 

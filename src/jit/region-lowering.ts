@@ -335,31 +335,42 @@ export class RegionLowering extends Lowering {
   }
 
   protected override failed(): void {
-    this.code.brIf(this.#failure, false);
+    const { code } = this;
+    if (!this.#leaving) {
+      code.brIf(this.#failure, false);
+      return;
+    }
+    // The write before it has left its own status.
+    code.if(false);
+    code.i32Const(STATUS_FAULT_AT_RIP).set(this.#frame.status).br(this.#failure).end();
   }
 
   protected override afterWrite(mayFault: boolean, inner: readonly Statement[]): void {
     const { code } = this;
     const rest = [...inner, ...this.#outerRest];
     const { status } = this.#frame;
+    if (this.#leaving) {
+      // The region is left anyway, as an earlier write of the instruction wants it.
+      code.i32Const(STATUS_FAULT_AT_RIP).op('i32.eq');
+      this.failed();
+      return;
+    }
     code.tee(status);
-    if (rest.length === 0 && !this.#leaving) {
+    if (rest.length === 0) {
       code.brIf(this.#failure, false);
       return;
     }
     code.if(false);
     if (mayFault) code.get(status).i32Const(STATUS_FAULT_AT_RIP).op('i32.eq').brIf(this.#failure, false);
-    if (!this.#leaving) {
-      this.#aside(() => {
-        this.#leaving = true;
-        this.statements(rest);
-        if (!ends(rest)) {
-          this.#flush();
-          code.br(this.#labels.exit);
-        }
-        this.#leaving = false;
-      });
-    }
+    this.#aside(() => {
+      this.#leaving = true;
+      this.statements(rest);
+      if (!ends(rest)) {
+        this.#flush();
+        code.br(this.#labels.exit);
+      }
+      this.#leaving = false;
+    });
     code.end();
   }
 

@@ -35,8 +35,10 @@ export interface Translation {
 
 export type FormRegion = (decoder: Decoder, request: PageRequest) => Region;
 
-export const formRequested: FormRegion = (decoder, { bytes, address, mode, leaders, wanted }) =>
-  formRegion(decoder, bytes, 0, mode, leaders, new Set(wanted), address, bytes.length - PAGE_SIZE);
+export const regionOf: FormRegion = (decoder, { bytes, address, mode, leaders, wanted }) => {
+  const tail = bytes.length - PAGE_SIZE;
+  return formRegion(decoder, bytes, 0, mode, leaders, new Set(wanted), address, tail);
+};
 
 export interface TranslationOptions {
   /** As `compileRegions` has it. */
@@ -44,7 +46,7 @@ export interface TranslationOptions {
   readonly form: FormRegion;
 }
 
-export const PLAIN: TranslationOptions = { journaled: false, form: formRequested };
+export const PLAIN: TranslationOptions = { journaled: false, form: regionOf };
 
 export function translatePages(
   decoder: Decoder,

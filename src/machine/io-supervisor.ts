@@ -1,6 +1,7 @@
 /** The threads that own the machine's devices, seen from the page: start, stop, calls, and the case that one is lost. */
 import type { Result } from '../base/result.ts';
 import type { Views } from '../base/views.ts';
+import type { DeviceKind } from '../config/devices.ts';
 import type { Hardware } from '../control/hardware.ts';
 import type { IoCommand, IoEvent, IoInfo, IoSetup } from '../control/io-control.ts';
 import { CAUSE_MAIL, STOP_PAUSE, STOP_QUIT, STOP_RUN } from '../layout/machine.ts';
@@ -27,10 +28,10 @@ interface Thread {
   run: Promise<void>;
 }
 
-/** A thread that ended without being asked, and the devices that went with it. */
+/** A thread that ended without being asked, and the kinds of devices that went with it. */
 export interface LostIoThread {
   readonly name: string;
-  readonly devices: readonly string[];
+  readonly kinds: readonly DeviceKind[];
   readonly reason: string;
 }
 
@@ -56,8 +57,10 @@ export class IoSupervisor {
     });
     this.#lost = new Promise((resolve) => {
       for (const { number, name, lost } of this.#threads) {
-        const devices = hardware.functions.filter((fn) => fn.thread === number).map((fn) => fn.name);
-        void lost.then((reason) => resolve({ name, devices, reason }));
+        const kinds = new Set(
+          hardware.functions.filter((fn) => fn.thread === number).map(({ device }) => device.kind),
+        );
+        void lost.then((reason) => resolve({ name, kinds: [...kinds], reason }));
       }
     });
   }

@@ -188,7 +188,7 @@ test('a lost thread of devices crashes the machine with their names, and the oth
     problem: {
       kind: 'worker-lost',
       message: expect.stringMatching(
-        /^The thread “net” stopped working, and with it virtio-net0\./,
+        /^The thread “net” stopped working, and with it the machine’s network cards\./,
       ) as string,
     },
     report: expect.stringMatching(/^out of memory\n\nvCPU 0: /) as string,

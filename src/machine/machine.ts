@@ -7,6 +7,7 @@
  *                          v          v
  *                 shutdown, crashed  (start begins anew)
  */
+import type { DeviceKind } from '../config/devices.ts';
 import { featuresOf } from '../base/cpu-features.ts';
 import type { Result } from '../base/result.ts';
 import { takesModules } from '../boot/boot.ts';
@@ -19,6 +20,7 @@ import type { IoCommand, IoEvent } from '../control/io-control.ts';
 import type { HaltState, MachineStats } from '../control/stats.ts';
 import type { LoadStep, MachineStatus, Problem, ShutdownReason } from '../control/status.ts';
 import type { VcpuFigures } from '../control/figures.ts';
+import type { InstalledRegion } from '../control/regions.ts';
 import type { Views } from '../base/views.ts';
 import type { BootFile } from './boot-file.ts';
 import { CounterReader } from './counters.ts';
@@ -28,6 +30,7 @@ import { IoSupervisor } from './io-supervisor.ts';
 import type { LostIoThread } from './io-supervisor.ts';
 import { loadGuest } from './load-guest.ts';
 import type { GuestImage, GuestImages } from './load-guest.ts';
+import { Profiler } from './profiler.ts';
 import { describeVcpu, readRip } from './report.ts';
 import { SerialConsole } from './console.ts';
 import { allocateSharedMemory } from './shared-memory.ts';
@@ -64,6 +67,7 @@ interface Powered {
   readonly io: IoSupervisor;
   readonly serial: SerialConsole;
   readonly counters: CounterReader;
+  readonly profiler: Profiler;
 }
 
 /** `look`: nothing changes, but what the vCPU's thread has counted can be read. */
@@ -83,6 +87,8 @@ export class Machine {
   #powered: Powered | undefined;
   #lastStats: MachineStats | undefined;
   #lastFigures: VcpuFigures | undefined;
+  #lastRegions: readonly InstalledRegion[] = [];
+  #profiled = false;
   #lastExits: readonly ExitInfo[] = [];
   #lastInfo: MachineInfo | undefined;
   /** Why the machine is paused, if it was not the user. */
@@ -178,8 +184,6 @@ export class Machine {
         return await this.#io({ ...command, kind: 'eject' });
       case 'resizeDisk':
         return await this.#io({ ...command, kind: 'resize' });
-      case 'setWriteCache':
-        return await this.#io({ ...command, kind: 'write-cache' });
       case 'setIoeventfd':
         return await this.#io({ ...command, kind: 'ioeventfd' });
     }
@@ -215,12 +219,24 @@ export class Machine {
     return await readDevices(powered);
   }
 
+  /** From now on, and after each start, `info` has a profile. */
+  startProfile(): void {
+    this.#profiled = true;
+    this.#powered?.profiler.start(() => this.#status.state === 'running');
+  }
+
+  stopProfile(): void {
+    this.#profiled = false;
+    this.#powered?.profiler.stop();
+  }
+
   async #readInfo(powered: Powered): Promise<MachineInfo> {
     this.#lastInfo = {
       ...(await readDevices(powered)),
       exits: this.#lastExits,
       jit: this.#lastFigures?.jit,
       verify: this.#lastFigures?.verify,
+      ...(this.#profiled ? { profile: powered.profiler.profile(this.#lastRegions) } : {}),
     };
     return this.#lastInfo;
   }
@@ -316,8 +332,10 @@ export class Machine {
     };
     const serial = new SerialConsole(views, ends, (bytes) => this.#emit({ kind: 'serialOutput', bytes }));
     const counters = new CounterReader(views, () => performance.now());
-    const powered: Powered = { views, vcpu, compiler, io, serial, counters };
+    const profiler = new Profiler(views);
+    const powered: Powered = { views, vcpu, compiler, io, serial, counters, profiler };
     this.#powered = powered;
+    if (this.#profiled) this.startProfile();
     void io.lost.then((lost) => this.#crash(powered, devicesLost(lost), lost.reason));
     void compiler?.lost.then((reason) => this.#crash(powered, PROCESSOR_LOST, reason));
     const [coreModule, interpreterModule] = compiled.value;
@@ -528,6 +546,7 @@ export class Machine {
   async #readFigures(powered: Powered): Promise<void> {
     this.#lastFigures = await powered.vcpu.figures();
     this.#lastExits = (await powered.vcpu.exits()) ?? [];
+    if (this.#profiled) this.#lastRegions = (await powered.vcpu.regions()) ?? [];
   }
 
   async #finish(reason: ShutdownReason, report?: string): Promise<void> {
@@ -557,6 +576,7 @@ export class Machine {
     if (powered === undefined) return;
     powered.serial.close();
     // A vCPU that waits for a device's thread sees this.
+    powered.profiler.stop();
     powered.vcpu.release();
     powered.vcpu.terminate();
     powered.compiler?.terminate();
@@ -594,10 +614,17 @@ const PROCESSOR_LOST: Problem = {
     'Start the machine again; what it had not written to a disk is lost. Please attach the report to an issue.',
 };
 
-function devicesLost({ name, devices }: LostIoThread): Problem {
+const DEVICES: Readonly<Record<DeviceKind, string>> = {
+  'virtio-blk': 'disks',
+  'virtio-net': 'network cards',
+  'virtio-rng': 'random numbers',
+  'virtio-console': 'terminal',
+};
+
+function devicesLost({ name, kinds }: LostIoThread): Problem {
   return {
     kind: 'worker-lost',
-    message: `The thread “${name}” stopped working, and with it ${devices.join(', ')}. This is a fault of Virtab or of the browser, not of your guest.`,
+    message: `The thread “${name}” stopped working, and with it the machine’s ${kinds.map((kind) => DEVICES[kind]).join(' and ')}. This is a fault of Virtab or of the browser, not of your guest.`,
     advice:
       'Start the machine again: what the guest had flushed is on its disks. Please attach the report to an issue.',
   };

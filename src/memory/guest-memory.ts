@@ -33,7 +33,7 @@ export class GuestMemory {
   /** The bytes in place, for reading; undefined unless all of them are RAM. The guest may change them meanwhile. */
   view(gpa: number, bytes: number): Uint8Array | undefined {
     if (!this.isRam(gpa, bytes)) return undefined;
-    return this.#views.u8.subarray(RAM_BASE + gpa, RAM_BASE + gpa + bytes);
+    return new Uint8Array(this.#views.buffer, RAM_BASE + gpa, bytes);
   }
 
   /** A copy of the bytes, undefined unless all of them are RAM. */

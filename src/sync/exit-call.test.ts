@@ -35,6 +35,34 @@ const noneSleeps = (blocked: readonly number[]) =>
   blocked.length === 0 ? undefined : `threads ${blocked.join()} sleep for ever`;
 
 describe('a synchronous exit', () => {
+  it('is counted by device and operation, with the time that the vCPU waited', () => {
+    const { views } = memory();
+    const server = new ExitServer(views, THREAD_IO0, 1);
+    const clock = { now: 0 };
+    const stolen: number[] = [];
+    const answer = (): void => {
+      clock.now += 3;
+      server.serve((_call, done) => done());
+    };
+    const caller = new ExitCaller(views, 0, answer, {
+      now: () => clock.now,
+      waited: (ms) => stolen.push(ms),
+    });
+    const call = (device: number, operation: number): void => {
+      // So that the wait ends at once, and the answer comes after it.
+      wakeThread(views, THREAD_VCPU0, CAUSE_INTERRUPT);
+      caller.call(THREAD_IO0, device, operation, 0);
+    };
+    call(0, 3);
+    call(0, 3);
+    call(1, 3);
+    expect(caller.counters).toEqual([
+      { target: THREAD_IO0, device: 0, operation: 3, calls: 2, waitedMs: 6 },
+      { target: THREAD_IO0, device: 1, operation: 3, calls: 1, waitedMs: 3 },
+    ]);
+    expect(stolen).toEqual([3, 3, 3]);
+  });
+
   it('is answered, in every interleaving of vCPU and device thread', () => {
     const { views, prepare } = memory();
     let seen: unknown;

@@ -27,8 +27,18 @@ export interface Stopwatch {
   waited(ms: number): void;
 }
 
+/** What was asked of a device's thread: how often, and how long the vCPU waited for all of it. */
+export interface ExitCounter {
+  readonly device: number;
+  readonly operation: number;
+  readonly target: number;
+  calls: number;
+  waitedMs: number;
+}
+
 /** The vCPU's end. No lock may be held across a call. */
 export class ExitCaller {
+  readonly #counters: ExitCounter[] = [];
   readonly #views: Views;
   readonly #thread: number;
   readonly #call: number;
@@ -69,10 +79,27 @@ export class ExitCaller {
       this.#whileWaiting();
     }
     Atomics.store(i32, this.#call + STATE, CALL_FREE);
+    const waited = (stopwatch?.now() ?? 0) - begun;
+    this.#count(target, device, operation, waited);
     // Whoever waits next on this thread finds the causes that were not ours.
     if ((others & ~CAUSE_REPLY) !== 0) this.#wake.putBack(others & ~CAUSE_REPLY);
-    stopwatch?.waited(stopwatch.now() - begun);
+    stopwatch?.waited(waited);
     return true;
+  }
+
+  /** Calls that were answered, by device and operation. */
+  get counters(): readonly Readonly<ExitCounter>[] {
+    return this.#counters;
+  }
+
+  #count(target: number, device: number, operation: number, waitedMs: number): void {
+    let counter = this.#counters.find((other) => other.device === device && other.operation === operation);
+    if (counter === undefined) {
+      counter = { device, operation, target, calls: 0, waitedMs: 0 };
+      this.#counters.push(counter);
+    }
+    counter.calls++;
+    counter.waitedMs += waitedMs;
   }
 }
 

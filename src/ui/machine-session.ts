@@ -283,6 +283,12 @@ export class MachineSession {
     return success(undefined);
   }
 
+  /** Makes a disk of the running machine larger. */
+  async growLive(id: string, bytes: number): Promise<Result<undefined>> {
+    const grown = await this.#vm?.resize(this.liveDrive(id), bytes);
+    return grown?.ok === true ? success(undefined) : failure(grown?.error ?? 'The machine is off.');
+  }
+
   /** The description without disks whose files the user has not dropped again. */
   #present(): VmConfig {
     return this.config.drives.reduce(

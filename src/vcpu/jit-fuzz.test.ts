@@ -1,7 +1,9 @@
 /** Random programs on the interpreter and with the translator; `npm run fuzz:jit` runs others, and for longer. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { compare } from './testing/differential.ts';
+import { compare, type Comparison } from './testing/differential.ts';
+import { legacyGuest, legacyShape } from './testing/legacy-guest.ts';
+import { LegacyGenerator } from './testing/legacy-program.ts';
 import { Generator } from './testing/random-program.ts';
 
 const EXECUTORS = {
@@ -9,6 +11,12 @@ const EXECUTORS = {
   interpreter: readFileSync('build/interpreter.wasm'),
 };
 const SEEDS = Array.from({ length: 30 }, (_, i) => i + 1);
+const LEGACY = SEEDS.map((seed) => [seed, legacyShape(seed).name] as const);
+
+function compareLegacy(seed: number): Comparison {
+  const shape = legacyShape(seed);
+  return compare(EXECUTORS, new LegacyGenerator(shape, seed).program(), legacyGuest(shape));
+}
 
 describe('random programs', () => {
   it.each(SEEDS)('leave the same state interpreted and translated: seed %i', { timeout: 60_000 }, (seed) => {
@@ -21,4 +29,25 @@ describe('random programs', () => {
     expect(Number(actual.translatedInstructions) / Number(actual.instructions)).toBeGreaterThan(0.4);
     expect(expected.faults).toBeGreaterThan(100n);
   });
+});
+
+describe('random programs outside 64-bit mode', () => {
+  it.each(LEGACY)(
+    'leave the same state interpreted and translated: seed %i, %s',
+    { timeout: 60_000 },
+    (seed) => {
+      expect(compareLegacy(seed).differences).toEqual([]);
+    },
+  );
+
+  it.each(LEGACY.slice(0, 5))(
+    'come to their end, run in translated code for the most part, and fault: seed %i, %s',
+    { timeout: 60_000 },
+    (seed) => {
+      const { expected, actual } = compareLegacy(seed);
+      expect([expected.ended, actual.ended]).toEqual([true, true]);
+      expect(Number(actual.translatedInstructions) / Number(actual.instructions)).toBeGreaterThan(0.4);
+      expect(expected.faults).toBeGreaterThan(100n);
+    },
+  );
 });

@@ -2,6 +2,7 @@
 import { TWO_32 } from '../base/bits.ts';
 import type { Views } from '../base/views.ts';
 import type { JitFigures } from '../control/figures.ts';
+import type { InstalledRegion } from '../control/regions.ts';
 import type { PageRequest, PageResult } from '../jit/translate.ts';
 import { PAGE_HASH_ENTRIES, PAGE_HASH_OFFSET, PAGE_SIZE, RAM_BASE } from '../layout/map.ts';
 import { BLOCK, BLOCK_TAIL_OFFSET, MODE_DEBUG, VCPU } from '../layout/vcpu.ts';
@@ -41,6 +42,8 @@ interface Asked {
   readonly key: number;
   readonly blocks: ReadonlyMap<number, number>;
   readonly request: PageRequest;
+  /** Behind the page (the request's bytes may have moved to the compiler's thread). */
+  readonly tail: Uint8Array;
 }
 
 /** Told of each region before it is installed: its function, what was asked for, and the offsets of its entries by number. */
@@ -98,6 +101,11 @@ export class Translator {
     this.#compiler = compiler;
     this.#onRegion = onRegion;
     this.#store = new RegionStore(views, linked.regions, cpu, REGION_SLOTS);
+  }
+
+  /** What is installed now. */
+  get regions(): InstalledRegion[] {
+    return this.#store.list();
   }
 
   get figures(): JitFigures {
@@ -201,7 +209,12 @@ export class Translator {
         wanted: leaders.filter((offset) => page.wanted.has(offset)),
       };
       requests.push(request);
-      asked.push({ key, blocks: new Map(leaders.map((offset) => [offset, blocks.get(offset)!])), request });
+      asked.push({
+        key,
+        blocks: new Map(leaders.map((offset) => [offset, blocks.get(offset)!])),
+        request,
+        tail: request.bytes.slice(PAGE_SIZE),
+      });
     }
     if (requests.length === 0) return;
     const id = this.#nextJob++;
@@ -247,9 +260,13 @@ export class Translator {
     const regions = alive.map((page): NewRegion => {
       const { func, entries, instructions } = pages[asked.indexOf(page)]!;
       this.#instructions += instructions;
-      const translated = exports[`r${func}`]!;
-      this.#onRegion?.(translated, page.request, entries);
-      return { func: translated, entries: entries.map((offset) => page.blocks.get(offset) ?? 0) };
+      const { address, mode, leaders, wanted } = page.request;
+      const installedAt = this.#instructionsRun();
+      return {
+        func: exports[`r${func}`]!,
+        entries: entries.map((offset) => page.blocks.get(offset) ?? 0),
+        detail: { page: address, mode, leaders, wanted, tail: page.tail, entries, instructions, installedAt },
+      };
     });
     this.#store.install(regions, bytes);
     this.#regions += regions.length;

@@ -2,6 +2,7 @@
 import { DEFAULT_FEATURES, type CpuFeature } from '../base/cpu-features.ts';
 import type { Views } from '../base/views.ts';
 import type { VcpuFigures } from '../control/figures.ts';
+import type { InstalledRegion } from '../control/regions.ts';
 import { controlBits } from '../isa/cpuid.ts';
 import { EXCEPTION_DB, EXCEPTION_UD } from '../layout/exceptions.ts';
 import {
@@ -32,7 +33,7 @@ import {
 import { stopRequest } from '../sync/stop.ts';
 import { WakeWord } from '../sync/wake.ts';
 import { BlockDecoder } from './blocks.ts';
-import { formRequested, PLAIN, type FormRegion } from '../jit/translate.ts';
+import { regionOf, PLAIN, type FormRegion } from '../jit/translate.ts';
 import { InPlaceCompiler, type Compiler } from './compiler.ts';
 import { link, type CoreExports, type HostCalls, type InterpreterExports } from './link.ts';
 import { Translator } from './translator.ts';
@@ -118,7 +119,7 @@ export class Vcpu<Asked> {
     this.#wake = new WakeWord(options.views, this.#thread);
     this.#hostNow = options.hostNow;
     const features = options.features ?? DEFAULT_FEATURES;
-    const form = options.verify?.form ?? formRequested;
+    const form = options.verify?.form ?? regionOf;
     const verifier = options.verify && new Verifier(options.views, this.cpu, options.host, features, form);
     this.#verifier = verifier;
     const host = verifier?.host ?? options.host;
@@ -156,6 +157,11 @@ export class Vcpu<Asked> {
     this.core.flushBlocks(this.cpu);
     this.#translator.forget();
     this.#asked = undefined;
+  }
+
+  /** Translated code that is installed now. */
+  get regions(): InstalledRegion[] {
+    return this.#translator.regions;
   }
 
   get figures(): VcpuFigures {

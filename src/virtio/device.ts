@@ -37,8 +37,10 @@ export interface DeviceQueue {
   next(): DescriptorChain | undefined;
   /** Gives back the chain that was taken last. */
   giveBack(chain: DescriptorChain): void;
-  /** Returns a chain; the driver sees it at the next `flush`. */
+  /** Returns a chain; the driver sees it at the next `expose` or `flush`. */
   complete(chain: DescriptorChain, written: number): void;
+  /** Shows the driver what was completed, for the case that it looks before the interrupt that `flush` decides on. */
+  expose(): void;
   /** Shows the driver what was completed, with one interrupt if it wants one. */
   flush(): void;
   readonly inFlight: number;

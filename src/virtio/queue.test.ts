@@ -398,6 +398,43 @@ describe('the used ring (2.7.8)', () => {
     ]);
   });
 
+  it('shows exposed elements at once, and asks about them at the next publish', () => {
+    const { driver, queue } = queueBoard({ eventIdx: true });
+    const [first, second] = [0, 1].map(() => driver.add([], [{ gpa: BUFFER, bytes: 16 }]));
+    queue.push(queue.pop()!, 16);
+    queue.expose();
+    const early = driver.takeUsed();
+    queue.push(queue.pop()!, 16);
+    queue.expose();
+    const later = driver.takeUsed();
+    expect([early, later]).toEqual([[{ id: first, len: 16 }], [{ id: second, len: 16 }]]);
+    // The driver took both and wants to hear of the third.
+    driver.setUsedEvent(2);
+    const seen = [queue.publish(), queue.publish()];
+    expect([seen, queue.counters]).toEqual([
+      [true, false],
+      { chains: 2, interrupts: 1, suppressedInterrupts: 0 },
+    ]);
+  });
+
+  it('wants no interrupt for what the driver took before it was asked', () => {
+    const { driver, queue } = queueBoard({ eventIdx: true });
+    const complete = () => {
+      driver.add([], [{ gpa: BUFFER, bytes: 16 }]);
+      queue.push(queue.pop()!, 0);
+    };
+    complete();
+    const first = queue.publish();
+    complete();
+    complete();
+    queue.expose();
+    driver.takeUsed();
+    driver.setUsedEvent(3);
+    const taken = queue.publish();
+    complete();
+    expect([first, taken, queue.publish()]).toEqual([true, false, true]);
+  });
+
   it('never says that more was written than there was room', () => {
     const { driver, queue } = queueBoard();
     const head = driver.add([{ gpa: BUFFER, bytes: 64 }], [{ gpa: BUFFER, bytes: 16 }]);

@@ -120,7 +120,9 @@ export class Virtqueue {
   #availIdx: number;
   #nextUsed: number;
   #publishedUsed: number;
-  /** `used.idx` at the last look at the driver's wish for interrupts; none yet: the first is sent. */
+  /** `used.idx` at the last look at the driver's wish for interrupts. */
+  #askedUsed: number;
+  /** The same with EVENT_IDX; none yet: the first is sent. */
   #signalledUsed: number | undefined;
 
   /** Refuses rings that are not wholly in RAM or not as 2.7 wants them. */
@@ -159,6 +161,7 @@ export class Virtqueue {
     this.#availIdx = this.#nextAvail;
     this.#nextUsed = position.nextUsed & 0xffff;
     this.#publishedUsed = this.#nextUsed;
+    this.#askedUsed = this.#nextUsed;
   }
 
   /** What the driver did wrong, if it did. */
@@ -323,14 +326,20 @@ export class Virtqueue {
     this.#inFlightCount--;
   }
 
+  /** Makes all pushed elements visible at once; whether the driver wants an interrupt is asked by the next `publish`. */
+  expose(): void {
+    if (this.#broken !== undefined || this.#nextUsed === this.#publishedUsed) return;
+    // Release: buffers and used elements are visible before the index (2.7.8.2). Sequentially consistent with the look
+    // at the driver's wish in `publish`: it writes its wish, then looks at used.idx.
+    this.#memory.storeU16(this.#used + USED_IDX, this.#nextUsed);
+    this.#publishedUsed = this.#nextUsed;
+  }
+
   /** Makes all pushed elements visible at once. True: the driver wants an interrupt (2.7.7). */
   publish(): boolean {
-    if (this.#broken !== undefined || this.#nextUsed === this.#publishedUsed) return false;
-    const memory = this.#memory;
-    // Release: buffers and used elements are visible before the index (2.7.8.2). Sequentially consistent with the look
-    // at the driver's wish below: it writes its wish, then looks at used.idx.
-    memory.storeU16(this.#used + USED_IDX, this.#nextUsed);
-    this.#publishedUsed = this.#nextUsed;
+    this.expose();
+    if (this.#broken !== undefined || this.#publishedUsed === this.#askedUsed) return false;
+    this.#askedUsed = this.#publishedUsed;
     const wanted = this.#wantsInterrupt();
     if (wanted) this.counters.interrupts++;
     else this.counters.suppressedInterrupts++;

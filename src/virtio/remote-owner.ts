@@ -12,6 +12,15 @@ const OPERATION_KICK = 3;
 const OPERATION_RESET = 4;
 const OPERATION_CONFIG_WRITTEN = 5;
 
+/** For `info exits`. */
+export const OWNER_OPERATIONS: Readonly<Record<number, string>> = {
+  [OPERATION_START]: 'start',
+  [OPERATION_ENABLE_QUEUE]: 'queue enable',
+  [OPERATION_KICK]: 'kick',
+  [OPERATION_RESET]: 'reset',
+  [OPERATION_CONFIG_WRITTEN]: 'configuration',
+};
+
 /** On a vCPU's thread, in the place of the host. */
 export class RemoteOwner implements DeviceOwner {
   readonly #caller: ExitCaller;

@@ -27,7 +27,7 @@ export function sliceSegments(segments: readonly Segment[], offset: number, byte
       continue;
     }
     const part = Math.min(segment.bytes - skip, left);
-    slice.push({ gpa: segment.gpa + skip, bytes: part });
+    slice.push(part === segment.bytes ? segment : { gpa: segment.gpa + skip, bytes: part });
     left -= part;
     skip = 0;
   }

@@ -49,6 +49,10 @@ export class ServedQueue implements DeviceQueue {
     this.virtqueue.push(chain, written);
   }
 
+  expose(): void {
+    this.virtqueue.expose();
+  }
+
   flush(): void {
     if (this.virtqueue.publish()) this.#interrupt();
   }

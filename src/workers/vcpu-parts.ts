@@ -15,16 +15,19 @@ import { addIrqChip } from '../devices/platform-ports.ts';
 import { RealTimeClock } from '../devices/rtc.ts';
 import { Uart } from '../devices/uart.ts';
 import { IrqChip } from '../irqchip/irqchip.ts';
+import { doorbellOf } from '../layout/ioeventfd.ts';
 import { CAUSE_DOORBELL, SERIAL_IN_BASE, SERIAL_OUT_BASE, THREAD_PAGE } from '../layout/machine.ts';
 import { takeCodeWrites } from '../sync/code-mail.ts';
+import { doorbellCounts } from '../sync/doorbell.ts';
 import { ExitCaller } from '../sync/exit-call.ts';
+import type { ExitCounter } from '../sync/exit-call.ts';
 import { ByteRing } from '../sync/ring.ts';
 import { wakeThread } from '../sync/wake.ts';
 import { GuestClock } from '../time/clock.ts';
 import { TimerSet } from '../time/deadline.ts';
 import type { TimerSource } from '../time/deadline.ts';
 import { IoeventfdTable } from '../virtio/ioeventfd.ts';
-import { RemoteOwner } from '../virtio/remote-owner.ts';
+import { OWNER_OPERATIONS, RemoteOwner } from '../virtio/remote-owner.ts';
 import { addTransport } from './virtio-functions.ts';
 
 /** What a device may ask of the machine. */
@@ -187,6 +190,8 @@ export function buildParts(options: PartsOptions): VcpuParts {
       return [
         ...ports.map((range) => exitInfo(range, 'port')),
         ...mmio.map((range) => exitInfo(range, 'memory')),
+        ...exits.counters.map((counter) => orderedExit(counter, options.functions)),
+        ...options.functions.map((fn) => postedExit(fn, views)),
       ];
     },
     powerOn: () => {
@@ -205,7 +210,43 @@ export function buildParts(options: PartsOptions): VcpuParts {
 function exitInfo(range: IoRange, space: ExitInfo['space']): ExitInfo {
   const { name, start, size, reads, writes, timed, timedMs } = range;
   const nanoseconds = timed === 0 ? 0 : Math.round(((reads + writes) * timedMs * 1e6) / timed);
-  return { name, space, start, size, reads, writes, nanoseconds };
+  return { name, served: 'vcpu', space, start, size, reads, writes, nanoseconds };
+}
+
+/** What the device's thread was asked for, as a part of the accesses to the device's registers. */
+function orderedExit(
+  { device, operation, target, calls, waitedMs }: ExitCounter,
+  functions: readonly VirtioFunction[],
+): ExitInfo {
+  const name = functions.find(({ slot }) => slot === device)?.name ?? `device ${device}`;
+  return {
+    name: `${name} ${OWNER_OPERATIONS[operation] ?? operation}`,
+    served: 'ordered',
+    space: 'thread',
+    start: target,
+    size: 0,
+    reads: 0,
+    writes: calls,
+    nanoseconds: Math.round(waitedMs * 1e6),
+  };
+}
+
+/** Kicks by doorbell. */
+function postedExit({ name, slot, queues, thread }: VirtioFunction, views: Views): ExitInfo {
+  const kicks = Array.from(
+    { length: queues },
+    (_, queue) => doorbellCounts(views, doorbellOf(slot, queue)).kicks,
+  );
+  return {
+    name: `${name} kick`,
+    served: 'posted',
+    space: 'thread',
+    start: thread,
+    size: 0,
+    reads: 0,
+    writes: kicks.reduce((sum, count) => sum + count, 0),
+    nanoseconds: 0,
+  };
 }
 
 function debugExitOf(config: DebugExitConfig | undefined): {

@@ -1,11 +1,14 @@
 /**
- * `npm run fuzz:jit -- [--seed N] [--count N] [--seconds N] [--keep]`: random programs on the interpreter and with the translator.
- * A difference is printed with the seed and the smallest program that still shows it.
+ * `npm run fuzz:jit -- [--legacy] [--seed N] [--count N] [--seconds N] [--whole]`: random programs on the interpreter and with the
+ * translator: 64-bit ones, or with --legacy those of real, virtual-8086 and protected mode. A difference is printed with the seed
+ * and the smallest program that still shows it.
  */
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { compare, minimize } from '../../src/vcpu/testing/differential.ts';
-import type { Executors } from '../../src/vcpu/testing/differential.ts';
+import type { Executors, Guest } from '../../src/vcpu/testing/differential.ts';
+import { legacyGuest, legacyShape } from '../../src/vcpu/testing/legacy-guest.ts';
+import { LegacyGenerator } from '../../src/vcpu/testing/legacy-program.ts';
 import { assemble, Generator } from '../../src/vcpu/testing/random-program.ts';
 import type { RandomProgram } from '../../src/vcpu/testing/random-program.ts';
 import { root } from '../runner/stale.ts';
@@ -14,6 +17,7 @@ import { disassemble } from './disassemble.ts';
 
 const { values } = parseArgs({
   options: {
+    legacy: { type: 'boolean', default: false },
     seed: { type: 'string' },
     count: { type: 'string', default: '1000' },
     seconds: { type: 'string', default: '600' },
@@ -32,9 +36,25 @@ let instructions = 0;
 let translated = 0;
 let faults = 0;
 
-function differencesOf(program: RandomProgram): readonly string[] {
+interface Case {
+  readonly program: RandomProgram;
+  readonly guest?: Guest;
+  readonly bits: 16 | 32 | 64;
+}
+
+function caseOf(seed: number): Case {
+  if (!values.legacy) return { program: new Generator(seed).program(), bits: 64 };
+  const shape = legacyShape(seed);
+  return {
+    program: new LegacyGenerator(shape, seed).program(),
+    guest: legacyGuest(shape),
+    bits: shape.bits,
+  };
+}
+
+function differencesOf({ program, guest }: Case): readonly string[] {
   try {
-    const { differences, expected, actual } = compare(executors, program);
+    const { differences, expected, actual } = compare(executors, program, guest);
     if (!expected.ended) givenUp++;
     instructions += Number(expected.instructions);
     translated += Number(actual.translatedInstructions);
@@ -50,15 +70,18 @@ const count = values.seed === undefined ? Number(values.count) : 1;
 const end = performance.now() + Number(values.seconds) * 1000;
 let done = 0;
 for (let seed = first; seed < first + count && performance.now() < end; seed++, done++) {
-  const program = new Generator(seed).program();
-  const differences = differencesOf(program);
+  const tested = caseOf(seed);
+  const differences = differencesOf(tested);
   if (differences.length === 0) continue;
   failures++;
   console.log(`\n### --seed ${seed}\n${differences.join('\n')}`);
   if (!values.whole && values.seed === undefined) continue;
-  const smallest = values.whole ? program : minimize(program, (tried) => differencesOf(tried).length > 0);
-  console.log(`\nAs small as it gets:\n${differencesOf(smallest).join('\n')}`);
-  for (const { address, bytes } of assemble(smallest)) console.log(await disassemble(bytes, address, 64));
+  const fails = (program: RandomProgram): boolean => differencesOf({ ...tested, program }).length > 0;
+  const smallest = values.whole ? tested.program : minimize(tested.program, fails);
+  console.log(`\nAs small as it gets:\n${differencesOf({ ...tested, program: smallest }).join('\n')}`);
+  for (const { address, bytes } of assemble(smallest)) {
+    console.log(await disassemble(bytes, address, tested.bits));
+  }
 }
 console.log(
   `${(instructions / 1e6).toFixed(1)} M instructions, ${((translated / instructions) * 100).toFixed(0)} % translated; ` +

@@ -9,6 +9,8 @@ export interface AttachedDisk {
   readonly image: string | undefined;
   readonly format: string;
   readonly readOnly: boolean;
+  /** The running machine has it. */
+  readonly isInMachine: boolean;
   readonly sizeBytes: number | undefined;
   /** Name of the device that the guest sees it through. */
   readonly device: string | undefined;
@@ -32,6 +34,8 @@ export interface DiskAttachments {
   /** Read-only, in place. */
   attachFile(file: File): Promise<Result<undefined>>;
   detach(id: string): Promise<Result<undefined>>;
+  /** Makes a disk that the running machine has larger. */
+  grow(id: string, bytes: number): Promise<Result<undefined>>;
   /** Calls `listener` when the list may have changed; the result ends that. */
   onChange(listener: () => void): () => void;
 }

@@ -199,6 +199,20 @@ export class DisksPanel implements PanelPage {
         ...(stored === undefined
           ? []
           : [textButton('Export', () => void this.#export(stored), `Export ${disk.name}`)]),
+        ...(stored === undefined || disk.readOnly
+          ? []
+          : [
+              textButton(
+                'Grow',
+                () =>
+                  void this.#grow(stored, (bytes) =>
+                    disk.isInMachine
+                      ? this.#attachments.grow(disk.id, bytes)
+                      : this.#store.grow(stored.name, bytes),
+                  ),
+                `Grow ${disk.name}`,
+              ),
+            ]),
         textButton('Detach', () => void this.#detach(disk), `Detach ${disk.name}`),
       ),
     );
@@ -223,7 +237,11 @@ export class DisksPanel implements PanelPage {
             `Attach ${name}`,
           ),
           textButton('Rename', () => void this.#rename(name), `Rename ${name}`),
-          textButton('Grow', () => void this.#grow(disk), `Grow ${name}`),
+          textButton(
+            'Grow',
+            () => void this.#grow(disk, (bytes) => this.#store.grow(name, bytes)),
+            `Grow ${name}`,
+          ),
           textButton('Export', () => void this.#export(disk), `Export ${name}`),
           textButton('Delete', () => void this.#remove(disk), `Delete ${name}`),
         ];
@@ -295,14 +313,14 @@ export class DisksPanel implements PanelPage {
     await this.refresh();
   }
 
-  async #grow(disk: StoredImage): Promise<void> {
+  async #grow(disk: StoredImage, grow: (bytes: number) => Promise<Result<undefined>>): Promise<void> {
     const bytes = await askSize(
       `“${disk.name}” has ${formatSize(disk.sizeBytes)} now. How large is it to be?`,
       formatSize(disk.sizeBytes * 2),
       'Grow',
       disk.sizeBytes,
     );
-    if (bytes !== undefined) await this.#report(this.#store.grow(disk.name, bytes));
+    if (bytes !== undefined) await this.#report(grow(bytes));
     await this.refresh();
   }
 

@@ -67,6 +67,10 @@ export class SessionAttachments implements DiskAttachments {
     return success(undefined);
   }
 
+  grow(id: string, bytes: number): Promise<Result<undefined>> {
+    return this.#session.growLive(id, bytes);
+  }
+
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -100,6 +104,7 @@ export class SessionAttachments implements DiskAttachments {
       image: inPlace ? undefined : name,
       format: medium?.format ?? 'raw',
       readOnly: drive.readOnly,
+      isInMachine: isUsed,
       sizeBytes: medium?.sizeBytes ?? session.fileOf(name)?.size,
       device: session.machineDevice(index),
       guestName: session.guestDisk(drive.id),

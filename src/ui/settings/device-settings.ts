@@ -59,7 +59,7 @@ const TEXTS = {
     title: 'ioeventfd',
     option: 'ioeventfd',
     sentence:
-      'On, the guest runs on while another thread does its I/O: less waiting, shorter locks. Off, it stands still for each notification; without an idle core that can be quicker. Flips while the guest runs.',
+      'On, the guest runs on while another thread does its I/O: less steal time (top in the guest shows it), less spinlock contention. Off, it stands still for each notification; without an idle core that can lower the latency. QEMU has it on; for network cards it was off when it came. Flips while the guest runs.',
     usual: VIRTIO_DEFAULTS.ioeventfd,
   },
   eventIdx: {

@@ -40,6 +40,8 @@ export interface BareEnvironment {
   readonly hostNow?: () => number;
   /** Called at each turn of the run loop. */
   readonly turn?: () => void;
+  /** Called when the guest writes to a port, which ends the run. */
+  readonly portWrite?: () => void;
   readonly compiler?: Compiler;
   readonly verify?: NonNullable<VcpuOptions['verify']>;
   /** What the guest's devices answer. */
@@ -50,7 +52,7 @@ export function bareMachine(
   core: BufferSource,
   interpreter: BufferSource,
   jit: boolean,
-  { hostNow = () => performance.now(), turn, compiler, verify, host }: BareEnvironment = {},
+  { hostNow = () => performance.now(), turn, portWrite, compiler, verify, host }: BareEnvironment = {},
 ): BareMachine {
   const memory = new WebAssembly.Memory({
     initial: (RAM_BASE + RAM_BYTES) / 65536,
@@ -74,7 +76,10 @@ export function bareMachine(
       mmioRead: () => undefined,
       mmioWrite: () => undefined,
       portRead: () => 0,
-      portWrite: () => vcpu.leave('port'),
+      portWrite: () => {
+        portWrite?.();
+        vcpu.leave('port');
+      },
       cpuid: () => undefined,
       readMsr: () => 1,
       writeMsr: () => 1,

@@ -60,23 +60,35 @@ export interface Outcome {
   readonly memory: Readonly<Record<string, Uint8Array>>;
 }
 
+const SEGMENTS = ['es', 'cs', 'ss', 'ds', 'fs', 'gs'];
 const NAMES = 'rax rcx rdx rbx rsp rbp rsi rdi r8 r9 r10 r11 r12 r13 r14 r15'.split(' ');
 
-function prepare(
-  core: BufferSource,
-  interpreter: BufferSource,
-  jit: Jit,
-): { readonly machine: BareMachine; readonly gaveUp: () => boolean } {
-  let turns = 0;
-  let time = 0;
-  const machine = bareMachine(core, interpreter, jit !== 'off', {
-    ...(jit === 'verify' ? { verify: {} } : {}),
-    // Each reading later by more than a stay should last: stays are as short as they get, and the same in every run.
-    hostNow: () => time++,
-    turn: () => {
-      if (++turns > MAX_TURNS) machine.vcpu.leave('port');
-    },
-  });
+/** What random programs of one kind run in. */
+export interface Guest {
+  /** Page tables, segments, handlers of faults, data and registers. */
+  prepare(machine: BareMachine): void;
+  /** (E/R)IP of the first instruction. */
+  readonly start: number;
+  /** Guest-physical address of the u64 in which the handlers count. */
+  readonly faults: number;
+  /** Compared at the end: address and length. */
+  readonly areas: Readonly<Record<string, readonly [address: number, length: number]>>;
+}
+
+const LONG: Guest = {
+  prepare: prepareLong,
+  start: CODE_BASE,
+  faults: LOG + 16,
+  areas: {
+    'log of faults, flags, FXSAVE': [LOG, 0x300],
+    'first data page': [0x90000, PAGE],
+    'second data page': [0x97000, PAGE],
+    stack: [STACK - STACK_BYTES, STACK_BYTES],
+    code: [CODE_BASE, CODE_BYTES],
+  },
+};
+
+function prepareLong(machine: BareMachine): void {
   const { views, vcpu } = machine;
   const set64 = (at: number, value: bigint): void => views.data.setBigUint64(at, value, true);
   set64(RAM_BASE + PDPT, BigInt(PD) | PRESENT | WRITABLE);
@@ -92,8 +104,18 @@ function prepare(
   set64(vcpu.cpu + VCPU.at.cr4, 0x620n);
   vcpu.core.updateMode(vcpu.cpu);
   setHandlers(machine, { 0: FAULT, 12: FAULT_WITH_CODE, 13: FAULT_WITH_CODE, 14: FAULT_WITH_CODE });
-  if (jit !== 'off') views.u32[(vcpu.cpu + VCPU.at.jitThreshold) >>> 2] = THRESHOLD;
-  return { machine, gaveUp: () => turns > MAX_TURNS };
+  for (let i = 0; i < 4 * PAGE; i += 4) {
+    views.u32[(RAM_BASE + 0x90000 + i) >>> 2] = Math.imul(i + 1, 0x9e3779b1);
+    views.u32[(RAM_BASE + 0x97000 + i) >>> 2] = Math.imul(i + 7, 0x85ebca6b);
+  }
+  const set = (index: number, value: number): void =>
+    set64(vcpu.cpu + VCPU.at.regs + index * 8, BigInt(value));
+  NAMES.forEach((_, i) => set(i, (i + 1) * 0x01234567));
+  set(3, DATA_BASE + 0x800);
+  set(4, STACK);
+  set(5, DATA_BASE + PAGE - 8);
+  set(12, 0);
+  set(14, DATA_BASE + 0x400);
 }
 
 export interface Executors {
@@ -101,47 +123,53 @@ export interface Executors {
   readonly interpreter: BufferSource;
 }
 
-export function execute({ core, interpreter }: Executors, program: RandomProgram, jit: Jit): Outcome {
-  const { machine, gaveUp } = prepare(core, interpreter, jit);
+export function execute(
+  { core, interpreter }: Executors,
+  program: RandomProgram,
+  guest: Guest,
+  jit: Jit,
+): Outcome {
+  let turns = 0;
+  let time = 0;
+  const machine = bareMachine(core, interpreter, jit !== 'off', {
+    ...(jit === 'verify' ? { verify: {} } : {}),
+    // Each reading later by more than a stay should last: stays are as short as they get, and the same in every run.
+    hostNow: () => time++,
+    turn: () => {
+      if (++turns > MAX_TURNS) machine.vcpu.leave('port');
+    },
+  });
   const { views, vcpu } = machine;
+  guest.prepare(machine);
+  if (jit !== 'off') views.u32[(vcpu.cpu + VCPU.at.jitThreshold) >>> 2] = THRESHOLD;
   for (const { address, bytes } of assemble(program)) views.u8.set(bytes, RAM_BASE + address);
-  for (let i = 0; i < 4 * PAGE; i += 4) {
-    views.u32[(RAM_BASE + 0x90000 + i) >>> 2] = Math.imul(i + 1, 0x9e3779b1);
-    views.u32[(RAM_BASE + 0x97000 + i) >>> 2] = Math.imul(i + 7, 0x85ebca6b);
-  }
   const register = (index: number): number => vcpu.cpu + VCPU.at.regs + index * 8;
-  const set = (index: number, value: number): void =>
-    views.data.setBigUint64(register(index), BigInt(value), true);
-  NAMES.forEach((_, i) => set(i, (i + 1) * 0x01234567));
-  set(3, DATA_BASE + 0x800);
-  set(4, STACK);
-  set(5, DATA_BASE + PAGE - 8);
-  set(12, 0);
-  set(14, DATA_BASE + 0x400);
-  views.data.setBigUint64(vcpu.cpu + VCPU.at.rip, BigInt(CODE_BASE), true);
+  views.data.setBigUint64(vcpu.cpu + VCPU.at.rip, BigInt(guest.start), true);
   const end = vcpu.run();
   const read = (at: number): bigint => views.data.getBigUint64(at, true);
-  const area = (at: number, length: number): Uint8Array =>
-    views.u8.slice(RAM_BASE + at, RAM_BASE + at + length);
+  const selectors = SEGMENTS.map((name, i): [string, bigint] => [
+    name,
+    BigInt(views.u32[(vcpu.cpu + VCPU.at.segSelector + i * 4) >>> 2]!),
+  ]);
   return {
-    ended: end.kind === 'asked' && !gaveUp(),
+    ended: end.kind === 'asked' && turns <= MAX_TURNS,
     report: end.kind === 'disagreement' ? end.report : undefined,
     verified: vcpu.figures.verify?.instructions ?? 0,
     instructions: read(vcpu.cpu + VCPU.at.countInstructions),
     translatedInstructions: read(vcpu.cpu + VCPU.at.countRegionInstructions),
-    faults: read(RAM_BASE + LOG + 16),
+    faults: read(RAM_BASE + guest.faults),
     values: {
       rip: read(vcpu.cpu + VCPU.at.rip),
       instructions: read(vcpu.cpu + VCPU.at.countInstructions),
       ...Object.fromEntries(NAMES.map((name, i) => [name, read(register(i))])),
+      ...Object.fromEntries(selectors),
     },
-    memory: {
-      'log of faults, flags, FXSAVE': area(LOG, 0x300),
-      'first data page': area(0x90000, PAGE),
-      'second data page': area(0x97000, PAGE),
-      stack: area(STACK - STACK_BYTES, STACK_BYTES),
-      code: area(CODE_BASE, CODE_BYTES),
-    },
+    memory: Object.fromEntries(
+      Object.entries(guest.areas).map(([name, [at, length]]) => [
+        name,
+        views.u8.slice(RAM_BASE + at, RAM_BASE + at + length),
+      ]),
+    ),
   };
 }
 
@@ -151,9 +179,14 @@ export interface Comparison {
   readonly actual: Outcome;
 }
 
-export function compare(executors: Executors, program: RandomProgram, jit: Jit = 'on'): Comparison {
-  const expected = execute(executors, program, 'off');
-  const actual = execute(executors, program, jit);
+export function compare(
+  executors: Executors,
+  program: RandomProgram,
+  guest = LONG,
+  jit: Jit = 'on',
+): Comparison {
+  const expected = execute(executors, program, guest, 'off');
+  const actual = execute(executors, program, guest, jit);
   if (actual.report !== undefined) return { differences: [actual.report], expected, actual };
   const values = Object.keys(expected.values)
     .filter((name) => expected.values[name] !== actual.values[name])
@@ -190,6 +223,7 @@ export function minimize(program: RandomProgram, fails: (program: RandomProgram)
     for (let from = 0; from < count();) {
       let number = 0;
       const tried = {
+        ...smallest,
         functions: smallest.functions.map(({ start, items }) => ({
           start,
           // oxlint-disable-next-line no-loop-func -- called at once

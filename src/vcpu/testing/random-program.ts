@@ -33,11 +33,23 @@ const HIGH_BYTES = [4, 5, 6];
 
 type Size = 1 | 2 | 4 | 8;
 
+/** `offset`: from the start of the code segment. */
+export type ReferenceKind = 'relative' | 'relative16' | 'alias' | 'absolute64' | 'offset16' | 'offset32';
+
+const REFERENCE_BYTES: Readonly<Record<ReferenceKind, number>> = {
+  relative: 4,
+  relative16: 2,
+  alias: 4,
+  absolute64: 8,
+  offset16: 2,
+  offset32: 4,
+};
+
 /** Part of a program. Its address is known only when all are laid out. */
 export interface Item {
   readonly bytes: readonly number[];
   /** Appended: a distance or an address of a label. */
-  readonly reference?: { readonly label: number; readonly kind: 'relative' | 'alias' | 'absolute64' };
+  readonly reference?: { readonly label: number; readonly kind: ReferenceKind; readonly bias?: number };
   /** Labels of the item's first byte, or of a byte in it. */
   readonly labels?: readonly { readonly label: number; readonly at: number }[];
   /** It may be left out, to find out what a failure needs. */
@@ -45,6 +57,8 @@ export interface Item {
 }
 
 export interface RandomProgram {
+  /** Linear address of the start of the code segment; 0 if absent. */
+  readonly codeSegment?: number;
   /** One list for each function, main first. */
   readonly functions: readonly { readonly start: number; readonly items: readonly Item[] }[];
 }
@@ -86,7 +100,7 @@ interface Memory {
 
 type Operand = number | Memory;
 
-function le(value: number, bytes: number): number[] {
+export function le(value: number, bytes: number): number[] {
   return Array.from({ length: bytes }, (_, i) => (value >> (8 * i)) & 0xff);
 }
 
@@ -622,10 +636,10 @@ export interface Placed {
 }
 
 /** Lays the functions out and fills the references in. */
-export function assemble({ functions }: RandomProgram): Placed[] {
+export function assemble({ functions, codeSegment = 0 }: RandomProgram): Placed[] {
   const addresses = new Map<number, number>();
   const sizeOf = (item: Item): number =>
-    item.bytes.length + (item.reference === undefined ? 0 : item.reference.kind === 'absolute64' ? 8 : 4);
+    item.bytes.length + (item.reference === undefined ? 0 : REFERENCE_BYTES[item.reference.kind]);
   for (const { start, items } of functions) {
     let at = start;
     for (const item of items) {
@@ -638,9 +652,11 @@ export function assemble({ functions }: RandomProgram): Placed[] {
     for (const item of items) {
       bytes.push(...item.bytes);
       if (item.reference === undefined) continue;
-      const { label, kind } = item.reference;
-      const target = addresses.get(label)!;
-      if (kind === 'relative') bytes.push(...le(target - (start + bytes.length + 4), 4));
+      const { label, kind, bias = 0 } = item.reference;
+      const target = addresses.get(label)! + bias;
+      const size = REFERENCE_BYTES[kind];
+      if (kind.startsWith('relative')) bytes.push(...le(target - (start + bytes.length + size), size));
+      else if (kind.startsWith('offset')) bytes.push(...le(target - codeSegment, size));
       else if (kind === 'alias') bytes.push(...le(target + CODE_ALIAS - CODE_BASE, 4));
       else bytes.push(...le(target, 4), 0, 0, 0, 0);
     }

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { DEFAULT_FEATURES } from '../../base/cpu-features.ts';
 import type { VerifyFigures } from '../../control/figures.ts';
 import type { Statement, Value } from '../../ir/ir.ts';
-import { formRequested, type FormRegion } from '../../jit/translate.ts';
+import { regionOf, type FormRegion } from '../../jit/translate.ts';
 import { RAM_BASE } from '../../layout/map.ts';
 import { VCPU } from '../../layout/vcpu.ts';
 import { InPlaceCompiler, type Compiler } from '../compiler.ts';
@@ -25,7 +25,7 @@ interface Setup {
 }
 
 /** Translates what runs often at once. */
-function verifying({ form = formRequested, host }: Setup = {}): BareMachine {
+function verifying({ form = regionOf, host }: Setup = {}): BareMachine {
   const inPlace = new InPlaceCompiler(DEFAULT_FEATURES, () => 0, { journaled: true, form });
   const compiler: Compiler = {
     capacity: 1,
@@ -51,7 +51,7 @@ function spoil(statement: Statement): Statement {
 }
 
 const BROKEN: FormRegion = (decoder, request) => {
-  const region = formRequested(decoder, request);
+  const region = regionOf(decoder, request);
   const traces = region.plan.traces.map((trace) => ({
     ...trace,
     blocks: trace.blocks.map((block) => ({ ...block, bodies: block.bodies.map((body) => body.map(spoil)) })),

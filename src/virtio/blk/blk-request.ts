@@ -58,11 +58,9 @@ export function parseRequest(
   disk: BlockProperties,
 ): ParsedRequest {
   if (chain.writableBytes === 0) return { kind: 'unanswerable' };
-  const header = readSegments(memory, chain.readable, 0, HEADER_BYTES);
-  if (header.length < HEADER_BYTES) return IOERR;
-  const data = new DataView(header.buffer);
-  const type = (data.getUint32(HEADER_TYPE, true) & ~VIRTIO_BLK_T_BARRIER) >>> 0;
-  const sector = readSector(data, HEADER_SECTOR);
+  const header = readHeader(memory, chain.readable);
+  if (header === undefined) return IOERR;
+  const { type, sector } = header;
   const outBytes = chain.readableBytes - HEADER_BYTES;
   // The last writable byte is the status.
   const inBytes = chain.writableBytes - 1;
@@ -85,6 +83,34 @@ export function parseRequest(
     default:
       return UNSUPP;
   }
+}
+
+interface Header {
+  readonly type: number;
+  readonly sector: number;
+}
+
+/** Each field is read once. */
+function readHeader(memory: GuestMemory, readable: readonly Segment[]): Header | undefined {
+  const [first] = readable;
+  if (first !== undefined && first.bytes >= HEADER_BYTES) {
+    const type = memory.readU32(first.gpa + HEADER_TYPE);
+    const sector = memory.readU64(first.gpa + HEADER_SECTOR);
+    if (type === undefined || sector === undefined) return undefined;
+    return { type: withoutBarrier(type), sector };
+  }
+  // 2.7.4: a device assumes nothing about how a buffer is cut into descriptors.
+  const header = readSegments(memory, readable, 0, HEADER_BYTES);
+  if (header.length < HEADER_BYTES) return undefined;
+  const data = new DataView(header.buffer);
+  return {
+    type: withoutBarrier(data.getUint32(HEADER_TYPE, true)),
+    sector: readSector(data, HEADER_SECTOR),
+  };
+}
+
+function withoutBarrier(type: number): number {
+  return (type & ~VIRTIO_BLK_T_BARRIER) >>> 0;
 }
 
 /** Exact up to 2^53, which is beyond any disk. */

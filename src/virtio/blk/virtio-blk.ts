@@ -168,6 +168,7 @@ class BlkQueue implements RequestSource {
     if (last !== undefined && status !== undefined) memory.writeU8(last.gpa + last.bytes - 1, status);
     // The status is the last byte, so all of the buffer counts as written, also where a read failed in its midst.
     queue.complete(chain, chain.writableBytes);
+    queue.expose();
     this.#isDirty = true;
   }
 }

@@ -262,8 +262,10 @@ export class Translator {
       this.#instructions += instructions;
       const { address, mode, leaders, wanted } = page.request;
       const installedAt = this.#instructionsRun();
+      const translated = exports[`r${func}`]!;
+      this.#onRegion?.(translated, page.request, entries);
       return {
-        func: exports[`r${func}`]!,
+        func: translated,
         entries: entries.map((offset) => page.blocks.get(offset) ?? 0),
         detail: { page: address, mode, leaders, wanted, tail: page.tail, entries, instructions, installedAt },
       };

@@ -32,6 +32,7 @@ const UNSEEN: ReadonlySet<string> = new Set<FieldName>([
   'flagB',
   'exceptionError',
   'exceptionAddress',
+  'region',
   'exitReason',
   'exitArg0',
   'exitArg1',

@@ -47,6 +47,7 @@ import {
   yieldToRunLoop,
 } from './cpu';
 import { portRead, portWrite } from './host';
+import { noteWrite } from './journal';
 import {
   finishWrite,
   loadChunk,
@@ -277,8 +278,12 @@ export function movs(cpu: usize, bytes: i32, addressSize: i32, segment: i32): i3
       const span = n << shift;
       const from = openRun(cpu, is64, TLB_ENTRY_readTag, VCPU_segReadable, segment, si, source, span, mask);
       const to = openRun(cpu, is64, TLB_ENTRY_writeTag, VCPU_segWritable, SEG_ES, di, target, span, mask);
-      if (n == 0 || from == 0 || to == 0) n = 0;
-      else copyUp(to, from, bytes, <usize>span);
+      if (n != 0 && from != 0 && to != 0) {
+        noteWrite(cpu, to, <usize>span);
+        copyUp(to, from, bytes, <usize>span);
+      } else {
+        n = 0;
+      }
     }
     if (n == 0) n = moveNext(cpu, bytes, mask, down, segment, left);
     if (n == 0) return STATUS_FAULT;
@@ -334,8 +339,12 @@ export function stos(cpu: usize, bytes: i32, addressSize: i32): i32 {
       n = min(left, upToPageEnd(target, shift));
       const span = n << shift;
       const to = openRun(cpu, is64, TLB_ENTRY_writeTag, VCPU_segWritable, SEG_ES, di, target, span, mask);
-      if (n == 0 || to == 0) n = 0;
-      else fillUp(to, bytes, <usize>span, getReg(cpu, REG_RAX));
+      if (n != 0 && to != 0) {
+        noteWrite(cpu, to, <usize>span);
+        fillUp(to, bytes, <usize>span, getReg(cpu, REG_RAX));
+      } else {
+        n = 0;
+      }
     }
     if (n == 0) n = storeNext(cpu, bytes, mask, down, left);
     if (n == 0) return STATUS_FAULT;

@@ -9,6 +9,7 @@ import { segments } from '../settings/controls.ts';
 import type { Control } from '../settings/controls.ts';
 import { section } from '../settings/setting-row.ts';
 import { formatCount } from '../text.ts';
+import { InfoView } from './info-view.ts';
 import { measure } from './measure.ts';
 import { measuredTable } from './measured-table.ts';
 import { NO_RATES, ratesBetween, sampleOf } from './samples.ts';
@@ -94,12 +95,14 @@ export class ActivityPanel implements PanelPage {
   readonly #problem = element('p', { class: 'form-problem', role: 'alert' });
   readonly #result = element('div', { class: 'measured', 'aria-live': 'polite' });
   readonly #measure: HTMLButtonElement;
+  readonly #numbers: InfoView;
   readonly #looks = { all: 0, busy: 0 };
   #last: Sample | undefined;
   #measuring = false;
 
   constructor(session: MachineSession) {
     this.#session = session;
+    this.#numbers = new InfoView(async () => session.vm?.info());
     this.#charts = CHARTS.map((chart) => new Sparkline({ ...chart, length: POINTS }));
     this.#measure = button('Measure it', ICON.gauge, () => void this.#runMeasurement()).node;
     this.node = element(
@@ -126,12 +129,14 @@ export class ActivityPanel implements PanelPage {
         element('div', { class: 'panel-actions' }, this.#measure),
         this.#result,
       ),
+      section('In numbers', this.#numbers.node),
     );
     setInterval(() => this.#lookAtVcpu(), VCPU_LOOK_MS);
   }
 
-  setShown(): void {
-    // The charts go on when they are not seen: whoever opens the panel wants to know what has just been.
+  /** The charts go on when they are not seen: whoever opens the panel wants to know what has just been. */
+  setShown(shown: boolean): void {
+    this.#numbers.setShown(shown);
   }
 
   /** A look at the devices; undefined: the machine has no power. */

@@ -67,7 +67,6 @@ interface Powered {
   readonly io: IoSupervisor;
   readonly serial: SerialConsole;
   readonly counters: CounterReader;
-  readonly profiler: Profiler;
 }
 
 /** `look`: nothing changes, but what the vCPU's thread has counted can be read. */
@@ -89,6 +88,7 @@ export class Machine {
   #lastFigures: VcpuFigures | undefined;
   #lastRegions: readonly InstalledRegion[] = [];
   #profiled = false;
+  #profiler: Profiler | undefined;
   #lastExits: readonly ExitInfo[] = [];
   #lastInfo: MachineInfo | undefined;
   /** Why the machine is paused, if it was not the user. */
@@ -219,15 +219,18 @@ export class Machine {
     return await readDevices(powered);
   }
 
-  /** From now on, and after each start, `info` has a profile. */
+  /** `info` has a profile from now on, and from each start on. */
   startProfile(): void {
     this.#profiled = true;
-    this.#powered?.profiler.start(() => this.#status.state === 'running');
+    this.#profiler?.stop();
+    this.#profiler = this.#powered && new Profiler(this.#powered.views, () => performance.now());
+    this.#profiler?.start(() => this.#status.state === 'running');
   }
 
   stopProfile(): void {
     this.#profiled = false;
-    this.#powered?.profiler.stop();
+    this.#profiler?.stop();
+    this.#profiler = undefined;
   }
 
   async #readInfo(powered: Powered): Promise<MachineInfo> {
@@ -235,7 +238,8 @@ export class Machine {
       ...(await readDevices(powered)),
       exits: this.#lastExits,
       jit: this.#lastFigures?.jit,
-      ...(this.#profiled ? { profile: powered.profiler.profile(this.#lastRegions) } : {}),
+      verify: this.#lastFigures?.verify,
+      ...(this.#profiler === undefined ? {} : { profile: this.#profiler.profile(this.#lastRegions) }),
     };
     return this.#lastInfo;
   }
@@ -331,8 +335,7 @@ export class Machine {
     };
     const serial = new SerialConsole(views, ends, (bytes) => this.#emit({ kind: 'serialOutput', bytes }));
     const counters = new CounterReader(views, () => performance.now());
-    const profiler = new Profiler(views);
-    const powered: Powered = { views, vcpu, compiler, io, serial, counters, profiler };
+    const powered: Powered = { views, vcpu, compiler, io, serial, counters };
     this.#powered = powered;
     if (this.#profiled) this.startProfile();
     void io.lost.then((lost) => this.#crash(powered, devicesLost(lost), lost.reason));
@@ -344,7 +347,7 @@ export class Machine {
       ramBytes: config.memoryBytes,
       vcpus: config.cpus,
       timeOrigin: performance.timeOrigin,
-      jit: config.jit === 'on',
+      jit: config.jit,
       ...(compiler === undefined ? {} : { compiler: compiler.port }),
       cpuFeatures: featuresOf(config.cpuFeatures),
       coreModule,
@@ -505,6 +508,9 @@ export class Machine {
           return await this.#finish({ kind: 'power-off' });
         case 'debug-exit':
           return await this.#finish({ kind: 'debug-exit', status: end.status });
+        case 'disagreement':
+          await this.#readFigures(powered);
+          return this.#crash(powered, TRANSLATION_WRONG, end.report);
         case 'defect':
         case 'lost':
           return this.#crash(powered, PROCESSOR_LOST, end.message);
@@ -572,7 +578,7 @@ export class Machine {
     if (powered === undefined) return;
     powered.serial.close();
     // A vCPU that waits for a device's thread sees this.
-    powered.profiler.stop();
+    this.#profiler?.stop();
     powered.vcpu.release();
     powered.vcpu.terminate();
     powered.compiler?.terminate();
@@ -647,6 +653,14 @@ function coreMissing(error: unknown): Problem {
     advice: 'Reload the page. If that does not help, the site that serves it is incomplete.',
   };
 }
+
+const TRANSLATION_WRONG: Problem = {
+  kind: 'translation-wrong',
+  message:
+    'Translated code and the interpreter came to different results. This is a fault of Virtab, not of your guest.',
+  advice:
+    'The machine stands in front of that code; the report has both results and the code. Please attach it to an issue.',
+};
 
 function threadFailed(end: ThreadEnd): Problem {
   const report = end.kind === 'defect' || end.kind === 'lost' ? end.message : end.kind;

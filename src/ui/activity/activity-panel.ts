@@ -9,6 +9,7 @@ import { segments } from '../settings/controls.ts';
 import type { Control } from '../settings/controls.ts';
 import { section } from '../settings/setting-row.ts';
 import { formatCount } from '../text.ts';
+import { hotTable } from './hot-table.ts';
 import { InfoView } from './info-view.ts';
 import { measure } from './measure.ts';
 import { measuredTable } from './measured-table.ts';
@@ -21,6 +22,8 @@ import type { SparklineOptions } from './sparkline.ts';
 const POINTS = 120;
 /** How often it is looked whether the vCPU executes. */
 const VCPU_LOOK_MS = 25;
+/** How long "Look" looks. */
+const PROFILE_MS = 5_000;
 
 interface Chart extends Omit<SparklineOptions, 'length'> {
   readonly read: (rates: Rates) => number;
@@ -96,6 +99,8 @@ export class ActivityPanel implements PanelPage {
   readonly #result = element('div', { class: 'measured', 'aria-live': 'polite' });
   readonly #measure: HTMLButtonElement;
   readonly #numbers: InfoView;
+  readonly #hot = element('div', { class: 'measured', 'aria-live': 'polite' });
+  readonly #look: HTMLButtonElement;
   readonly #looks = { all: 0, busy: 0 };
   #last: Sample | undefined;
   #measuring = false;
@@ -105,6 +110,7 @@ export class ActivityPanel implements PanelPage {
     this.#numbers = new InfoView(async () => session.vm?.info());
     this.#charts = CHARTS.map((chart) => new Sparkline({ ...chart, length: POINTS }));
     this.#measure = button('Measure it', ICON.gauge, () => void this.#runMeasurement()).node;
+    this.#look = button('Look for 5 s', ICON.gauge, () => void this.#profile()).node;
     this.node = element(
       'div',
       { class: 'panel-page' },
@@ -128,6 +134,16 @@ export class ActivityPanel implements PanelPage {
         ),
         element('div', { class: 'panel-actions' }, this.#measure),
         this.#result,
+      ),
+      section(
+        'Where the CPU’s time goes',
+        element(
+          'p',
+          { class: 'panel-quiet' },
+          'Looks for five seconds which code of the guest the CPU runs: the hottest regions of translated code, the interpreter, or none as it is halted.',
+        ),
+        element('div', { class: 'panel-actions' }, this.#look),
+        this.#hot,
       ),
       section('In numbers', this.#numbers.node),
     );
@@ -230,6 +246,18 @@ export class ActivityPanel implements PanelPage {
       if (guestName !== undefined) return { guestName, device: name, setting };
     }
     return undefined;
+  }
+
+  async #profile(): Promise<void> {
+    this.#look.disabled = true;
+    this.#hot.replaceChildren(element('p', { class: 'panel-quiet' }, 'Looking…'));
+    const profile = await this.#session.vm?.profile(PROFILE_MS);
+    this.#look.disabled = false;
+    this.#hot.replaceChildren(
+      profile === undefined
+        ? element('p', { class: 'panel-quiet' }, 'The machine does not run.')
+        : hotTable(profile),
+    );
   }
 
   async #runMeasurement(): Promise<void> {

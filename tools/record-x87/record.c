@@ -1,6 +1,6 @@
 /*
  * record OUT SEED COUNT [ordinary]: records x87 instructions on this machine's CPU; with "ordinary", with the control
- * word that programs start with and mostly normal numbers. compare.ts says whether our core does the same.
+ * word that programs start with and mostly normal numbers. wasm/testing/x87-compare.ts says whether our core does the same.
  *
  * The committed data (AMD family 1Ah, Zen 5) was made with
  *   gcc -O1 -o record record.c && ./record x87.bin 20240607 62 && gzip -9 -n x87.bin

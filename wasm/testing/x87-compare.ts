@@ -1,10 +1,10 @@
 /**
- * `npx tsx tools/record-x87/compare.ts FILE`: whether the core (build/core.wasm) does what the CPU did in a file of record.c,
- * by both ways into it. For millions of cases; those of the repository are replayed by wasm/x87.test.ts.
+ * `npx tsx wasm/testing/x87-compare.ts FILE`: whether the core (build/core.wasm) does what the CPU did in a file of
+ * tools/record-x87/record.c, by both ways into it. For millions of cases; wasm/x87.test.ts replays the repository's.
  */
 import { closeSync, openSync, readSync } from 'node:fs';
-import { readRecording, RECORD_BYTES } from '../../wasm/testing/x87-recording.ts';
-import { mismatches, openBench, readCore } from '../../wasm/testing/x87-replay.ts';
+import { readRecording, RECORD_BYTES } from './x87-recording.ts';
+import { mismatches, openBench, readCore } from './x87-replay.ts';
 
 const RECORDS_AT_ONCE = 20_000;
 const SHOWN = 5;

@@ -5,6 +5,8 @@
  */
 import {
   CAUSE_DOORBELL,
+  DOORBELL_availAddress,
+  DOORBELL_availIdx,
   DOORBELL_kicks,
   DOORBELL_notifies,
   DOORBELL_SIZE,
@@ -50,6 +52,9 @@ import {
 
 function ring(doorbell: u32): void {
   const bell: usize = DOORBELLS_ADDRESS + doorbell * DOORBELL_SIZE;
+  // On hosts that may reorder stores: this thread reads what it wrote itself, and the store below releases what came before.
+  const avail = load<u32>(bell, DOORBELL_availAddress);
+  if (avail != 0) atomic.store<u32>(bell, load<u16>(avail), DOORBELL_availIdx);
   // Before the look at `sleeping`: the listener announces its sleep and looks at the count after that.
   atomic.add<u32>(bell, 1, DOORBELL_kicks);
   const thread: usize = THREADS_BASE + load<u32>(bell, DOORBELL_thread) * THREAD_SIZE;

@@ -67,7 +67,6 @@ interface Powered {
   readonly io: IoSupervisor;
   readonly serial: SerialConsole;
   readonly counters: CounterReader;
-  readonly profiler: Profiler;
 }
 
 /** `look`: nothing changes, but what the vCPU's thread has counted can be read. */
@@ -89,6 +88,7 @@ export class Machine {
   #lastFigures: VcpuFigures | undefined;
   #lastRegions: readonly InstalledRegion[] = [];
   #profiled = false;
+  #profiler: Profiler | undefined;
   #lastExits: readonly ExitInfo[] = [];
   #lastInfo: MachineInfo | undefined;
   /** Why the machine is paused, if it was not the user. */
@@ -219,15 +219,18 @@ export class Machine {
     return await readDevices(powered);
   }
 
-  /** From now on, and after each start, `info` has a profile. */
+  /** `info` has a profile from now on, and from each start on. */
   startProfile(): void {
     this.#profiled = true;
-    this.#powered?.profiler.start(() => this.#status.state === 'running');
+    this.#profiler?.stop();
+    this.#profiler = this.#powered && new Profiler(this.#powered.views);
+    this.#profiler?.start(() => this.#status.state === 'running');
   }
 
   stopProfile(): void {
     this.#profiled = false;
-    this.#powered?.profiler.stop();
+    this.#profiler?.stop();
+    this.#profiler = undefined;
   }
 
   async #readInfo(powered: Powered): Promise<MachineInfo> {
@@ -235,7 +238,7 @@ export class Machine {
       ...(await readDevices(powered)),
       exits: this.#lastExits,
       jit: this.#lastFigures?.jit,
-      ...(this.#profiled ? { profile: powered.profiler.profile(this.#lastRegions) } : {}),
+      ...(this.#profiler === undefined ? {} : { profile: this.#profiler.profile(this.#lastRegions) }),
     };
     return this.#lastInfo;
   }
@@ -331,8 +334,7 @@ export class Machine {
     };
     const serial = new SerialConsole(views, ends, (bytes) => this.#emit({ kind: 'serialOutput', bytes }));
     const counters = new CounterReader(views, () => performance.now());
-    const profiler = new Profiler(views);
-    const powered: Powered = { views, vcpu, compiler, io, serial, counters, profiler };
+    const powered: Powered = { views, vcpu, compiler, io, serial, counters };
     this.#powered = powered;
     if (this.#profiled) this.startProfile();
     void io.lost.then((lost) => this.#crash(powered, devicesLost(lost), lost.reason));
@@ -572,7 +574,7 @@ export class Machine {
     if (powered === undefined) return;
     powered.serial.close();
     // A vCPU that waits for a device's thread sees this.
-    powered.profiler.stop();
+    this.#profiler?.stop();
     powered.vcpu.release();
     powered.vcpu.terminate();
     powered.compiler?.terminate();

@@ -1,5 +1,5 @@
 /** The texts of `info block`, `info aio`, `info ioeventfd`, `info exits`, `info network`, `info stats` and `info jit`. */
-import type { JitFigures } from './figures.ts';
+import type { JitFigures, VerifyFigures } from './figures.ts';
 import type {
   DiskInfo,
   ExitInfo,
@@ -33,9 +33,10 @@ export function describeInfo(info: MachineInfo, topic: InfoTopic): string {
     case 'stats':
       return paragraphs(info.iothreads.map(threadText), 'There are no threads for devices.');
     case 'jit':
-      return [jitText(info.jit), ...(info.profile === undefined ? [] : [profileText(info.profile)])].join(
-        '\n\n',
-      );
+      return [
+        jitText(info.jit, info.verify),
+        ...(info.profile === undefined ? [] : [profileText(info.profile)]),
+      ].join('\n\n');
   }
 }
 
@@ -106,7 +107,7 @@ function threadText({ name, wakeups, pollHits, doorbells, exits, waitedMs, alive
 }
 
 /** What was translated, what of it is there, what came to nothing, and where the time went. */
-function jitText(jit: JitFigures | undefined): string {
+function jitText(jit: JitFigures | undefined, verify: VerifyFigures | undefined): string {
   if (jit === undefined || jit.longestQueue === 0) return 'Nothing has been translated.';
   const where = jit.turns === 0 ? "the vCPU's thread" : 'the compile worker';
   return [
@@ -116,6 +117,12 @@ function jitText(jit: JitFigures | undefined): string {
       `${jit.retranslated} translated again after a change, ${jit.merged} merged; ${jit.postponed} hot blocks postponed`,
     `time on ${where}: ${Math.round(jit.translateMs)} ms translating, ${Math.round(jit.compileMs)} ms compiling; ` +
       `on the vCPU's: ${Math.round(jit.requestMs)} ms asking, ${Math.round(jit.installMs)} ms installing, ${jit.turns} turns`,
+    ...(verify === undefined
+      ? []
+      : [
+          `verified: ${verify.instructions} instructions in ${verify.runs} runs, ${verify.repeated} repeated as memory changed meanwhile, ` +
+            `${verify.unverified} too long`,
+        ]),
   ].join('\n');
 }
 

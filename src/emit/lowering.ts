@@ -122,6 +122,9 @@ export abstract class Lowering {
    */
   protected abstract afterWrite(mayFault: boolean, rest: readonly Statement[]): void;
 
+  /** The bytes whose address `host` leaves are about to be written without the core. */
+  protected beforeStore(_host: () => void, _bytes: number): void {}
+
   // --- values
 
   statements(list: readonly Statement[]): void {
@@ -376,7 +379,10 @@ export abstract class Lowering {
     const write = name !== 'readSlow';
     this.lookUp(
       { linear, bytes, segment, write, result: I32 },
-      (host) => host(),
+      (host) => {
+        if (write) this.beforeStore(host, bytes);
+        host();
+      },
       () => {
         code.get(this.cpu).get(linear);
         this.access(bytes, segment);
@@ -449,6 +455,7 @@ export abstract class Lowering {
     this.lookUp(
       { linear, bytes, segment: statement.segment, write: true, result: undefined },
       (host) => {
+        this.beforeStore(host, bytes);
         host();
         this.value(value);
         code.memory(op, 0);

@@ -18,8 +18,11 @@ const CPU = 0;
 const ENTRY = 1;
 const REGION_SIGNATURE: Signature = { params: [I32, I32], results: [I32] };
 
-/** The regions' functions are exported as `r0`, `r1`, ... in the given order. */
-export function compileRegions(regions: readonly Region[]): Uint8Array<ArrayBuffer> {
+/**
+ * The regions' functions are exported as `r0`, `r1`, ... in the given order. `journaled`: they tell the core of each store
+ * before they make it.
+ */
+export function compileRegions(regions: readonly Region[], journaled = false): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder();
   module.importMemory('env', 'memory', 1, MAX_PAGES);
   const regionType = module.type(REGION_SIGNATURE);
@@ -47,7 +50,8 @@ export function compileRegions(regions: readonly Region[]): Uint8Array<ArrayBuff
     }
     return index;
   };
-  const bodies = regions.map((region) => compileRegion(region, { core, condition, regionType, regionTable }));
+  const linkage = { core, condition, regionType, regionTable, journaled };
+  const bodies = regions.map((region) => compileRegion(region, linkage));
   bodies.forEach((code, i) => {
     const func = module.declare(REGION_SIGNATURE);
     module.define(func, code);
@@ -64,6 +68,7 @@ interface Linkage {
   readonly condition: (even: number) => number;
   readonly regionType: number;
   readonly regionTable: number;
+  readonly journaled: boolean;
 }
 
 function compileRegion({ plan, mode, page }: Region, linkage: Linkage): Code {
@@ -75,6 +80,7 @@ function compileRegion({ plan, mode, page }: Region, linkage: Linkage): Code {
     budget: code.local(I32),
     status: code.local(I32),
     rip: code.local(I64),
+    journaled: linkage.journaled,
     homes: new Map(kept.map((register) => [register, code.local(I64)])),
   };
   const guard = isLinkable(mode) ? undefined : openGuard(code);

@@ -51,6 +51,8 @@ export interface RegionFrame {
   readonly rip: number;
   /** Selects the trace at the loop's header: the number of an entry, or `entries` + place in `Plan.returns`. */
   readonly next: number;
+  /** The core is told of every store (`-jit verify`). */
+  readonly journaled: boolean;
   /** Of general registers that a loop keeps. */
   readonly homes: ReadonlyMap<number, number>;
 }
@@ -841,6 +843,14 @@ export class RegionLowering extends Lowering {
     this.#state.pages.set(key, page);
   }
 
+  protected override beforeStore(host: () => void, bytes: number): void {
+    if (!this.#frame.journaled) return;
+    this.code.get(this.cpu);
+    host();
+    this.code.i32Const(bytes);
+    this.callCore('journal');
+  }
+
   /**
    * Inline where the access lies below the limit of an ordinary segment. All others are the core's business: those that
    * fault, and expand-down segments.
@@ -905,12 +915,18 @@ export class RegionLowering extends Lowering {
     code.get(cpu).memory('i32.load', VCPU.at.countInvalidations).set(this.#invalidations);
   }
 
+  /** What the call took out of the budget is gone on every way on, also out of the instruction. */
+  protected override callWith(name: CoreName, values: readonly Value[]): void {
+    super.callWith(name, values);
+    if (!effectsOf(name).budget) return;
+    this.code.get(this.cpu).memory('i32.load', VCPU.at.budget).set(this.#frame.budget);
+  }
+
   protected override afterCall(name: CoreName): void {
     const { code, cpu } = this;
     const effects = effectsOf(name);
     if (effects.terminal) return;
-    const { budget, status } = this.#frame;
-    if (effects.budget) code.get(cpu).memory('i32.load', VCPU.at.budget).set(budget);
+    const { status } = this.#frame;
     for (const register of effects.registers) {
       this.#state.registers.delete(`general${register}`);
       const home = this.#home(register);
@@ -947,7 +963,6 @@ export class RegionLowering extends Lowering {
     this.callWith(name, statement.args);
     const status = this.pool.take(I32);
     code.set(status);
-    if (effectsOf(name).budget) code.get(this.cpu).memory('i32.load', VCPU.at.budget).set(this.#frame.budget);
     this.leaveWith(status);
   }
 }

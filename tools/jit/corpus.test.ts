@@ -5,9 +5,9 @@
 import { describe, expect, it } from 'vitest';
 import { compileRegions } from '../../src/jit/compile.ts';
 import { MODE_CODE32 } from '../../src/layout/vcpu.ts';
+import { functionsOf } from '../../src/wasmgen/text.ts';
 import { CORPUS } from './corpus.ts';
 import { staticRegion } from './static-region.ts';
-import { functionsOf } from './wasm-text.ts';
 
 /** Wasm operations of the whole function, slow paths included, by guest instructions. */
 const BOUNDS: readonly (readonly [name: string, operationsPerInstruction: number])[] = [

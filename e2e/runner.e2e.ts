@@ -75,7 +75,7 @@ for (const { name, mode } of MODES) {
       const run = await vm([...mode, '-kernel', kernel, '-jit', 'on', '--info', 'jit', '--stats', stats]);
       expect(run).toMatchObject({ code: 0, stdout: 'done\n' });
       expect(run.stderr).toMatch(
-        /\nlooked \d+ times: .* in 1 regions\npage .*\n100000 +00100000 .*32-bit +1 +2 +8d\n/,
+        /\nlooked \d+ times in [\d.]+ s: .* in 1 regions\npage .*\n100000 +00100000 .*32-bit +1 +2 +8d\n/,
       );
       const code: unknown = expect.stringContaining('4975fd');
       expect(JSON.parse(readFileSync(stats, 'utf8'))).toMatchObject({

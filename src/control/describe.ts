@@ -127,7 +127,8 @@ function jitText(jit: JitFigures | undefined, verify: VerifyFigures | undefined)
 }
 
 /** Where the vCPU was found, and in which regions most often. */
-function profileText({ samples, halted, interpreted, gone, regions }: Profile): string {
+function profileText({ samples, ms, halted, interpreted, gone, regions }: Profile): string {
+  const seconds = (count: number): string => ((count * ms) / 1000 / Math.max(1, samples)).toFixed(2);
   const share = (count: number): string => `${((100 * count) / Math.max(1, samples)).toFixed(1)} %`;
   const rows = regions
     .slice(0, SHOWN_REGIONS)
@@ -135,6 +136,7 @@ function profileText({ samples, halted, interpreted, gone, regions }: Profile): 
       region.page.toString(16),
       region.linear,
       share(region.samples),
+      seconds(region.samples),
       region.kind,
       String(region.leaders.length),
       String(region.instructions),
@@ -147,7 +149,7 @@ function profileText({ samples, halted, interpreted, gone, regions }: Profile): 
     `${share(samples - halted - interpreted - gone)} in ${regions.length} regions`,
   ];
   return [
-    `looked ${samples} times: ${parts.join(', ')}`,
+    `looked ${samples} times in ${(ms / 1000).toFixed(1)} s: ${parts.join(', ')}`,
     ...(rows.length === 0 ? [] : [table([REGION_HEADER, ...rows])]),
   ].join('\n');
 }
@@ -161,7 +163,7 @@ function entriesText(entries: readonly number[]): string {
 
 const SHOWN_REGIONS = 20;
 const SHOWN_ENTRIES = 6;
-const REGION_HEADER = ['page', 'seen at', 'time', 'mode', 'blocks', 'instructions', 'entries'];
+const REGION_HEADER = ['page', 'seen at', 'time', 'seconds', 'mode', 'blocks', 'instructions', 'entries'];
 
 /** Most expensive first. */
 function exitsText(exits: readonly ExitInfo[]): string {

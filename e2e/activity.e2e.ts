@@ -47,6 +47,21 @@ test('ioeventfd flips under load: kicks become synchronous exits and back, and b
   await virtab.lookAt('measured');
   await expect(flip.getByRole('radio', { name: 'off' })).toBeChecked();
 
+  // What QEMU's monitor would tell, with both ways of the kicks in it.
+  const topic = page.getByLabel('info', { exact: true });
+  const info = page.getByLabel('What info tells');
+  await topic.selectOption('exits');
+  await expect(info).toContainText(/virtio-blk0 kick +thread \w+ +ordered +0 +\d+ +\d+ +[\d.]+\n/);
+  await expect(info).toContainText(/virtio-blk0 kick +thread \w+ +posted +0 +\d+ +- +-/);
+  await info.scrollIntoViewIfNeeded();
+  await virtab.lookAt('info');
+  await topic.selectOption('ioeventfd');
+  await expect(info).toContainText(
+    'virtio-blk0: ioeventfd=off, off: Switched off: each kick waits for the device.',
+  );
+  await topic.selectOption('block');
+  await expect(info).toContainText('work.img, raw, 16 MiB, read-write');
+
   await virtab.button('Settings').click();
   const disk = page.getByRole('region', { name: 'Disk work.img' });
   await expect(disk).toContainText('Switched off: each kick waits for the device.');

@@ -127,7 +127,8 @@ function jitText(jit: JitFigures | undefined, verify: VerifyFigures | undefined)
 }
 
 /** Where the vCPU was found, and in which regions most often. */
-function profileText({ samples, halted, interpreted, gone, regions }: Profile): string {
+function profileText({ samples, ms, halted, interpreted, gone, regions }: Profile): string {
+  const seconds = (count: number): string => ((count * ms) / 1000 / Math.max(1, samples)).toFixed(2);
   const share = (count: number): string => `${((100 * count) / Math.max(1, samples)).toFixed(1)} %`;
   const rows = regions
     .slice(0, SHOWN_REGIONS)
@@ -135,6 +136,7 @@ function profileText({ samples, halted, interpreted, gone, regions }: Profile): 
       region.page.toString(16),
       region.linear,
       share(region.samples),
+      seconds(region.samples),
       region.kind,
       String(region.leaders.length),
       String(region.instructions),
@@ -147,8 +149,8 @@ function profileText({ samples, halted, interpreted, gone, regions }: Profile): 
     `${share(samples - halted - interpreted - gone)} in ${regions.length} regions`,
   ];
   return [
-    `looked ${samples} times: ${parts.join(', ')}`,
-    ...(rows.length === 0 ? [] : [table([REGION_HEADER, ...rows])]),
+    `looked ${samples} times in ${(ms / 1000).toFixed(1)} s: ${parts.join(', ')}`,
+    ...(rows.length === 0 ? [] : [table(2, [REGION_HEADER, ...rows])]),
   ].join('\n');
 }
 
@@ -161,7 +163,7 @@ function entriesText(entries: readonly number[]): string {
 
 const SHOWN_REGIONS = 20;
 const SHOWN_ENTRIES = 6;
-const REGION_HEADER = ['page', 'seen at', 'time', 'mode', 'blocks', 'instructions', 'entries'];
+const REGION_HEADER = ['page', 'seen at', 'time', 'seconds', 'mode', 'blocks', 'instructions', 'entries'];
 
 /** Most expensive first. */
 function exitsText(exits: readonly ExitInfo[]): string {
@@ -177,15 +179,18 @@ function exitsText(exits: readonly ExitInfo[]): string {
         : [String(Math.round(nanoseconds / (reads + writes))), (nanoseconds / 1e6).toFixed(1)];
     return [name, where, served, String(reads), String(writes), ...times];
   });
-  return table([['device', 'at', 'served', 'reads', 'writes', 'ns each', 'ms'], ...rows]);
+  return table(3, [['device', 'at', 'served', 'reads', 'writes', 'ns each', 'ms'], ...rows]);
 }
 
-function table(rows: readonly (readonly string[])[]): string {
+/** The first `names` columns are words, the others numbers. */
+function table(names: number, rows: readonly (readonly string[])[]): string {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
   return rows
     .map((row) =>
       row
-        .map((cell, column) => (column < 3 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)))
+        .map((cell, column) =>
+          column < names ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!),
+        )
         .join('  ')
         .trimEnd(),
     )

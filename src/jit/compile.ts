@@ -10,7 +10,7 @@ import { Code, type Label } from '../wasmgen/code.ts';
 import { ModuleBuilder, type Signature } from '../wasmgen/module.ts';
 import { I32, I64 } from '../wasmgen/opcodes.ts';
 import type { Window } from './plan.ts';
-import { RegionLowering, type RegionFrame } from './region-lowering.ts';
+import { RegionLowering, VALUE_TYPES, type RegionFrame } from './region-lowering.ts';
 import type { Region } from './region.ts';
 
 const MAX_PAGES = 65536;
@@ -73,7 +73,7 @@ interface Linkage {
 
 function compileRegion({ plan, mode, page }: Region, linkage: Linkage): Code {
   const code = new Code([I32, I32]);
-  const kept = [...new Set(plan.traces.flatMap(({ loop }) => loop?.kept ?? []))];
+  const kept = new Map(plan.traces.flatMap(({ loop }) => [...(loop?.kept ?? [])]));
   const frame: RegionFrame = {
     cpu: CPU,
     next: code.local(I32),
@@ -81,7 +81,7 @@ function compileRegion({ plan, mode, page }: Region, linkage: Linkage): Code {
     status: code.local(I32),
     rip: code.local(I64),
     journaled: linkage.journaled,
-    homes: new Map(kept.map((register) => [register, code.local(I64)])),
+    homes: new Map(Array.from(kept, ([key, { type }]) => [key, code.local(VALUE_TYPES[type])])),
   };
   const guard = isLinkable(mode) ? undefined : openGuard(code);
   code.get(CPU).get(ENTRY).memory('i32.store', VCPU.at.region);

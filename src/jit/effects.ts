@@ -5,6 +5,8 @@ import { REG_RAX, REG_RBP, REG_RBX, REG_RCX, REG_RDI, REG_RDX, REG_RSI, REG_RSP 
 export interface Effects {
   /** General registers that it may write. */
   readonly registers: readonly number[];
+  /** It may write XMM registers. */
+  readonly vectors: boolean;
   readonly readsFlags: boolean;
   readonly writesFlags: boolean;
   /** It may run a device or use up the budget, so that has to be in memory. */
@@ -19,6 +21,7 @@ export interface Effects {
 
 const NOTHING: Effects = {
   registers: [],
+  vectors: false,
   readsFlags: false,
   writesFlags: false,
   budget: false,
@@ -28,6 +31,7 @@ const NOTHING: Effects = {
 };
 const EVERYTHING: Effects = {
   registers: Array.from({ length: 16 }, (_, i) => i),
+  vectors: true,
   readsFlags: true,
   writesFlags: true,
   budget: true,
@@ -81,6 +85,23 @@ const EFFECTS: Partial<Record<CoreName, Effects>> = {
   // FNSTSW AX, and FCOMI and its kind.
   x87Register: { ...NOTHING, registers: [REG_RAX], readsFlags: true, writesFlags: true },
   x87Memory: { ...NOTHING, budget: true, writesMemory: true },
+  x87Add: NOTHING,
+  x87Multiply: NOTHING,
+  x87Divide: NOTHING,
+  x87SquareRoot: NOTHING,
+  x87Compare: NOTHING,
+  x87CompareFlags: { ...NOTHING, writesFlags: true },
+  x87LoadRegister: NOTHING,
+  x87LoadConstant: NOTHING,
+  x87Exchange: NOTHING,
+  x87StoreRegister: NOTHING,
+  x87Sign: NOTHING,
+  x87LoadExtended: { ...NOTHING, budget: true },
+  x87LoadFloat: { ...NOTHING, budget: true },
+  x87LoadInteger: { ...NOTHING, budget: true },
+  x87StoreExtended: { ...NOTHING, budget: true, writesMemory: true },
+  x87StoreFloat: { ...NOTHING, budget: true, writesMemory: true },
+  x87StoreInteger: { ...NOTHING, budget: true, writesMemory: true },
   movs: { ...STRING, registers: [REG_RCX, REG_RSI, REG_RDI], writesMemory: true },
   stos: { ...STRING, registers: [REG_RCX, REG_RDI], writesMemory: true },
   lods: { ...STRING, registers: [REG_RAX, REG_RCX, REG_RSI] },

@@ -225,7 +225,7 @@ export class Machine {
   startProfile(): void {
     this.#profiled = true;
     this.#profiler?.stop();
-    this.#profiler = this.#powered && new Profiler(this.#powered.views);
+    this.#profiler = this.#powered && new Profiler(this.#powered.views, () => performance.now());
     this.#profiler?.start(() => this.#status.state === 'running');
   }
 

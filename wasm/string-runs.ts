@@ -97,13 +97,18 @@ export function fillUp(to: usize, bytes: i32, span: usize, value: u64): void {
     }
     const wide = i64x2.splat(pattern);
     const end = to + span - 16;
-    for (; to + 48 <= end; to += 64) {
+    for (; to + 48 < end; to += 64) {
       v128.store(to, wide);
       v128.store(to, wide, 16);
       v128.store(to, wide, 32);
       v128.store(to, wide, 48);
     }
-    for (; to < end; to += 16) v128.store(to, wide);
+    // 1 to 64 bytes are left: no loop, as nobody could predict how often it runs.
+    v128.store(to < end ? to : end, wide);
+    if (to + 16 < end) {
+      v128.store(to, wide, 16);
+      v128.store(end - 16, wide);
+    }
     v128.store(end, wide);
   } else if (span >= 8) {
     store<u64>(to, pattern);

@@ -20,6 +20,7 @@ const BOUNDS: readonly (readonly [name: string, operationsPerInstruction: number
   ['lz, program, 64 bits', 25.8],
   ['sse2, program, 64 bits', 38],
   ['x87, program, 64 bits', 29.8],
+  ['strings, program, 64 bits', 25.8],
   ['bytecode, execute_code, 32 bits', 33.3],
   ['sort, quicksort, 32 bits', 40.4],
   ['recursion, queens, 32 bits', 39.1],

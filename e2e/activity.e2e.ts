@@ -53,3 +53,22 @@ test('ioeventfd flips under load: kicks become synchronous exits and back, and b
   await disk.scrollIntoViewIfNeeded();
   await virtab.lookAt('disk-settings');
 });
+
+test('the panel says which translated code the guest is busy with', async ({ virtab, serve }) => {
+  const site = await serve();
+  const { page } = virtab;
+  await page.goto(`${site.url}?jit=on&append=console%3DttyS0+cryptomgr.notests`);
+  await virtab.waitForOutput(PROMPT, 90_000);
+  await virtab.type('md5sum /dev/zero &\n');
+  await virtab.button('Activity').click();
+  await virtab.button('Look for 5 s').click();
+  const table = page.getByRole('table', { name: /looks\. Translated code/ });
+  await expect(table).toBeVisible();
+  // The hottest region, behind the rows for halts and the interpreter: a page of busybox that does nothing but md5.
+  const hottest = table.locator('tbody tr').nth(2);
+  await expect(hottest).toContainText(/64-bit, \d+ instructions/);
+  const share = Number.parseFloat(await hottest.locator('td').innerText());
+  expect(share).toBeGreaterThan(25);
+  await table.scrollIntoViewIfNeeded();
+  await virtab.lookAt('hottest');
+});

@@ -20,6 +20,7 @@ export interface RunnerRequest {
   readonly modules?: readonly RunnerFile[];
   readonly until?: string;
   readonly marker?: string;
+  readonly profile?: boolean;
 }
 
 export interface RunnerFile {

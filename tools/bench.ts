@@ -17,4 +17,4 @@ const isOption = first === undefined || first.startsWith('-');
 const command = COMMANDS[isOption ? 'boots' : first];
 if (command === undefined) fail(`there is no "${first}". There are: ${Object.keys(COMMANDS).join(', ')}.`);
 await command(isOption ? process.argv.slice(2) : rest);
-process.exit(0);
+process.exit();

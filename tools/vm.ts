@@ -156,6 +156,7 @@ async function main(): Promise<number> {
     ...(initrd === undefined ? {} : { initrd }),
     ...(modules === undefined ? {} : { modules }),
     ...(run.until === undefined ? {} : { until: run.until }),
+    profile: run.info.includes('jit'),
     onWarning: (message) => process.stderr.write(`vm: ${message}\n`),
     onOutput: (bytes) => {
       if (!writeOut(bytes)) tell('pipe');

@@ -50,6 +50,7 @@ import {
   VCPU_shadow,
 } from './generated/layout';
 import {
+  charge,
   clearFault,
   count,
   countDelivery,
@@ -371,6 +372,8 @@ export function deliverException(cpu: usize): i32 {
   let vector = <i32>load<u32>(cpu, VCPU_exception) - 1;
   let error = load<u32>(cpu, VCPU_exceptionError);
   count(cpu, VCPU_countExceptions);
+  // A handler whose first instruction faults goes on for ever, and the run loop must hear of that.
+  charge(cpu, 1);
   // An instruction that faults has not got to its debug trap.
   store<u32>(cpu, 0, VCPU_debugPending);
   for (;;) {

@@ -63,3 +63,13 @@ test('listeners get only the events of their kind, until they end that', async (
   await machine.stop();
   expect([...new Set(states)]).toEqual(['loading', 'running']);
 });
+
+test('a profile is of the time that was asked for, and only of a machine that runs', async () => {
+  const machine = machineOn(new FakeHost());
+  expect(await machine.profile(1)).toBeUndefined();
+  await machine.start();
+  const profile = await machine.profile(60);
+  expect(profile?.samples).toBeGreaterThan(0);
+  expect(profile).toMatchObject({ halted: 0, gone: 0, regions: [] });
+  await machine.stop();
+});

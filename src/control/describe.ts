@@ -10,6 +10,7 @@ import type {
   MediumInfo,
   NetInfo,
 } from './info.ts';
+import type { Profile } from './regions.ts';
 
 export const INFO_TOPICS = ['block', 'aio', 'ioeventfd', 'exits', 'network', 'stats', 'jit'] as const;
 export type InfoTopic = (typeof INFO_TOPICS)[number];
@@ -32,7 +33,9 @@ export function describeInfo(info: MachineInfo, topic: InfoTopic): string {
     case 'stats':
       return paragraphs(info.iothreads.map(threadText), 'There are no threads for devices.');
     case 'jit':
-      return jitText(info.jit);
+      return [jitText(info.jit), ...(info.profile === undefined ? [] : [profileText(info.profile)])].join(
+        '\n\n',
+      );
   }
 }
 
@@ -115,6 +118,43 @@ function jitText(jit: JitFigures | undefined): string {
       `on the vCPU's: ${Math.round(jit.requestMs)} ms asking, ${Math.round(jit.installMs)} ms installing, ${jit.turns} turns`,
   ].join('\n');
 }
+
+/** Where the vCPU was found, and in which regions most often. */
+function profileText({ samples, halted, interpreted, gone, regions }: Profile): string {
+  const share = (count: number): string => `${((100 * count) / Math.max(1, samples)).toFixed(1)} %`;
+  const rows = regions
+    .slice(0, SHOWN_REGIONS)
+    .map((region) => [
+      region.page.toString(16),
+      region.linear,
+      share(region.samples),
+      region.kind,
+      String(region.leaders.length),
+      String(region.instructions),
+      entriesText(region.entries),
+    ]);
+  const parts = [
+    `${share(halted)} halted`,
+    `${share(interpreted)} interpreter and devices`,
+    `${share(gone)} regions that have gone`,
+    `${share(samples - halted - interpreted - gone)} in ${regions.length} regions`,
+  ];
+  return [
+    `looked ${samples} times: ${parts.join(', ')}`,
+    ...(rows.length === 0 ? [] : [table([REGION_HEADER, ...rows])]),
+  ].join('\n');
+}
+
+/** Offsets in the page. */
+function entriesText(entries: readonly number[]): string {
+  const shown = entries.slice(0, SHOWN_ENTRIES).map((offset) => offset.toString(16));
+  const rest = entries.length - shown.length;
+  return `${shown.join(' ')}${rest === 0 ? '' : ` and ${rest}`}`;
+}
+
+const SHOWN_REGIONS = 20;
+const SHOWN_ENTRIES = 6;
+const REGION_HEADER = ['page', 'seen at', 'time', 'mode', 'blocks', 'instructions', 'entries'];
 
 /** Most expensive first. */
 function exitsText(exits: readonly ExitInfo[]): string {

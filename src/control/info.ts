@@ -1,7 +1,8 @@
 /** What `info block`, `info aio`, `info ioeventfd`, `info exits` and `info stats` tell, as data: texts are made of it where they are shown. */
+import type { JitFigures } from './figures.ts';
+import type { Profile } from './regions.ts';
 
 /** In microseconds; of the requests since power-on. */
-import type { JitFigures } from './figures.ts';
 export interface LatencyInfo {
   readonly count: number;
   readonly p50: number;
@@ -151,4 +152,6 @@ export interface MachineInfo extends DeviceInfo {
   readonly exits: readonly ExitInfo[];
   /** Undefined until the vCPU's thread has been asked. */
   readonly jit: JitFigures | undefined;
+  /** Only while it is taken (`Machine.startProfile`). */
+  readonly profile?: Profile;
 }

@@ -4,6 +4,7 @@ import type { DebugExitConfig } from '../config/vm-config.ts';
 import type { VcpuFigures } from './figures.ts';
 import type { Hardware } from './hardware.ts';
 import type { ExitInfo } from './info.ts';
+import type { InstalledRegion } from './regions.ts';
 
 /** How a stay of the vCPU ended. */
 export type VcpuStop =
@@ -45,4 +46,5 @@ export interface VcpuControl<Entry> {
   figures(): VcpuFigures;
   /** Between stays, as `figures`. */
   exits(): readonly ExitInfo[];
+  regions(): readonly InstalledRegion[];
 }

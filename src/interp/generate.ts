@@ -377,6 +377,7 @@ function mainLoop(functions: Functions, tables: Tables): Code {
   code.get(cpu).get(region).get(region).i32Const(8).op('i32.shr_u');
   code.callIndirect(tables.type, tables.regionTable).set(status);
   code.i32Const(0).set(region);
+  code.get(cpu).i32Const(0).memory('i32.store', VCPU.at.region);
   code.get(cpu).get(cpu).memory('i64.load', VCPU.at.countRegionInstructions);
   ran()
     .get(host)

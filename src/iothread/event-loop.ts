@@ -166,16 +166,27 @@ export class EventLoop {
     return causes;
   }
 
+  /** A STOP that nothing was done about yet: it comes before the rest of the work. */
+  #isAsked(): boolean {
+    const request = stopRequest(this.#views, this.#thread);
+    return request !== this.#answered && !(request === STOP_PAUSE && this.#isQuiescing);
+  }
+
   /** Returns `causes`. */
   #serve(causes: number): number {
     for (const { cause, handler } of this.#onCause) if ((causes & cause) !== 0) handler();
     this.counters.exits += this.#exits.serve((call, answer) =>
       serveOwnerCall(this.#hosts.get(call.device), call, answer),
     );
-    if (!this.#isPaused) this.counters.doorbells += this.doorbells.dispatch();
+    if (!this.#isPaused) this.counters.doorbells += this.doorbells.dispatch(() => this.#isAsked());
     const tasks = this.#deferred;
     this.#deferred = [];
-    for (const task of tasks) task();
+    for (let task = tasks.shift(); task !== undefined; task = tasks.shift()) {
+      task();
+      if (this.#isAsked()) break;
+    }
+    // What is left comes before what was put off meanwhile.
+    this.#deferred.unshift(...tasks);
     return causes;
   }
 }

@@ -78,6 +78,7 @@ function compileRegion({ plan, mode, page }: Region, linkage: Linkage): Code {
     homes: new Map(kept.map((register) => [register, code.local(I64)])),
   };
   const guard = isLinkable(mode) ? undefined : openGuard(code);
+  code.get(CPU).get(ENTRY).memory('i32.store', VCPU.at.region);
   code.get(CPU).memory('i32.load', VCPU.at.budget).set(frame.budget);
   code.get(ENTRY).i32Const(0xff).op('i32.and').set(frame.next);
   const exit = code.block();

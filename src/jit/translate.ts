@@ -33,19 +33,15 @@ export interface Translation {
   readonly bytes: Uint8Array<ArrayBuffer> | undefined;
 }
 
+export function regionOf(decoder: Decoder, { bytes, address, mode, leaders, wanted }: PageRequest): Region {
+  const tail = bytes.length - PAGE_SIZE;
+  return formRegion(decoder, bytes, 0, mode, leaders, new Set(wanted), address, tail);
+}
+
 export function translatePages(decoder: Decoder, requests: readonly PageRequest[]): Translation {
   const regions: Region[] = [];
-  const pages = requests.map(({ bytes, address, mode, leaders, wanted }): PageResult => {
-    const region = formRegion(
-      decoder,
-      bytes,
-      0,
-      mode,
-      leaders,
-      new Set(wanted),
-      address,
-      bytes.length - PAGE_SIZE,
-    );
+  const pages = requests.map((request): PageResult => {
+    const region = regionOf(decoder, request);
     const covered = region.blocks.map(({ offset }) => offset);
     const func = covered.length === 0 ? -1 : regions.push(region) - 1;
     const instructions = region.blocks.reduce((sum, block) => sum + block.instructions.length, 0);

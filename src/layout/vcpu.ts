@@ -228,6 +228,8 @@ export const VCPU = struct({
   /** Bits of CR4 and EFER that the CPU model has; they outlive a reset. */
   cr4Allowed: 'u32',
   eferAllowed: 'u32',
+  /** The translated code that runs, as BLOCK.region, or 0: for whoever looks from another thread where time goes. */
+  region: 'u32',
 
   /**
    * By segment, outside 64-bit mode: how many bytes from offset 0 on may be read, and written. 0 where only

@@ -122,6 +122,7 @@ export class FakeHost implements MachineHost {
       run: () => this.#run(),
       figures: () => ({ decodeMs: 1, interpretMs: 2, haltedMs: 3, jit: NO_JIT, exits: { hlt: 4 } }),
       exits: () => [],
+      regions: () => [],
     };
     // comlink makes every call a promise; awaiting a plain value does the same.
     const asynchronous = {
@@ -130,6 +131,7 @@ export class FakeHost implements MachineHost {
       run: () => control.run(),
       figures: async () => control.figures(),
       exits: async () => control.exits(),
+      regions: async () => control.regions(),
     };
     return {
       control: asynchronous as unknown as Remote<VcpuControl<StartState>>,

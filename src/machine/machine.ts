@@ -20,6 +20,7 @@ import type { IoCommand, IoEvent } from '../control/io-control.ts';
 import type { HaltState, MachineStats } from '../control/stats.ts';
 import type { LoadStep, MachineStatus, Problem, ShutdownReason } from '../control/status.ts';
 import type { VcpuFigures } from '../control/figures.ts';
+import type { InstalledRegion } from '../control/regions.ts';
 import type { Views } from '../base/views.ts';
 import type { BootFile } from './boot-file.ts';
 import { CounterReader } from './counters.ts';
@@ -29,6 +30,7 @@ import { IoSupervisor } from './io-supervisor.ts';
 import type { LostIoThread } from './io-supervisor.ts';
 import { loadGuest } from './load-guest.ts';
 import type { GuestImage, GuestImages } from './load-guest.ts';
+import { Profiler } from './profiler.ts';
 import { describeVcpu, readRip } from './report.ts';
 import { SerialConsole } from './console.ts';
 import { allocateSharedMemory } from './shared-memory.ts';
@@ -84,6 +86,9 @@ export class Machine {
   #powered: Powered | undefined;
   #lastStats: MachineStats | undefined;
   #lastFigures: VcpuFigures | undefined;
+  #lastRegions: readonly InstalledRegion[] = [];
+  #profiled = false;
+  #profiler: Profiler | undefined;
   #lastExits: readonly ExitInfo[] = [];
   #lastInfo: MachineInfo | undefined;
   /** Why the machine is paused, if it was not the user. */
@@ -214,8 +219,27 @@ export class Machine {
     return await readDevices(powered);
   }
 
+  /** `info` has a profile from now on, and from each start on. */
+  startProfile(): void {
+    this.#profiled = true;
+    this.#profiler?.stop();
+    this.#profiler = this.#powered && new Profiler(this.#powered.views);
+    this.#profiler?.start(() => this.#status.state === 'running');
+  }
+
+  stopProfile(): void {
+    this.#profiled = false;
+    this.#profiler?.stop();
+    this.#profiler = undefined;
+  }
+
   async #readInfo(powered: Powered): Promise<MachineInfo> {
-    this.#lastInfo = { ...(await readDevices(powered)), exits: this.#lastExits, jit: this.#lastFigures?.jit };
+    this.#lastInfo = {
+      ...(await readDevices(powered)),
+      exits: this.#lastExits,
+      jit: this.#lastFigures?.jit,
+      ...(this.#profiler === undefined ? {} : { profile: this.#profiler.profile(this.#lastRegions) }),
+    };
     return this.#lastInfo;
   }
 
@@ -312,6 +336,7 @@ export class Machine {
     const counters = new CounterReader(views, () => performance.now());
     const powered: Powered = { views, vcpu, compiler, io, serial, counters };
     this.#powered = powered;
+    if (this.#profiled) this.startProfile();
     void io.lost.then((lost) => this.#crash(powered, devicesLost(lost), lost.reason));
     void compiler?.lost.then((reason) => this.#crash(powered, PROCESSOR_LOST, reason));
     const [coreModule, interpreterModule] = compiled.value;
@@ -519,6 +544,7 @@ export class Machine {
   async #readFigures(powered: Powered): Promise<void> {
     this.#lastFigures = await powered.vcpu.figures();
     this.#lastExits = (await powered.vcpu.exits()) ?? [];
+    if (this.#profiled) this.#lastRegions = (await powered.vcpu.regions()) ?? [];
   }
 
   async #finish(reason: ShutdownReason, report?: string): Promise<void> {
@@ -548,6 +574,7 @@ export class Machine {
     if (powered === undefined) return;
     powered.serial.close();
     // A vCPU that waits for a device's thread sees this.
+    this.#profiler?.stop();
     powered.vcpu.release();
     powered.vcpu.terminate();
     powered.compiler?.terminate();

@@ -15,6 +15,8 @@ export interface SessionOptions {
   readonly until?: string;
   /** Lines of output with this text are noted in the result. */
   readonly marker?: string;
+  /** Look where the vCPU's time goes; `info` has it. */
+  readonly profile?: boolean;
   readonly onOutput: (bytes: Uint8Array) => void;
   /** What the user must know; the machine goes on. */
   readonly onWarning?: (message: string) => void;
@@ -98,6 +100,7 @@ export class Session {
           break;
       }
     });
+    if (this.#options.profile === true) this.#machine.startProfile();
     await this.#machine.execute({ kind: 'start' });
     const ended = await end;
     const endTime = performance.now();

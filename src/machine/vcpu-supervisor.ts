@@ -3,6 +3,7 @@ import { transfer } from 'comlink';
 import type { Views } from '../base/views.ts';
 import type { ExitInfo } from '../control/info.ts';
 import type { VcpuFigures } from '../control/figures.ts';
+import type { InstalledRegion } from '../control/regions.ts';
 import type { VcpuSetup, VcpuStop } from '../control/vcpu-control.ts';
 import type { StartState } from '../boot/start-state.ts';
 import { STOP_PAUSE, STOP_QUIT, STOP_RUN, THREAD_VCPU0 } from '../layout/machine.ts';
@@ -90,6 +91,10 @@ export class VcpuSupervisor {
 
   async exits(): Promise<readonly ExitInfo[] | undefined> {
     return await Promise.race([this.#thread.control.exits(), this.#lost.then(() => undefined)]);
+  }
+
+  async regions(): Promise<readonly InstalledRegion[] | undefined> {
+    return await Promise.race([this.#thread.control.regions(), this.#lost.then(() => undefined)]);
   }
 
   /** Tells the thread to end, without waiting for it. */

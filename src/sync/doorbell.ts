@@ -75,10 +75,14 @@ export class DoorbellListener {
     return this.#listened.some(({ doorbell, seen }) => this.#kicks(doorbell) !== seen);
   }
 
-  /** Serves what rang, each once however often it rang; returns how many those were. */
-  dispatch(): number {
+  /**
+   * Serves what rang, each once however often it rang; returns how many those were. Where `isUrgent` says that something else comes
+   * first, the rest goes on ringing.
+   */
+  dispatch(isUrgent?: () => boolean): number {
     let served = 0;
     for (const listened of this.#listened) {
+      if (isUrgent?.() === true) break;
       const kicks = this.#kicks(listened.doorbell);
       if (kicks === listened.seen || !this.#listened.includes(listened)) continue;
       // Before the action: a kick that comes while it runs may be about a buffer that it no longer looks for.

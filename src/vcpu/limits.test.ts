@@ -84,3 +84,29 @@ describe('a code segment with a limit', () => {
     expect([rip(machine), machine.register(RSP)]).toEqual([0, 0x8000n]);
   });
 });
+
+describe('real mode with a handler that faults at its first instruction', () => {
+  it('comes back to the run loop all the same', () => {
+    let turns = 0;
+    const machine: BareMachine = bareMachine(CORE, INTERPRETER, false, {
+      turn: () => {
+        if (++turns === 10) machine.vcpu.leave('port');
+      },
+    });
+    const { views, vcpu } = machine;
+    for (let segment = 0; segment < 6; segment++) {
+      views.u32[(vcpu.cpu + VCPU.at.segAttr + segment * 4) >>> 2] = segment === 1 ? 0x9b : 0x93;
+      views.u32[(vcpu.cpu + VCPU.at.segLimit + segment * 4) >>> 2] = 0xffff;
+    }
+    // The stack lies by itself, as it goes round and round.
+    views.data.setBigUint64(vcpu.cpu + VCPU.at.segBase + 2 * 8, 0x20000n, true);
+    views.data.setBigUint64(vcpu.cpu + VCPU.at.cr0, 0x30n, true);
+    views.data.setBigUint64(vcpu.cpu + VCPU.at.efer, 0n, true);
+    views.u32[(vcpu.cpu + VCPU.at.idtLimit) >>> 2] = 0x3ff;
+    vcpu.core.updateMode(vcpu.cpu);
+    // ud2 at 500h, and the vector of #UD leads there
+    views.u32[(RAM_BASE + 6 * 4) >>> 2] = 0x500;
+    expect(run(machine, { at: 0x500, code: '0f0b' })).toEqual({ kind: 'asked', what: 'port' });
+    expect(rip(machine)).toBe(0x500);
+  });
+});

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { viewsOf, type Views } from '../base/views.ts';
+import type { RegionDetail } from '../control/regions.ts';
 import { REGION_CACHE_ENTRIES, REGION_CACHE_OFFSET, VCPU_BASE } from '../layout/map.ts';
 import { BLOCK, BLOCK_DEAD, blockHash, REGION_CACHE } from '../layout/vcpu.ts';
 import { RegionStore } from './region-store.ts';
@@ -27,7 +28,20 @@ function block(number: number): number {
 }
 
 function install(name: string, bytes: number, ...numbers: number[]): void {
-  store.install([{ func: name as never, entries: numbers.map(block) }], bytes);
+  store.install([{ func: name as never, entries: numbers.map(block), detail: detail(numbers[0]!) }], bytes);
+}
+
+function detail(number: number): RegionDetail {
+  return {
+    page: number,
+    mode: MODE,
+    leaders: [],
+    wanted: [],
+    entries: [],
+    tail: Uint8Array.of(),
+    instructions: 1,
+    installedAt: 0,
+  };
 }
 
 function regionOf(number: number): number {

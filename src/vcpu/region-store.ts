@@ -1,5 +1,6 @@
 /** The translated regions of a vCPU: their slots in its table, the blocks that lead to them, and their end. */
 import type { Views } from '../base/views.ts';
+import type { InstalledRegion, RegionDetail } from '../control/regions.ts';
 import { REGION_CACHE_ENTRIES, REGION_CACHE_OFFSET } from '../layout/map.ts';
 import { BLOCK, BLOCK_DEAD, blockHash, REGION_CACHE } from '../layout/vcpu.ts';
 
@@ -18,10 +19,13 @@ export interface NewRegion {
   readonly func: WebAssembly.ExportValue;
   /** Blocks (host addresses) that enter the region, by the number of the entry; 0: there is none at that entry. */
   readonly entries: readonly number[];
+  /** For whoever looks at the machine. */
+  readonly detail: RegionDetail;
 }
 
 interface Region {
   readonly slot: number;
+  readonly detail: RegionDetail;
   readonly entries: readonly number[];
 }
 
@@ -63,6 +67,10 @@ export class RegionStore {
     return this.#modules.reduce((sum, { regions }) => sum + regions.length, 0);
   }
 
+  list(): InstalledRegion[] {
+    return this.#modules.flatMap(({ regions }) => regions.map(({ slot, detail }) => ({ ...detail, slot })));
+  }
+
   get bytes(): number {
     return this.#bytes;
   }
@@ -75,13 +83,13 @@ export class RegionStore {
   /** The regions of one new module. No region may be running. */
   install(regions: readonly NewRegion[], bytes: number): void {
     this.#makeRoom(regions.length, bytes);
-    const installed = regions.map(({ func, entries }): Region => {
+    const installed = regions.map(({ func, entries, detail }): Region => {
       const slot = this.#free.pop() ?? this.#nextSlot++;
       this.#table.set(slot, func);
       entries.forEach((block, entry) => {
         if (block !== 0) this.lead(block, (slot << 8) | entry);
       });
-      return { slot, entries };
+      return { slot, entries, detail };
     });
     this.#modules.push({ regions: installed, bytes });
     this.#bytes += bytes;

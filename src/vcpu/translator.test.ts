@@ -28,6 +28,10 @@ function loop(code: string, times: bigint): void {
   run(machine, { code, registers: { [RAX]: 0n, [RCX]: times } });
 }
 
+function runOften(times: number, code: string): void {
+  for (let i = 0; i < times; i++) run(machine, { code });
+}
+
 function jit(): JitFigures {
   return machine.vcpu.figures.jit;
 }
@@ -47,6 +51,25 @@ describe('while the compiler works', () => {
     loop(LOOP, 2_000_000n);
     machine.views.u8.fill(0, RAM_BASE + CODE, RAM_BASE + CODE + 16);
     expect([...compiler.jobs[0]!.pages[0]!.bytes.subarray(0, 3)]).toEqual([0x83, 0xc0, 0x01]);
+  });
+});
+
+describe('whoever looks from another thread', () => {
+  it('sees which region runs, and none while the interpreter does', () => {
+    const seen: number[] = [];
+    machine = bareMachine(CORE, INTERPRETER, true, {
+      compiler,
+      portWrite: () => seen.push(machine.views.u32[(machine.vcpu.cpu + VCPU.at.region) >>> 2]! >>> 8),
+    });
+    // nop; out 80h, al: hot as it is run again and again, and in the compiler's hands when a loop behind it has run.
+    runOften(1100, '90 e680');
+    run(machine, { at: CODE + 0x800, code: LOOP, registers: { [RCX]: 2_000_000n } });
+    compiler.answer();
+    run(machine, { code: '90 e680' });
+    run(machine, { at: CODE + 0x800, code: LOOP, registers: { [RCX]: 1n } });
+    expect(new Set(seen.slice(0, 1101))).toEqual(new Set([0]));
+    expect(seen.slice(1101)).toEqual([1, 0]);
+    expect(machine.vcpu.regions).toMatchObject([{ slot: 1, page: CODE }]);
   });
 });
 

@@ -2,6 +2,7 @@
 import { TWO_32 } from '../base/bits.ts';
 import type { Views } from '../base/views.ts';
 import type { JitFigures } from '../control/figures.ts';
+import type { InstalledRegion } from '../control/regions.ts';
 import type { PageRequest, PageResult } from '../jit/translate.ts';
 import { PAGE_HASH_ENTRIES, PAGE_HASH_OFFSET, PAGE_SIZE, RAM_BASE } from '../layout/map.ts';
 import { BLOCK, BLOCK_TAIL_OFFSET, MODE_DEBUG, VCPU } from '../layout/vcpu.ts';
@@ -40,6 +41,9 @@ interface Page {
 interface Asked {
   readonly key: number;
   readonly blocks: ReadonlyMap<number, number>;
+  readonly request: PageRequest;
+  /** Behind the page (the request's bytes may have moved to the compiler's thread). */
+  readonly tail: Uint8Array;
 }
 
 export class Translator {
@@ -81,6 +85,11 @@ export class Translator {
     this.#hostNow = hostNow;
     this.#compiler = compiler;
     this.#store = new RegionStore(views, linked.regions, cpu, REGION_SLOTS);
+  }
+
+  /** What is installed now. */
+  get regions(): InstalledRegion[] {
+    return this.#store.list();
   }
 
   get figures(): JitFigures {
@@ -175,15 +184,21 @@ export class Translator {
       const leaders = chooseLeaders(this.#candidates(page, blocks), ++page.round, this.#threshold);
       if (leaders.length === 0) continue;
       if (isWhole(page.round)) this.#merged++;
-      requests.push({
+      const request: PageRequest = {
         // Written since it was decoded, its blocks are dead, or are about to be: then the answer is dropped.
         bytes: this.#copyPage(addressOf(key), leaders, blocks),
         address: addressOf(key),
         mode: modeOf(key),
         leaders,
         wanted: leaders.filter((offset) => page.wanted.has(offset)),
+      };
+      requests.push(request);
+      asked.push({
+        key,
+        blocks: new Map(leaders.map((offset) => [offset, blocks.get(offset)!])),
+        request,
+        tail: request.bytes.slice(PAGE_SIZE),
       });
-      asked.push({ key, blocks: new Map(leaders.map((offset) => [offset, blocks.get(offset)!])) });
     }
     if (requests.length === 0) return;
     const id = this.#nextJob++;
@@ -229,7 +244,13 @@ export class Translator {
     const regions = alive.map((page): NewRegion => {
       const { func, entries, instructions } = pages[asked.indexOf(page)]!;
       this.#instructions += instructions;
-      return { func: exports[`r${func}`]!, entries: entries.map((offset) => page.blocks.get(offset) ?? 0) };
+      const { address, mode, leaders, wanted } = page.request;
+      const installedAt = this.#instructionsRun();
+      return {
+        func: exports[`r${func}`]!,
+        entries: entries.map((offset) => page.blocks.get(offset) ?? 0),
+        detail: { page: address, mode, leaders, wanted, tail: page.tail, entries, instructions, installedAt },
+      };
     });
     this.#store.install(regions, bytes);
     this.#regions += regions.length;

@@ -2,6 +2,7 @@
 import { DEFAULT_FEATURES, type CpuFeature } from '../base/cpu-features.ts';
 import type { Views } from '../base/views.ts';
 import type { VcpuFigures } from '../control/figures.ts';
+import type { InstalledRegion } from '../control/regions.ts';
 import { controlBits } from '../isa/cpuid.ts';
 import { EXCEPTION_DB, EXCEPTION_UD } from '../layout/exceptions.ts';
 import {
@@ -136,6 +137,11 @@ export class Vcpu<Asked> {
     this.core.flushBlocks(this.cpu);
     this.#translator.forget();
     this.#asked = undefined;
+  }
+
+  /** Translated code that is installed now. */
+  get regions(): InstalledRegion[] {
+    return this.#translator.regions;
   }
 
   get figures(): VcpuFigures {

@@ -3,7 +3,7 @@
  * wrong into DEVICE_NEEDS_RESET. Runs on one thread; what vCPUs see of it is in shared memory.
  */
 import type { GuestMemory } from '../memory/guest-memory.ts';
-import type { DeviceContext, DeviceHostLink, DeviceQueue, VirtioDevice } from './device.ts';
+import type { DeviceContext, DeviceHostLink, DeviceQueue, ServingTurn, VirtioDevice } from './device.ts';
 import {
   DEVICE_NEEDS_RESET,
   DRIVER_OK,
@@ -42,8 +42,11 @@ export interface DeviceHostOptions {
   readonly onDriver?: (isReady: boolean) => void;
 }
 
-/** One full queue of the usual size. */
-const DEFERRED_BURST = 256;
+/** One full queue of the usual size; and what takes a millisecond or two where the bytes are copied and summed. */
+const TURN_CHAINS = 256;
+const TURN_BYTES = 1024 * 1024;
+/** Where the guest stands still meanwhile. */
+const ENDLESS_TURN: ServingTurn = { goesOn: () => true };
 
 /** `idle`: no driver. `stopping`: reset, and the device still holds something. */
 type Phase = 'idle' | 'started' | 'stopping';
@@ -174,8 +177,11 @@ export class DeviceHost implements DeviceOwner, DeviceContext, DeviceHostLink {
 
   // --- for the device
 
-  get burst(): number {
-    return this.#options.defer === undefined ? Infinity : DEFERRED_BURST;
+  turn(): ServingTurn {
+    if (this.#options.defer === undefined) return ENDLESS_TURN;
+    let chains = 0;
+    let total = 0;
+    return { goesOn: (bytes) => ++chains < TURN_CHAINS && (total += bytes) < TURN_BYTES };
   }
 
   serveAgain(index: number): void {

@@ -47,6 +47,12 @@ export interface DeviceQueue {
   readonly counters: QueueCounters;
 }
 
+/** What a device may take of one queue before others on its thread get theirs. */
+export interface ServingTurn {
+  /** After a chain of so many bytes: false ends the turn. The device then calls `serveAgain` and returns. */
+  goesOn(bytes: number): boolean;
+}
+
 /** What a device may do while a driver uses it: from `start` to the end of `stop`. */
 export interface DeviceContext {
   readonly memory: GuestMemory;
@@ -54,11 +60,8 @@ export interface DeviceContext {
   hasFeature(bit: number): boolean;
   /** Undefined: the driver has not enabled it. */
   queue(index: number): DeviceQueue | undefined;
-  /**
-   * How many chains of one queue a device takes at a time. After so many it calls `serveAgain` and returns, so that the
-   * thread can look at its other devices: a driver on another CPU can fill a queue for as long as it likes.
-   */
-  readonly burst: number;
+  /** A driver on another CPU can fill a queue for as long as it likes, and the thread has other devices and a STOP to look at. */
+  turn(): ServingTurn;
   serveAgain(index: number): void;
   /** The driver did what makes it impossible to go on (2.1.2). */
   needsReset(reason: string): void;

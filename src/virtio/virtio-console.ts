@@ -109,14 +109,14 @@ export class VirtioConsole implements VirtioDevice {
     const context = this.#context;
     const queue = context?.queue(TRANSMIT_QUEUE);
     if (context === undefined || queue === undefined) return;
-    let left = context.burst;
+    const turn = context.turn();
     for (let next = this.#take(queue); next !== undefined; next = this.#take(queue)) {
       if (!this.#send(context, next)) {
         this.#waiting = next;
         break;
       }
       queue.complete(next.chain, 0);
-      if (--left > 0) continue;
+      if (turn.goesOn(next.chain.readableBytes)) continue;
       context.serveAgain(TRANSMIT_QUEUE);
       break;
     }

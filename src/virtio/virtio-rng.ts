@@ -40,12 +40,12 @@ export class VirtioRng implements VirtioDevice {
     const context = this.#context;
     const queue = context?.queue(index);
     if (context === undefined || queue === undefined || index !== REQUEST_QUEUE) return;
-    let left = context.burst;
+    const turn = context.turn();
     for (let chain = queue.next(); chain !== undefined; chain = queue.next()) {
       const bytes = new Uint8Array(Math.min(chain.writableBytes, MAX_BYTES));
       this.#fill(bytes);
       queue.complete(chain, writeSegments(context.memory, chain.writable, 0, bytes));
-      if (--left > 0) continue;
+      if (turn.goesOn(bytes.length)) continue;
       context.serveAgain(index);
       break;
     }

@@ -4,6 +4,7 @@ import type { Views } from '../base/views.ts';
 import type { StartState } from '../boot/start-state.ts';
 import type { ExitInfo } from '../control/info.ts';
 import type { VcpuFigures } from '../control/figures.ts';
+import type { InstalledRegion } from '../control/regions.ts';
 import type { VcpuControl, VcpuSetup, VcpuStop } from '../control/vcpu-control.ts';
 import { cpuModel } from '../isa/cpuid.ts';
 import { STOP_PAUSE, STOP_QUIT, STOP_RUN, THREAD_VCPU0 } from '../layout/machine.ts';
@@ -143,6 +144,10 @@ class VcpuThread {
     return this.#vcpu.figures;
   }
 
+  get regions(): readonly InstalledRegion[] {
+    return this.#vcpu.regions;
+  }
+
   get exits(): readonly ExitInfo[] {
     return this.#parts.exits();
   }
@@ -162,5 +167,6 @@ export function createVcpuControl(): VcpuControl<StartState> {
     run: () => prepared().run(),
     figures: () => prepared().figures,
     exits: () => prepared().exits,
+    regions: () => prepared().regions,
   };
 }

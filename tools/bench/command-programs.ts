@@ -6,7 +6,7 @@ import { choose, log, readCount, readSeconds, reasonOf } from './command-line.ts
 import { firmware } from './guests.ts';
 import { describeHost, load, loadWarning, waitForQuiet } from './host.ts';
 import { runsOf } from './program-marks.ts';
-import { formatPrograms, programRows } from './program-report.ts';
+import { disagreements, formatPrograms, missing, programRows } from './program-report.ts';
 import type { ProgramEntry, ProgramReport } from './program-report.ts';
 import { prepareProgramGuest, PROGRAMS } from './programs.ts';
 import type { Bits } from './programs.ts';
@@ -74,29 +74,30 @@ export async function benchPrograms(args: readonly string[]): Promise<void> {
       description: await subject.describe(),
     })),
   );
+  const report = (): ProgramReport => ({
+    format: 1,
+    started: started.toISOString(),
+    host,
+    repetitions,
+    load: loads,
+    mitigations: values.mitigations,
+    subjects: descriptions,
+    programs,
+    guests: boots.map(({ bits, boot: { description, commandLine } }) => ({
+      bits,
+      description,
+      commandLine,
+    })),
+    entries,
+  });
   const save = (): string => {
-    const report: ProgramReport = {
-      format: 1,
-      started: started.toISOString(),
-      host,
-      repetitions,
-      load: loads,
-      mitigations: values.mitigations,
-      subjects: descriptions,
-      programs,
-      guests: boots.map(({ bits, boot: { description, commandLine } }) => ({
-        bits,
-        description,
-        commandLine,
-      })),
-      entries,
-    };
-    const text = `${warning === undefined ? '' : `WARNING: ${warning}\n\n`}${formatPrograms(report)}`;
-    const json = `${JSON.stringify({ ...report, rows: programRows(report) }, undefined, 2)}\n`;
+    const now = report();
+    const text = `${warning === undefined ? '' : `WARNING: ${warning}\n\n`}${formatPrograms(now)}`;
+    const json = `${JSON.stringify({ ...now, rows: programRows(now) }, undefined, 2)}\n`;
     mkdirSync(values.output, { recursive: true });
     for (const name of [
       `programs-${started.toISOString().slice(0, 19).replaceAll(':', '')}`,
-      'programs-latest',
+      `programs-latest${values.mitigations ? '-mitigations' : ''}`,
     ]) {
       writeFileSync(join(values.output, `${name}.json`), json);
       writeFileSync(join(values.output, `${name}.md`), text);
@@ -135,4 +136,6 @@ export async function benchPrograms(args: readonly string[]): Promise<void> {
   }
   loads.push(load());
   process.stdout.write(save());
+  const rows = programRows(report());
+  if (disagreements(rows).length > 0 || missing(report()).length > 0) process.exitCode = 1;
 }

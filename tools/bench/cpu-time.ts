@@ -2,7 +2,7 @@
  * CPU time from the host's /proc (proc(5)): of a process and its descendants, by thread, and of the whole machine. On a
  * machine that others use too it says more than the clock. Only Linux has it; elsewhere there is no sample.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 
 /** USER_HZ, the unit of the fields below: 100 on every architecture that Node runs on. */
 const TICK_MS = 10;
@@ -129,17 +129,18 @@ export function sampleCpu(root: number, withRoot: boolean): CpuSample | undefine
     }
     add(ENDED, Math.max(0, rest));
   }
+  return { time: performance.now(), treeMs, threadsMs, ...machineTime() };
+}
+
+/** Of all cores together since the host's boot. Throws where there is no /proc. */
+export function machineTime(): Pick<CpuSample, 'machineMs' | 'stolenMs'> {
   // cpu user nice system idle iowait irq softirq steal ...
   const [, ...ticks] = readFileSync('/proc/stat', 'latin1').split('\n', 1)[0]!.split(/\s+/).map(Number);
   const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = ticks;
-  return {
-    time: performance.now(),
-    treeMs,
-    threadsMs,
-    machineMs: (user + nice + system + irq + softirq) * TICK_MS,
-    stolenMs: steal * TICK_MS,
-  };
+  return { machineMs: (user + nice + system + irq + softirq) * TICK_MS, stolenMs: steal * TICK_MS };
 }
+
+export const hasProc = existsSync('/proc/stat');
 
 export function cpuBetween(from: CpuSample | undefined, to: CpuSample | undefined): CpuUse | undefined {
   if (from === undefined || to === undefined) return undefined;

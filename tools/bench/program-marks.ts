@@ -13,6 +13,14 @@ export interface Mark {
   readonly instructions?: number;
   /** CPU time of the thread that runs the guest, where the host tells. */
   readonly threadMs?: number;
+  readonly others?: Others;
+}
+
+/** A look at the whole machine. */
+export interface Others {
+  readonly timeMs: number;
+  /** What all cores together have worked for others than the subject; only differences mean something. */
+  readonly busyMs: number;
 }
 
 export interface ProgramRun {
@@ -24,12 +32,19 @@ export interface ProgramRun {
   readonly guestMs: number;
   readonly instructions?: number;
   readonly threadMs?: number;
+  /** Cores that something else kept busy meanwhile, on average. */
+  readonly otherCores?: number;
 }
 
 const END = /^@bench end (\S+) ([0-9a-f]{16}) (\d+)$/;
 
 function difference(to: number | undefined, from: number | undefined): number | undefined {
   return to === undefined || from === undefined ? undefined : to - from;
+}
+
+export function otherCoresBetween(from: Others | undefined, to: Others | undefined): number | undefined {
+  if (from === undefined || to === undefined || to.timeMs <= from.timeMs) return undefined;
+  return Math.max(0, to.busyMs - from.busyMs) / (to.timeMs - from.timeMs);
 }
 
 /** One run for each program that began and ended. */
@@ -41,6 +56,7 @@ export function runsOf(marks: readonly Mark[]): ProgramRun[] {
     if (start === undefined) return [];
     const instructions = difference(end.instructions, start.instructions);
     const threadMs = difference(end.threadMs, start.threadMs);
+    const otherCores = otherCoresBetween(start.others, end.others);
     return [
       {
         program,
@@ -49,6 +65,7 @@ export function runsOf(marks: readonly Mark[]): ProgramRun[] {
         guestMs: Number(microseconds) / 1000,
         ...(instructions === undefined ? {} : { instructions }),
         ...(threadMs === undefined ? {} : { threadMs }),
+        ...(otherCores === undefined ? {} : { otherCores }),
       },
     ];
   });

@@ -1,7 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { runsOf } from './program-marks.ts';
 import type { ProgramRun } from './program-marks.ts';
-import { disagreements, formatPrograms, meansOf, programRows } from './program-report.ts';
+import {
+  disagreements,
+  formatPrograms,
+  meansOf,
+  missing,
+  programRows,
+  slowerThan,
+} from './program-report.ts';
 import type { ProgramReport } from './program-report.ts';
 
 describe('the lines of a guest program', () => {
@@ -20,6 +27,14 @@ describe('the lines of a guest program', () => {
         threadMs: 1,
       },
     ]);
+  });
+
+  it('tell how many cores others kept busy meanwhile', () => {
+    const runs = runsOf([
+      { line: '@bench start lz', timeMs: 0, others: { timeMs: 1_000, busyMs: 5_000 } },
+      { line: '@bench end lz 00000000000000ff 1500', timeMs: 2, others: { timeMs: 3_000, busyMs: 6_000 } },
+    ]);
+    expect(runs[0]?.otherCores).toBe(0.5);
   });
 
   it('say nothing about a program that did not end', () => {
@@ -89,6 +104,45 @@ describe('the report of the programs', () => {
     expect(disagreements(programRows({ ...REPORT, entries }))).toEqual([
       'lz: checksums differ (native, 32 bits: 0000000000000001; virtab-jit, 32 bits: 0000000000000001; ' +
         'v86, 32 bits: 00000000000000bb)',
+    ]);
+  });
+
+  it('leaves out measurements that others disturbed where there are others, and says how many', () => {
+    const busy = { ...ran('lz', 900), otherCores: 1.2 };
+    const quiet = { ...ran('lz', 400), otherCores: 0.1 };
+    const entries = [busy, quiet, busy].map((run) => ({
+      subject: 'virtab-jit',
+      bits: 32 as const,
+      runs: [run],
+    }));
+    const [row] = programRows({ ...REPORT, entries });
+    expect(row).toMatchObject({ time: { median: 400, count: 1 }, measured: 3, otherCores: 0.1 });
+    expect(formatPrograms({ ...REPORT, entries })).toContain('0.40 1 of 3 (0.1)');
+  });
+
+  it('calls a program slower only where the repetitions do not overlap', () => {
+    const entries = [
+      { subject: 'v86', bits: 32 as const, runs: [ran('lz', 100), ran('sort', 100)] },
+      { subject: 'v86', bits: 32 as const, runs: [ran('lz', 120), ran('sort', 130)] },
+      { subject: 'virtab-jit', bits: 32 as const, runs: [ran('lz', 121), ran('sort', 125)] },
+      { subject: 'virtab-jit', bits: 32 as const, runs: [ran('lz', 140), ran('sort', 300)] },
+    ];
+    expect(slowerThan(programRows({ ...REPORT, entries }), 32, 'v86').map(({ program }) => program)).toEqual([
+      'lz',
+    ]);
+    expect(formatPrograms({ ...REPORT, entries })).toMatch(
+      /slower than v86 beyond the spread *\| *none \| *\| *lz 1\.19/,
+    );
+  });
+
+  it('names what has no result', () => {
+    const entries = [
+      { subject: 'v86', bits: 32 as const, runs: [ran('lz', 100)] },
+      { subject: 'native', bits: 32 as const, runs: [], failure: 'no gcc' },
+    ];
+    expect(missing({ ...REPORT, entries })).toEqual([
+      'native, 32 bits: not measured: no gcc',
+      'v86, 32 bits: sort has no result',
     ]);
   });
 });

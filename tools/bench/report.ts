@@ -1,7 +1,7 @@
 /** Medians and ratios of a run, and their table. */
 import type { CpuUse } from './cpu-time.ts';
 import type { Host } from './host.ts';
-import { geometricMean, median, summarize } from './statistics.ts';
+import { geometricMean, median, quietOnes, summarize } from './statistics.ts';
 import type { Summary } from './statistics.ts';
 import type { Measurement, Subject, Workload } from './subject.ts';
 
@@ -64,22 +64,13 @@ function medianOf(values: readonly (number | undefined)[]): number | undefined {
   return present.length === 0 ? undefined : median(present);
 }
 
-/** Cores in use by others up to which a time of the clock is taken seriously. */
-const QUIET_CORES = 0.3;
-
-/** Where some measurements were left alone by the rest of the machine, only those count; else all do. */
-function quietOnes(measurements: readonly Measurement[]): readonly Measurement[] {
-  const quiet = measurements.filter(({ cpu }) => cpu === undefined || cpu.otherCores < QUIET_CORES);
-  return quiet.length > 0 ? quiet : measurements;
-}
-
 export function rowsOf(report: Report): Row[] {
   const measured = report.entries
     .filter(({ measurements }) => measurements.length > 0)
     .map((entry) => ({
       ...entry,
       all: entry.measurements.length,
-      measurements: quietOnes(entry.measurements),
+      measurements: quietOnes(entry.measurements, ({ cpu }) => cpu?.otherCores),
     }));
   type Measured = (typeof measured)[number];
   const cpuOf = (entry: Measured): number | undefined =>

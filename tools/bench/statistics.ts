@@ -31,6 +31,18 @@ export function summarize(values: readonly number[]): Summary {
   return { count: values.length, median: middle, min, max, spread: (max - min) / middle };
 }
 
+/** Cores in use by others up to which a time of the clock is taken seriously. */
+const QUIET_CORES = 0.3;
+
+/** Where some measurements were left alone by the rest of the machine, only those count; else all do. */
+export function quietOnes<T>(
+  measurements: readonly T[],
+  otherCores: (of: T) => number | undefined,
+): readonly T[] {
+  const quiet = measurements.filter((of) => (otherCores(of) ?? 0) < QUIET_CORES);
+  return quiet.length > 0 ? quiet : measurements;
+}
+
 /** The mean of ratios: twice as fast here and half as fast there is 1. NaN for none, and if one is not positive. */
 export function geometricMean(values: readonly number[]): number {
   if (values.length === 0 || values.some((value) => !(value > 0))) return Number.NaN;

@@ -1,10 +1,11 @@
-/** CPU time of the one thread that runs the guest, at marked lines of its output. */
-import { descendants, threadTimes } from './cpu-time.ts';
-import type { Mark } from './program-marks.ts';
+/** At marked lines of the guest's output: CPU time of the one thread that runs the guest, and how busy others keep the machine. */
+import { descendants, hasProc, machineTime, threadTimes } from './cpu-time.ts';
+import type { Mark, Others } from './program-marks.ts';
 
 interface Note {
   readonly line: string;
   readonly times: ReadonlyMap<number, number>;
+  readonly others: Others;
 }
 
 export class ThreadClock {
@@ -20,19 +21,29 @@ export class ThreadClock {
   }
 
   note(line: string): void {
+    if (!hasProc) return;
     // A subject starts no further process once its guest runs.
     this.#processes ??= [...(this.#root === process.pid ? [] : [this.#root]), ...descendants(this.#root)];
-    this.#notes.push({ line, times: threadTimes(this.#processes, this.#name) });
+    const own = threadTimes([...this.#processes, process.pid], undefined);
+    const timeMs = performance.now();
+    const ownMs = [...own.values()].reduce((sum, ms) => sum + ms, 0);
+    this.#notes.push({
+      line,
+      times: threadTimes(this.#processes, this.#name),
+      others: { timeMs, busyMs: machineTime().machineMs - ownMs },
+    });
   }
 
-  /** The marks with the thread's time, from the first one on. */
+  /** The marks with what was noted at them, from the first one on. */
   withTimes(marks: readonly Mark[]): readonly Mark[] {
-    const last = this.#notes.at(-1)?.times ?? new Map<number, number>();
-    const thread = [...last].toSorted((a, b) => b[1] - a[1])[0]?.[0];
-    if (thread === undefined) return marks;
+    // At the last line it may have ended already.
+    const all = this.#notes.flatMap(({ times }) => [...times]);
+    const thread = all.toSorted((a, b) => b[1] - a[1])[0]?.[0];
     return marks.map((mark) => {
-      const threadMs = this.#notes.find(({ line }) => line === mark.line)?.times.get(thread);
-      return threadMs === undefined ? mark : { ...mark, threadMs };
+      const note = this.#notes.find(({ line }) => line === mark.line);
+      if (note === undefined) return mark;
+      const threadMs = thread === undefined ? undefined : note.times.get(thread);
+      return { ...mark, others: note.others, ...(threadMs === undefined ? {} : { threadMs }) };
     });
   }
 }

@@ -1,4 +1,7 @@
-/** The size of translated code, as a figure that no machine's speed touches. Lower a bound when the translator gets better. */
+/**
+ * The size of translated code, as a figure that no machine's speed touches. Bounds are what it is now, rounded up to a
+ * tenth: lower them when the translator gets better.
+ */
 import { describe, expect, it } from 'vitest';
 import { compileRegions } from '../../src/jit/compile.ts';
 import { CORPUS } from './corpus.ts';
@@ -7,20 +10,20 @@ import { functionsOf } from './wasm-text.ts';
 
 /** Wasm operations of the whole function, slow paths included, by guest instructions. */
 const BOUNDS: readonly (readonly [name: string, operationsPerInstruction: number])[] = [
-  ['bytecode, execute_code, 64 bits', 31.7],
-  ['sort, quicksort, 64 bits', 30.3],
-  ['recursion, fibonacci, 64 bits', 46.0],
-  ['recursion, queens, 64 bits', 31.7],
-  ['chase, program, 64 bits', 29.6],
-  ['sha256, program, 64 bits', 24.3],
-  ['lz, program, 64 bits', 27.0],
-  ['sse2, program, 64 bits', 35.6],
+  ['bytecode, execute_code, 64 bits', 31.4],
+  ['sort, quicksort, 64 bits', 30.2],
+  ['recursion, fibonacci, 64 bits', 45.8],
+  ['recursion, queens, 64 bits', 28.9],
+  ['chase, program, 64 bits', 27.6],
+  ['sha256, program, 64 bits', 21.7],
+  ['lz, program, 64 bits', 25.7],
+  ['sse2, program, 64 bits', 35.2],
   ['x87, program, 64 bits', 29.8],
-  ['bytecode, execute_code, 32 bits', 34.2],
-  ['sort, quicksort, 32 bits', 42.8],
-  ['recursion, queens, 32 bits', 43.6],
-  ['wide, program, 32 bits', 39.3],
-  ['sha256, program, 32 bits', 34.3],
+  ['bytecode, execute_code, 32 bits', 33.3],
+  ['sort, quicksort, 32 bits', 40.4],
+  ['recursion, queens, 32 bits', 39.1],
+  ['wide, program, 32 bits', 33.9],
+  ['sha256, program, 32 bits', 30.8],
 ];
 
 function operationsPerInstruction(name: string): number {

@@ -43,6 +43,8 @@ export const KERNELS: readonly TestKernel[] = [
   kernel(32, 'paging'),
   kernel(32, 'real'),
   { ...kernel(32, 'real-limits'), notInQemu: 'TCG has no limits.' },
+  kernel(32, 'modes'),
+  { ...kernel(32, 'modes-limits'), notInQemu: 'TCG has no limits.' },
   kernel(32, 'vm86'),
   { ...kernel(32, 'vm86-extensions'), notInQemu: 'TCG has neither VME nor limits.' },
   kernel(32, 'privilege'),
@@ -76,7 +78,8 @@ const CFLAGS = [
 
 /** Unless it is there and newer than what it is made of. */
 export async function buildKernel(item: TestKernel, log: Log): Promise<Result<true>> {
-  const inputs = [`${SOURCES}/runtime`, `${SOURCES}/${item.source}.c`, `${SOURCES}/build.ts`];
+  // Some kernels include the source of another.
+  const inputs = [`${SOURCES}/runtime`, `${SOURCES}/build.ts`, ...(await kernelSources())];
   if (!isStale(join(OUTPUT, item.name), inputs)) return success(true);
   log(`building the test kernel ${item.name}`);
   await mkdir(join(root, OUTPUT), { recursive: true });
@@ -128,10 +131,16 @@ export async function buildKernels(log: Log): Promise<Result<true>> {
   return success(true);
 }
 
+/** The C files of all kernels. */
+async function kernelSources(): Promise<string[]> {
+  const files = await readdir(join(root, SOURCES));
+  return files.filter((file) => file.endsWith('.c')).map((file) => `${SOURCES}/${file}`);
+}
+
 /** C files that no kernel is made of: forgotten in KERNELS. */
 export async function unusedSources(): Promise<string[]> {
-  const files = await readdir(join(root, SOURCES));
-  return files.filter((file) => file.endsWith('.c') && !KERNELS.some(({ source }) => `${source}.c` === file));
+  const made = new Set(KERNELS.map(({ source }) => `${SOURCES}/${source}.c`));
+  return (await kernelSources()).filter((file) => !made.has(file));
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -109,6 +109,7 @@ export async function runInChromium(options: RunnerOptions): Promise<Runner> {
           }),
       ...(options.until === undefined ? {} : { until: options.until }),
       ...(options.marker === undefined ? {} : { marker: options.marker }),
+      ...(options.profile === undefined ? {} : { profile: options.profile }),
     };
     const finished = page.evaluate((given) => {
       const bridge: RunnerBridge | undefined = window.virtabRunner;

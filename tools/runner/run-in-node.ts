@@ -31,6 +31,7 @@ export function runInNode(options: RunnerOptions): Promise<Runner> {
     },
     ...(options.until === undefined ? {} : { until: options.until }),
     ...(options.marker === undefined ? {} : { marker: options.marker }),
+    ...(options.profile === undefined ? {} : { profile: options.profile }),
     onOutput: options.onOutput,
     ...(options.onWarning === undefined ? {} : { onWarning: options.onWarning }),
   });

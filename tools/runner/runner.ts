@@ -20,6 +20,8 @@ export interface RunnerOptions {
   readonly until?: string;
   /** Lines of output with this text are noted in the result. */
   readonly marker?: string;
+  /** Look where the vCPU's time goes; `info` has it. */
+  readonly profile?: boolean;
   readonly onOutput: (bytes: Uint8Array) => void;
 }
 

@@ -9,6 +9,7 @@ import { segments } from '../settings/controls.ts';
 import type { Control } from '../settings/controls.ts';
 import { section } from '../settings/setting-row.ts';
 import { formatCount } from '../text.ts';
+import { hotTable } from './hot-table.ts';
 import { measure } from './measure.ts';
 import { measuredTable } from './measured-table.ts';
 import { NO_RATES, ratesBetween, sampleOf } from './samples.ts';
@@ -20,6 +21,8 @@ import type { SparklineOptions } from './sparkline.ts';
 const POINTS = 120;
 /** How often it is looked whether the vCPU executes. */
 const VCPU_LOOK_MS = 25;
+/** How long "Look" looks. */
+const PROFILE_MS = 5_000;
 
 interface Chart extends Omit<SparklineOptions, 'length'> {
   readonly read: (rates: Rates) => number;
@@ -94,6 +97,8 @@ export class ActivityPanel implements PanelPage {
   readonly #problem = element('p', { class: 'form-problem', role: 'alert' });
   readonly #result = element('div', { class: 'measured', 'aria-live': 'polite' });
   readonly #measure: HTMLButtonElement;
+  readonly #hot = element('div', { class: 'measured', 'aria-live': 'polite' });
+  readonly #look: HTMLButtonElement;
   readonly #looks = { all: 0, busy: 0 };
   #last: Sample | undefined;
   #measuring = false;
@@ -102,6 +107,7 @@ export class ActivityPanel implements PanelPage {
     this.#session = session;
     this.#charts = CHARTS.map((chart) => new Sparkline({ ...chart, length: POINTS }));
     this.#measure = button('Measure it', ICON.gauge, () => void this.#runMeasurement()).node;
+    this.#look = button('Look for 5 s', ICON.gauge, () => void this.#profile()).node;
     this.node = element(
       'div',
       { class: 'panel-page' },
@@ -125,6 +131,16 @@ export class ActivityPanel implements PanelPage {
         ),
         element('div', { class: 'panel-actions' }, this.#measure),
         this.#result,
+      ),
+      section(
+        'Where the CPU’s time goes',
+        element(
+          'p',
+          { class: 'panel-quiet' },
+          'Looks for five seconds which code of the guest the CPU runs: the hottest regions of translated code, the interpreter, or none as it is halted.',
+        ),
+        element('div', { class: 'panel-actions' }, this.#look),
+        this.#hot,
       ),
     );
     setInterval(() => this.#lookAtVcpu(), VCPU_LOOK_MS);
@@ -225,6 +241,18 @@ export class ActivityPanel implements PanelPage {
       if (guestName !== undefined) return { guestName, device: name, setting };
     }
     return undefined;
+  }
+
+  async #profile(): Promise<void> {
+    this.#look.disabled = true;
+    this.#hot.replaceChildren(element('p', { class: 'panel-quiet' }, 'Looking…'));
+    const profile = await this.#session.vm?.profile(PROFILE_MS);
+    this.#look.disabled = false;
+    this.#hot.replaceChildren(
+      profile === undefined
+        ? element('p', { class: 'panel-quiet' }, 'The machine does not run.')
+        : hotTable(profile),
+    );
   }
 
   async #runMeasurement(): Promise<void> {

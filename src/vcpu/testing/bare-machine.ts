@@ -39,6 +39,8 @@ export interface BareEnvironment {
   readonly hostNow?: () => number;
   /** Called at each turn of the run loop. */
   readonly turn?: () => void;
+  /** Called when the guest writes to a port, which ends the run. */
+  readonly portWrite?: () => void;
   readonly compiler?: Compiler;
 }
 
@@ -46,7 +48,7 @@ export function bareMachine(
   core: BufferSource,
   interpreter: BufferSource,
   jit: boolean,
-  { hostNow = () => performance.now(), turn, compiler }: BareEnvironment = {},
+  { hostNow = () => performance.now(), turn, portWrite, compiler }: BareEnvironment = {},
 ): BareMachine {
   const memory = new WebAssembly.Memory({
     initial: (RAM_BASE + RAM_BYTES) / 65536,
@@ -69,7 +71,10 @@ export function bareMachine(
       mmioRead: () => undefined,
       mmioWrite: () => undefined,
       portRead: () => 0,
-      portWrite: () => vcpu.leave('port'),
+      portWrite: () => {
+        portWrite?.();
+        vcpu.leave('port');
+      },
       cpuid: () => undefined,
       readMsr: () => 1,
       writeMsr: () => 1,

@@ -38,13 +38,17 @@ const CTRL_RX_EXTRA = 1 << 20;
 const CTRL_MAC_ADDR = 1 << 23;
 
 /** A card on a hub with a test's receiver at the other end. */
-function card(features = 0, options: Partial<VirtioNetOptions> = {}) {
+function card(
+  features = 0,
+  options: Partial<VirtioNetOptions> = {},
+  boardOptions: Parameters<typeof virtioBoard>[1] = {},
+) {
   const hub = new Hub();
   const peer = new TestReceiver();
   peer.supports = { checksum: true, tcp4: true, tcp6: true, ecn: true };
   const wire = hub.connect(peer, 'peer');
   const device = new VirtioNet({ name: 'net0', backend: hub, mac: MAC_A, queueSize: 16, ...options });
-  const board = virtioBoard(device);
+  const board = virtioBoard(device, boardOptions);
   const guest = new ModernGuest(board);
   guest.negotiate(features);
   const receive = guest.setQueue(0, { start: RX, size: 16 });
@@ -179,6 +183,23 @@ describe('transmit (5.1.6.2)', () => {
     for (let n = 0; n < 3; n++) transmit.add([{ gpa: TX_BUFFER, bytes: 100 }], []);
     guest.kick(1);
     expect([peer.frames.length, peer.bursts, line.edges]).toEqual([3, 1, 1]);
+  });
+
+  it('ends a turn after 1 MiB, so that the thread can look at a STOP', () => {
+    const deferred: (() => void)[] = [];
+    const { guest, transmit, peer } = card(0, {}, { defer: (task) => deferred.push(task) });
+    for (let n = 0; n < 15; n++) transmit.add([{ gpa: TX_BUFFER, bytes: 65_540 }], []);
+    guest.kick(1);
+    const tasks = deferred.length;
+    transmit.takeUsed();
+    for (let n = 0; n < 16; n++) transmit.add([{ gpa: TX_BUFFER, bytes: 65_540 }], []);
+    guest.kick(1);
+    // The last of them made it a full MiB: what the guest adds meanwhile is looked at after the thread's other work.
+    expect([tasks, deferred.length, peer.frames.length]).toEqual([0, 1, 31]);
+    transmit.takeUsed();
+    transmit.add([{ gpa: TX_BUFFER, bytes: 100 }], []);
+    deferred.shift()!();
+    expect([peer.frames.length, deferred]).toEqual([32, []]);
   });
 });
 

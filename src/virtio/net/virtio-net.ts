@@ -182,7 +182,7 @@ export class VirtioNet implements VirtioDevice, NetReceiver {
   }
 
   #transmit(context: DeviceContext, queue: DeviceQueue): void {
-    let left = context.burst;
+    const turn = context.turn();
     for (;;) {
       const next = this.#nextFrame(context, queue);
       if (next === undefined) break;
@@ -192,7 +192,7 @@ export class VirtioNet implements VirtioDevice, NetReceiver {
         break;
       }
       queue.complete(chain, 0);
-      if (--left > 0) continue;
+      if (turn.goesOn(chain.readableBytes)) continue;
       context.serveAgain(queue.index);
       break;
     }

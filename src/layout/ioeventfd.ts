@@ -61,7 +61,9 @@ export const DOORBELL = struct({
   thread: 'u32',
   /** Kicks that had to wake that thread. The others found it awake. */
   notifies: 'i32',
-  pad: ['u32', 13],
+  /** 1: a vCPU may put the waking of that thread off until it halts, but not for long (`VCPU.owedKick`). */
+  patient: 'u32',
+  pad: ['u32', 12],
 });
 export const DOORBELLS_ADDRESS = IOEVENTFD_BASE + 0x4000;
 export const MAX_DOORBELLS = MAX_VIRTIO_DEVICES * MAX_VIRTIO_QUEUES;

@@ -34,6 +34,7 @@ import { stopRequest } from '../sync/stop.ts';
 import { WakeWord } from '../sync/wake.ts';
 import { BlockDecoder } from './blocks.ts';
 import { InPlaceCompiler, type Compiler } from './compiler.ts';
+import { OwedKick } from './owed-kick.ts';
 import { link, type CoreExports, type HostCalls, type InterpreterExports } from './link.ts';
 import { Translator } from './translator.ts';
 
@@ -94,6 +95,7 @@ export class Vcpu<Asked> {
   readonly #environment: VcpuEnvironment;
   readonly #thread: number;
   readonly #wake: WakeWord;
+  readonly #owedKick: OwedKick;
   readonly #blocks: BlockDecoder;
   readonly #translator: Translator;
   readonly #hostNow: () => number;
@@ -110,6 +112,7 @@ export class Vcpu<Asked> {
     this.#environment = options.environment;
     this.#thread = THREAD_VCPU0 + options.index;
     this.#wake = new WakeWord(options.views, this.#thread);
+    this.#owedKick = new OwedKick(options.views, this.cpu);
     this.#hostNow = options.hostNow;
     const linked = link(options.memory, options.coreModule, options.interpreterModule, options.host);
     this.core = linked.core;
@@ -168,6 +171,12 @@ export class Vcpu<Asked> {
 
   /** Runs the guest until something stops it. */
   run(): RunEnd<Asked> {
+    const end = this.#runOn();
+    this.#owedKick.pay();
+    return end;
+  }
+
+  #runOn(): RunEnd<Asked> {
     this.#translator.install();
     for (;;) {
       if (this.#asked) {
@@ -178,6 +187,7 @@ export class Vcpu<Asked> {
       const request = stopRequest(this.#views, this.#thread);
       if (request !== STOP_RUN) return { kind: 'stop', request };
       const now = this.#environment.now();
+      this.#owedKick.turn(now);
       if (now >= this.#environment.nextDeadline()) this.#environment.expire(now);
       if (this.#attention() !== 0) {
         if (this.#takeCompiled()) return { kind: 'compiled' };
@@ -392,6 +402,7 @@ export class Vcpu<Asked> {
 
   /** HLT: waits for the next timer or for whoever bumps the wake word. */
   #sleep(): void {
+    this.#owedKick.pay();
     const started = this.#hostNow();
     const left = (this.#environment.nextDeadline() - this.#environment.now()) / 1e6;
     // Every cause makes the loop test all its reasons again, so which one it was does not matter.

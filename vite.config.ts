@@ -103,6 +103,7 @@ export default defineConfig({
   test: {
     // Tests are not about time: a busy machine may take long over any of them.
     testTimeout: 60_000,
+    hookTimeout: 60_000,
     include: ['src/**/*.test.ts', 'tools/**/*.test.ts', 'wasm/**/*.test.ts'],
     reporters: ['default', ['json', { outputFile: 'test-results/vitest.json' }]],
     // Two cores are the least that the project supports; more workers would only fight for them.

@@ -64,6 +64,25 @@ for (const { name, mode } of MODES) {
       expect(run).toMatchObject({ code: 0, stdout: 'once\n' });
     });
 
+    test('--info jit tells which translated code took the time, and --stats keeps it', async ({
+      vm,
+    }, testInfo) => {
+      const kernel = testInfo.outputPath('vmlinux');
+      const stats = testInfo.outputPath('stats.json');
+      // mov ecx, 10000000h; 1: dec ecx; jnz 1b
+      const loop = [0xb9, 0x00, 0x00, 0x00, 0x10, 0x49, 0x75, 0xfd];
+      writeFileSync(kernel, pvhKernel([...loop, ...print('done\n'), ...POWER_OFF, ...SPIN]));
+      const run = await vm([...mode, '-kernel', kernel, '-jit', 'on', '--info', 'jit', '--stats', stats]);
+      expect(run).toMatchObject({ code: 0, stdout: 'done\n' });
+      expect(run.stderr).toMatch(
+        /\nlooked \d+ times in [\d.]+ s: .* in 1 regions\npage .*\n100000 +00100000 .*32-bit +1 +2 +8d\n/,
+      );
+      const code: unknown = expect.stringContaining('4975fd');
+      expect(JSON.parse(readFileSync(stats, 'utf8'))).toMatchObject({
+        info: { profile: { regions: [{ page: 0x100000, leaders: [0x8d], samples: ANY_NUMBER, code }] } },
+      });
+    });
+
     test('stdin reaches the guest, --until ends the run, --stats has the figures', async ({
       vm,
     }, testInfo) => {

@@ -69,7 +69,7 @@ function done(result: Result<undefined>): void {
 let session: Session | undefined;
 
 window.virtabRunner = {
-  run: async ({ config, kernel, initrd, modules, disks, until, marker }) => {
+  run: async ({ config, kernel, initrd, modules, disks, until, marker, profile }) => {
     const store = openDiskStore();
     for (const { name, url } of disks) done(await store.importUrl(name, url));
     let delivered: Promise<unknown> = Promise.resolve();
@@ -83,6 +83,7 @@ window.virtabRunner = {
       },
       ...(until === undefined ? {} : { until }),
       ...(marker === undefined ? {} : { marker }),
+      ...(profile === undefined ? {} : { profile }),
       onWarning: (message) => console.warn(message),
       onOutput: (bytes) => {
         delivered = Promise.all([delivered, window.virtabOutput?.(toText(bytes))]);

@@ -39,6 +39,9 @@ const CONTROL_SIGNATURES: Record<(typeof CORE_CONTROL)[number], WasmSignature> =
   invalidateCode: { params: ['i32', 'i32', 'i32'], results: [] },
   interruptVector: { params: ['i32', 'i32'], results: ['i32'] },
   nonMaskableInterrupt: { params: ['i32'], results: ['i32'] },
+  swapBack: { params: ['i32', 'i32', 'i32'], results: [] },
+  swapForward: { params: ['i32', 'i32', 'i32'], results: [] },
+  kick: { params: ['i32', 'i32', 'i32', 'i32', 'i64'], results: ['i32'] },
   translateDebug: { params: ['i32', 'i64'], results: ['i32'] },
 };
 

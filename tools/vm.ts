@@ -83,6 +83,7 @@ function writeStats(file: string, result: SessionResult, runner: Runner): void {
     interpretMs: figures?.interpretMs,
     haltedMs: figures?.haltedMs,
     jit: figures?.jit,
+    verify: figures?.verify,
     resetToFirstOutputMs: result.resetToFirstOutputMs,
     resetToUntilMs: result.resetToUntilMs,
     runMs: result.runMs,

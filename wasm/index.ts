@@ -25,6 +25,8 @@ export { enter } from './enter';
 export { deliverException, interruptVector, nonMaskableInterrupt, softwareInterrupt } from './events';
 export { materializeFlags } from './flags';
 export { fxrstor, fxsave, loadMxcsr, xrstor, xsave } from './fxstate';
+export { kick } from './ioeventfd';
+export { journal, swapBack, swapForward } from './journal';
 export {
   commitWrite,
   faultAt,

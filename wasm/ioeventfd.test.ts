@@ -2,6 +2,8 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { TestCore, P, W } from './testing/core.ts';
 import { viewsOf } from '../src/base/views.ts';
+import { DOORBELL, doorbellAddress } from '../src/layout/ioeventfd.ts';
+import { RAM_BASE } from '../src/layout/map.ts';
 import { CAUSE_DOORBELL, THREAD, THREAD_IO0, threadAddress } from '../src/layout/machine.ts';
 import { SEG_DS, VCPU } from '../src/layout/vcpu.ts';
 import { doorbellCounts, DoorbellListener } from '../src/sync/doorbell.ts';
@@ -80,6 +82,17 @@ describe('a store to a notify address', () => {
       guest.store(8, 2, 0n);
       expect([guest.counts(), owed()]).toEqual([{ kicks: 1, notifies: 1 }, 1 + OTHER]);
     });
+  });
+
+  it('takes avail.idx along where that was asked for', () => {
+    const { views } = guest;
+    const bell = doorbellAddress(BELL) >>> 2;
+    views.u16[(RAM_BASE + 0x1002) >>> 1] = 0xfffe;
+    guest.store(8, 2, 0n);
+    const without = views.i32[bell + (DOORBELL.at.availIdx >>> 2)];
+    views.u32[bell + (DOORBELL.at.availAddress >>> 2)] = RAM_BASE + 0x1002;
+    guest.store(8, 2, 0n);
+    expect([without, views.i32[bell + (DOORBELL.at.availIdx >>> 2)]]).toEqual([0, 0xfffe]);
   });
 
   it.each([

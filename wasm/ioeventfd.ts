@@ -5,6 +5,8 @@
  */
 import {
   CAUSE_DOORBELL,
+  DOORBELL_availAddress,
+  DOORBELL_availIdx,
   DOORBELL_kicks,
   DOORBELL_notifies,
   DOORBELL_patient,
@@ -68,6 +70,9 @@ function canWait(cpu: usize, doorbell: u32, bell: usize): bool {
 
 function ring(cpu: usize, doorbell: u32): void {
   const bell = bellAddress(doorbell);
+  // On hosts that may reorder stores: this thread reads what it wrote itself, and the store below releases what came before.
+  const avail = load<u32>(bell, DOORBELL_availAddress);
+  if (avail != 0) atomic.store<u32>(bell, load<u16>(avail), DOORBELL_availIdx);
   // Before the look at `sleeping`: the listener announces its sleep and looks at the count after that.
   atomic.add<u32>(bell, 1, DOORBELL_kicks);
   const thread: usize = THREADS_BASE + load<u32>(bell, DOORBELL_thread) * THREAD_SIZE;
@@ -102,4 +107,9 @@ export function ringsDoorbell(cpu: usize, space: u32, address: u32, bytes: u32, 
     link = atomic.load<u32>(slot, IOEVENTFD_SLOT_next);
   }
   return false;
+}
+
+/** `ringsDoorbell` for a write that was held back (`-jit verify`). */
+export function kick(cpu: usize, space: u32, address: u32, bytes: u32, value: u64): i32 {
+  return ringsDoorbell(cpu, space, address, bytes, value) ? 1 : 0;
 }

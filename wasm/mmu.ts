@@ -65,6 +65,7 @@ import {
 import { mayFetch, watchData } from './breakpoints';
 import { mmioRead, mmioWrite } from './host';
 import { ringsDoorbell } from './ioeventfd';
+import { isNoting, noteWrite } from './journal';
 import {
   ACCESS_ALIGNED,
   ACCESS_DEBUG,
@@ -187,7 +188,7 @@ function writeDevice(cpu: usize, gpa: u32, size: i32, at: i32): void {
   const scratch = scratchAddress(cpu);
   while (size > 0) {
     const chunk = deviceChunk(size);
-    if (!ringsDoorbell(cpu, IOEVENTFD_SPACE_MEMORY, gpa, chunk, loadChunk(scratch + at, chunk))) {
+    if (isNoting(cpu) || !ringsDoorbell(cpu, IOEVENTFD_SPACE_MEMORY, gpa, chunk, loadChunk(scratch + at, chunk))) {
       const saved = load<u64>(scratch);
       store<u64>(scratch, loadChunk(scratch + at, chunk));
       mmioWrite(cpu, gpa, chunk);
@@ -261,6 +262,7 @@ export function prepareWrite(
       const gpa = <u32>first;
       if ((load<u64>(codeBits(gpa)) & codeMask(gpa, size)) == 0) {
         setDirty(gpa);
+        noteWrite(cpu, ramHost(gpa), size);
         return ramHost(gpa);
       }
     }
@@ -307,12 +309,14 @@ export function writableRun(cpu: usize, linear: u64, size: i32, segment: i32, ac
   const gpa = translate(cpu, linear, access | ACCESS_WRITE);
   if (gpa == WALK_FAULT) return 0;
   if (!inRam(cpu, gpa)) return NOT_RAM;
+  noteWrite(cpu, ramHost(gpa), size);
   wrote(cpu, <u32>gpa, size);
   return ramHost(gpa);
 }
 
 function writePart(cpu: usize, kind: u32, address: u32, size: i32, at: i32): void {
   if (kind == PART_RAM) {
+    noteWrite(cpu, address, size);
     memory.copy(address, scratchAddress(cpu) + at, size);
     wrote(cpu, address - RAM_BASE, size);
   } else if (kind == PART_DEVICE) {

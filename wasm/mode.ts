@@ -14,6 +14,7 @@ import {
   FPU_BLOCKED_MMX,
   FPU_BLOCKED_SSE,
   FPU_BLOCKED_X87,
+  JOURNAL_CLOSED,
   MODE_CODE16,
   MODE_CODE32,
   MODE_CODE64,
@@ -21,6 +22,7 @@ import {
   MODE_DEBUG,
   MODE_FLAT,
   MODE_REAL,
+  MODE_REPLAY,
   MODE_STACK16,
   REG_RAX,
   REG_RDI,
@@ -51,6 +53,7 @@ import {
   VCPU_gdtLimit,
   VCPU_idtLimit,
   VCPU_jitThreshold,
+  VCPU_journal,
   VCPU_linearMask,
   VCPU_mode,
   VCPU_mxcsr,
@@ -148,7 +151,8 @@ export function updateMode(cpu: usize): void {
   const long = (efer(cpu) & EFER_LMA) != 0;
   store<u32>(cpu, protectedMode ? attrDpl(segAttr(cpu, SEG_SS)) : 0, VCPU_cpl);
   const breakpoints = load<u32>(cpu, VCPU_breakpointsCode) | load<u32>(cpu, VCPU_breakpointsData);
-  const debug = breakpoints != 0 ? MODE_DEBUG : 0;
+  const replay = load<u32>(cpu, VCPU_journal) == JOURNAL_CLOSED ? MODE_REPLAY : 0;
+  const debug = (breakpoints != 0 ? MODE_DEBUG : 0) | replay;
   if (long && (code & ATTR_L) != 0) {
     store<u32>(cpu, MODE_CODE64 | MODE_FLAT | debug, VCPU_mode);
     store<u64>(cpu, -1, VCPU_ripMask);

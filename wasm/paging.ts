@@ -16,6 +16,7 @@ import {
   PHYSICAL_ADDRESS_BITS,
 } from './generated/layout';
 import { a20, cr0, cr4, efer, eflags, raisePageFault } from './cpu';
+import { noteWrite } from './journal';
 import { inRam, ramHost, wrote } from './physical';
 import { VCPU_cr3 } from './generated/layout';
 
@@ -139,6 +140,7 @@ function leaf(cpu: usize, page: u64, entry: u64, rights: u64, access: u32): i64 
  */
 function update64(cpu: usize, gpa: u64, entry: u64, bits: u64): bool {
   if ((entry & bits) == bits) return true;
+  noteWrite(cpu, ramHost(gpa), 8);
   if (atomic.cmpxchg<u64>(ramHost(gpa), entry, entry | bits) != entry) return false;
   wrote(cpu, <u32>gpa, 8);
   return true;
@@ -146,6 +148,7 @@ function update64(cpu: usize, gpa: u64, entry: u64, bits: u64): bool {
 
 function update32(cpu: usize, gpa: u64, entry: u32, bits: u32): bool {
   if ((entry & bits) == bits) return true;
+  noteWrite(cpu, ramHost(gpa), 4);
   if (atomic.cmpxchg<u32>(ramHost(gpa), entry, entry | bits) != entry) return false;
   wrote(cpu, <u32>gpa, 4);
   return true;

@@ -6,6 +6,7 @@ import {
   CR4_PAE,
   CR4_SMAP,
   FLAG_AC,
+  JOURNAL_CLOSED,
   RAM_BASE,
   TLB_BYTES,
   TLB_CONTEXTS,
@@ -34,6 +35,7 @@ import {
   VCPU_breakpointsCode,
   VCPU_breakpointsData,
   VCPU_countTlbFills,
+  VCPU_journal,
   VCPU_tlbFilled,
   VCPU_tlbLarge,
 } from './generated/layout';
@@ -139,8 +141,8 @@ function noteLarge(cpu: usize, context: i32, list: i32, linear: u64, flags: u32)
 }
 
 /** Lets writes through, if no code was decoded from the page. Its first write makes it dirty. */
-function openForWriting(entry: usize, tag: i64, gpa: u32, access: u32): void {
-  if (atomic.load<u64>(codeBits(gpa)) != 0) return;
+function openForWriting(cpu: usize, entry: usize, tag: i64, gpa: u32, access: u32): void {
+  if (atomic.load<u64>(codeBits(gpa)) != 0 || load<u32>(cpu, VCPU_journal) == JOURNAL_CLOSED) return;
   // Writes through the tag are not seen one by one.
   if ((access & ACCESS_WRITE) != 0) setDirty(gpa);
   if (isDirty(gpa)) store<i64>(entry, tag, TLB_ENTRY_writeTag);
@@ -175,7 +177,7 @@ function fill(cpu: usize, context: i32, linear: u64, gpa: u32, page: u64, access
     store<i64>(entry, tag, TLB_ENTRY_readTag);
     if ((page & PAGE_WRITABLE) != 0) {
       flags |= TLB_WRITABLE;
-      openForWriting(entry, tag, gpa, access);
+      openForWriting(cpu, entry, tag, gpa, access);
     }
   }
   const listed: u32 = TLB_LISTED_LOCAL << list;
@@ -202,7 +204,7 @@ export function translate(cpu: usize, linear: u64, access: u32): i64 {
     // A page with decoded code: the tables have been asked before.
     const readable = load<i64>(entry, TLB_ENTRY_readTag) == wanted;
     if (readable && (load<u32>(entry, TLB_ENTRY_flags) & TLB_WRITABLE) != 0) {
-      openForWriting(entry, wanted, known, access);
+      openForWriting(cpu, entry, wanted, known, access);
       return <i64>known;
     }
   } else if (load<i64>(entry, TLB_ENTRY_readTag) == wanted) {

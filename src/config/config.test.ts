@@ -242,6 +242,7 @@ describe('URL', () => {
 
   it.each([
     ['jit=on', { jit: 'on' }],
+    ['jit=verify', { jit: 'verify' }],
     ['jit=off', {}],
     ['m=96', { memoryBytes: 96 * MIB }],
     ['m=size%3D1.5G', { memoryBytes: 1536 * MIB }],
@@ -297,7 +298,12 @@ describe('URL', () => {
       'cpu qemu64,+pcid: "+pcid" does not switch a feature that this CPU can have.',
       'Write it as +smap or -smap.',
     ],
-    ['jit=maybe', 'jit', 'jit maybe: the JIT is on or off.', 'Use jit on or jit off.'],
+    [
+      'jit=maybe',
+      'jit',
+      'jit maybe: the JIT is on or off, or verifies itself.',
+      'Use jit on, jit off or jit verify.',
+    ],
     ['m=lots', 'm', 'm lots: this is not a size.', 'Write it as m 512M, m 1G or, in MiB, m 512.'],
     ['m=4G', 'm', 'm 4G: a machine can have 2M to 3008M of memory.', 'Use m 3008M or less.'],
     [

@@ -137,8 +137,8 @@ export const OPTIONS: readonly Option[] = [
   },
   {
     name: 'jit',
-    value: 'on|off',
-    help: 'translate hot guest code (default off: it is correct but not yet faster for a boot)',
+    value: 'on|off|verify',
+    help: 'translate hot guest code (default off); verify: compare what it does with the interpreter, and stop where they differ',
     apply: setJit,
     print: ({ jit }) => (jit === DEFAULT_CONFIG.jit ? [] : [jit]),
   },
@@ -271,7 +271,11 @@ function setCpuModel(draft: Draft, value: string, shown: string): Result<Draft, 
 function setJit(draft: Draft, value: string, shown: string): Result<Draft, ConfigError> {
   const jit = JIT_MODES.find((mode) => mode === value);
   if (jit === undefined) {
-    return configError(shown, `${shown} ${value}: the JIT is on or off.`, `Use ${shown} on or ${shown} off.`);
+    return configError(
+      shown,
+      `${shown} ${value}: the JIT is on or off, or verifies itself.`,
+      `Use ${shown} on, ${shown} off or ${shown} verify.`,
+    );
   }
   return success({ ...draft, jit });
 }

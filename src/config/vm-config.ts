@@ -12,7 +12,8 @@ export interface DebugExitConfig {
   readonly bytes: number;
 }
 
-export const JIT_MODES = ['off', 'on'] as const;
+/** `verify`: translated code is compared with the interpreter as it runs. */
+export const JIT_MODES = ['off', 'on', 'verify'] as const;
 export type JitMode = (typeof JIT_MODES)[number];
 
 export interface FeatureChange {

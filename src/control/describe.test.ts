@@ -218,3 +218,42 @@ it.each([
 it('says that nothing was translated', () => {
   expect(describeInfo({ ...INFO, jit: undefined }, 'jit')).toBe('Nothing has been translated.');
 });
+
+it('in a profile says where the time went, and lists the hottest regions with what they hold', () => {
+  const region = { mode: 6, kind: '64-bit', wanted: [], installedAt: 0 };
+  const profile = {
+    samples: 200,
+    ms: 1400,
+    halted: 20,
+    interpreted: 30,
+    gone: 0,
+    regions: [
+      {
+        ...region,
+        page: 0x1cbd3000,
+        linear: 'ffffffff8b7d3000',
+        samples: 100,
+        leaders: [1, 2, 3],
+        entries: [1, 2, 0x10, 0x20, 0x30, 0x40, 0x50],
+        instructions: 158,
+      },
+      {
+        ...region,
+        page: 0x431c000,
+        linear: '0431c000',
+        samples: 50,
+        leaders: [0],
+        entries: [0],
+        instructions: 7,
+      },
+    ],
+  };
+  expect(describeInfo({ ...INFO, profile, jit: undefined }, 'jit')).toBe(
+    `Nothing has been translated.
+
+looked 200 times in 1.4 s: 10.0 % halted, 15.0 % interpreter and devices, 0.0 % regions that have gone, 75.0 % in 2 regions
+page      seen at           time    seconds    mode  blocks  instructions                entries
+1cbd3000  ffffffff8b7d3000  50.0 %     0.70  64-bit       3           158  1 2 10 20 30 40 and 1
+431c000   0431c000          25.0 %     0.35  64-bit       1             7                      0`,
+  );
+});

@@ -1,5 +1,5 @@
 /** The texts of `info block`, `info aio`, `info ioeventfd`, `info exits`, `info network`, `info stats` and `info jit`. */
-import type { JitFigures } from './figures.ts';
+import type { JitFigures, VerifyFigures } from './figures.ts';
 import type {
   DiskInfo,
   ExitInfo,
@@ -33,9 +33,10 @@ export function describeInfo(info: MachineInfo, topic: InfoTopic): string {
     case 'stats':
       return paragraphs(info.iothreads.map(threadText), 'There are no threads for devices.');
     case 'jit':
-      return [jitText(info.jit), ...(info.profile === undefined ? [] : [profileText(info.profile)])].join(
-        '\n\n',
-      );
+      return [
+        jitText(info.jit, info.verify),
+        ...(info.profile === undefined ? [] : [profileText(info.profile)]),
+      ].join('\n\n');
   }
 }
 
@@ -106,7 +107,7 @@ function threadText({ name, wakeups, pollHits, doorbells, exits, waitedMs, alive
 }
 
 /** What was translated, what of it is there, what came to nothing, and where the time went. */
-function jitText(jit: JitFigures | undefined): string {
+function jitText(jit: JitFigures | undefined, verify: VerifyFigures | undefined): string {
   if (jit === undefined || jit.longestQueue === 0) return 'Nothing has been translated.';
   const where = jit.turns === 0 ? "the vCPU's thread" : 'the compile worker';
   return [
@@ -116,11 +117,18 @@ function jitText(jit: JitFigures | undefined): string {
       `${jit.retranslated} translated again after a change, ${jit.merged} merged; ${jit.postponed} hot blocks postponed`,
     `time on ${where}: ${Math.round(jit.translateMs)} ms translating, ${Math.round(jit.compileMs)} ms compiling; ` +
       `on the vCPU's: ${Math.round(jit.requestMs)} ms asking, ${Math.round(jit.installMs)} ms installing, ${jit.turns} turns`,
+    ...(verify === undefined
+      ? []
+      : [
+          `verified: ${verify.instructions} instructions in ${verify.runs} runs, ${verify.repeated} repeated as memory changed meanwhile, ` +
+            `${verify.unverified} too long`,
+        ]),
   ].join('\n');
 }
 
 /** Where the vCPU was found, and in which regions most often. */
-function profileText({ samples, halted, interpreted, gone, regions }: Profile): string {
+function profileText({ samples, ms, halted, interpreted, gone, regions }: Profile): string {
+  const seconds = (count: number): string => ((count * ms) / 1000 / Math.max(1, samples)).toFixed(2);
   const share = (count: number): string => `${((100 * count) / Math.max(1, samples)).toFixed(1)} %`;
   const rows = regions
     .slice(0, SHOWN_REGIONS)
@@ -128,6 +136,7 @@ function profileText({ samples, halted, interpreted, gone, regions }: Profile): 
       region.page.toString(16),
       region.linear,
       share(region.samples),
+      seconds(region.samples),
       region.kind,
       String(region.leaders.length),
       String(region.instructions),
@@ -140,7 +149,7 @@ function profileText({ samples, halted, interpreted, gone, regions }: Profile): 
     `${share(samples - halted - interpreted - gone)} in ${regions.length} regions`,
   ];
   return [
-    `looked ${samples} times: ${parts.join(', ')}`,
+    `looked ${samples} times in ${(ms / 1000).toFixed(1)} s: ${parts.join(', ')}`,
     ...(rows.length === 0 ? [] : [table([REGION_HEADER, ...rows])]),
   ].join('\n');
 }
@@ -154,7 +163,7 @@ function entriesText(entries: readonly number[]): string {
 
 const SHOWN_REGIONS = 20;
 const SHOWN_ENTRIES = 6;
-const REGION_HEADER = ['page', 'seen at', 'time', 'mode', 'blocks', 'instructions', 'entries'];
+const REGION_HEADER = ['page', 'seen at', 'time', 'seconds', 'mode', 'blocks', 'instructions', 'entries'];
 
 /** Most expensive first. */
 function exitsText(exits: readonly ExitInfo[]): string {

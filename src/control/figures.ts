@@ -33,11 +33,23 @@ export interface JitFigures {
   readonly installMs: number;
 }
 
+/** Of `-jit verify`. */
+export interface VerifyFigures {
+  /** Runs of regions that were compared, and their instructions. */
+  readonly runs: number;
+  readonly instructions: number;
+  /** Runs that were repeated as memory changed meanwhile. */
+  readonly repeated: number;
+  /** Runs that wrote too much to be compared. */
+  readonly unverified: number;
+}
+
 /** Where the time of the vCPU's thread went, in ms, and how often each EXIT_* came, by its name. */
 export interface VcpuFigures {
   readonly decodeMs: number;
   readonly interpretMs: number;
   readonly haltedMs: number;
   readonly jit: JitFigures;
+  readonly verify?: VerifyFigures;
   readonly exits: Readonly<Record<string, number>>;
 }

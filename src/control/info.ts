@@ -1,5 +1,5 @@
 /** What `info block`, `info aio`, `info ioeventfd`, `info exits` and `info stats` tell, as data: texts are made of it where they are shown. */
-import type { JitFigures } from './figures.ts';
+import type { JitFigures, VerifyFigures } from './figures.ts';
 import type { Profile } from './regions.ts';
 
 /** In microseconds; of the requests since power-on. */
@@ -152,6 +152,7 @@ export interface MachineInfo extends DeviceInfo {
   readonly exits: readonly ExitInfo[];
   /** Undefined until the vCPU's thread has been asked. */
   readonly jit: JitFigures | undefined;
+  readonly verify?: VerifyFigures | undefined;
   /** Only while it is taken (`Machine.startProfile`). */
   readonly profile?: Profile;
 }

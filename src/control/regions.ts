@@ -36,6 +36,8 @@ export interface HotRegion extends Omit<RegionDetail, 'tail'> {
 /** Where the vCPU was found, looked at every few ms. */
 export interface Profile {
   readonly samples: number;
+  /** From the first look to the last one. */
+  readonly ms: number;
   readonly halted: number;
   /** In the interpreter, in devices and in the run loop. */
   readonly interpreted: number;

@@ -51,7 +51,9 @@ export type ProblemKind =
   /** A disk has no room, or failed: the machine waits. */
   | 'disk-paused'
   | 'page-failed'
-  | 'worker-lost';
+  | 'worker-lost'
+  /** `-jit verify` found a disagreement. */
+  | 'translation-wrong';
 
 export type MachineStatus =
   /** Never started, or `problem` kept it from starting. */

@@ -1,6 +1,6 @@
 /** What a vCPU's thread offers to the page, carried by comlink. While the guest runs, only the shared words reach it. */
 import type { CpuFeature } from '../base/cpu-features.ts';
-import type { DebugExitConfig } from '../config/vm-config.ts';
+import type { DebugExitConfig, JitMode } from '../config/vm-config.ts';
 import type { VcpuFigures } from './figures.ts';
 import type { Hardware } from './hardware.ts';
 import type { ExitInfo } from './info.ts';
@@ -14,6 +14,8 @@ export type VcpuStop =
   | { readonly kind: 'reset' }
   | { readonly kind: 'debug-exit'; readonly status: number }
   | { readonly kind: 'triple-fault' }
+  /** `-jit verify`: translated code did not what the interpreter does. */
+  | { readonly kind: 'disagreement'; readonly report: string }
   /** A broken invariant of ours; the text goes into the report. */
   | { readonly kind: 'defect'; readonly message: string };
 
@@ -27,7 +29,7 @@ export interface VcpuSetup {
   readonly coreModule: WebAssembly.Module;
   readonly interpreterModule: WebAssembly.Module;
   readonly serialPorts: number;
-  readonly jit: boolean;
+  readonly jit: JitMode;
   /** Leads to the compile worker; without it the vCPU's thread compiles. */
   readonly compiler?: MessagePort;
   readonly hardware: Hardware;

@@ -122,6 +122,9 @@ export abstract class Lowering {
    */
   protected abstract afterWrite(mayFault: boolean, rest: readonly Statement[]): void;
 
+  /** The bytes whose address `host` leaves are about to be written without the core. */
+  protected beforeStore(_host: () => void, _bytes: number): void {}
+
   // --- values
 
   statements(list: readonly Statement[]): void {
@@ -291,14 +294,39 @@ export abstract class Lowering {
   }
 
   protected conditional(statement: StatementOf<'if'>, _rest: readonly Statement[]): void {
-    this.value(statement.condition);
-    this.code.if(statement.likely);
-    this.statements(statement.yes);
-    if (statement.no.length > 0) {
-      this.code.else();
-      this.statements(statement.no);
+    const { yes, no } = statement;
+    this.choose(statement, () => this.statements(yes), no.length > 0 ? () => this.statements(no) : undefined);
+  }
+
+  /** What is likely although it takes several tests leaves at the first that fails: cheaper than to combine their results. */
+  protected choose(
+    { condition, likely }: StatementOf<'if'>,
+    yes: () => void,
+    no: (() => void) | undefined,
+  ): void {
+    const { code } = this;
+    const tests = likely === true ? conjuncts(condition) : [condition];
+    if (tests.length === 1) {
+      this.value(condition);
+      code.if(likely);
+      yes();
+      if (no) {
+        code.else();
+        no();
+      }
+      code.end();
+      return;
     }
-    this.code.end();
+    const done = code.block();
+    const miss = code.block();
+    for (const test of tests) {
+      this.value(test);
+      code.op('i32.eqz').brIf(miss, false);
+    }
+    yes();
+    code.br(done).end();
+    no?.();
+    code.end();
   }
 
   protected raise(vector: number, error: Value | undefined): void {
@@ -376,7 +404,10 @@ export abstract class Lowering {
     const write = name !== 'readSlow';
     this.lookUp(
       { linear, bytes, segment, write, result: I32 },
-      (host) => host(),
+      (host) => {
+        if (write) this.beforeStore(host, bytes);
+        host();
+      },
       () => {
         code.get(this.cpu).get(linear);
         this.access(bytes, segment);
@@ -449,6 +480,7 @@ export abstract class Lowering {
     this.lookUp(
       { linear, bytes, segment: statement.segment, write: true, result: undefined },
       (host) => {
+        this.beforeStore(host, bytes);
         host();
         this.value(value);
         code.memory(op, 0);
@@ -608,4 +640,14 @@ export abstract class Lowering {
     code.end();
     if (this.checked === 'record') code.end();
   }
+}
+
+const COMPARISON = /^[if](32|64)\.(eq|ne|lt|gt|le|ge|eqz)/;
+
+/** The truth values that a condition joins by AND. */
+function conjuncts(condition: Value): Value[] {
+  if (condition.kind !== 'op' || condition.op !== 'i32.and') return [condition];
+  const parts = condition.args.flatMap(conjuncts);
+  // Other numbers may have their bits in different places.
+  return parts.every((part) => part.kind === 'op' && COMPARISON.test(part.op)) ? parts : [condition];
 }

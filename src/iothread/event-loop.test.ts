@@ -11,6 +11,7 @@ import { requestStop, stopObeyed } from '../sync/stop.ts';
 import { wakeThread } from '../sync/wake.ts';
 import { VIRTIO_BLK_WRITABLE_CONFIG } from '../virtio/blk/virtio-blk.ts';
 import { IoeventfdTable } from '../virtio/ioeventfd.ts';
+import { publishUsed } from '../virtio/ring-exchange.ts';
 import { VirtioPci } from '../virtio/pci-transport.ts';
 import { RemoteOwner } from '../virtio/remote-owner.ts';
 import { BOARD_RAM, ModernGuest, SLOT } from '../virtio/test-board.ts';
@@ -28,7 +29,8 @@ afterEach(async () => {
   worker = undefined;
 });
 
-async function machine() {
+/** `isWeak`: as on a host that may reorder stores. */
+async function machine(isWeak = false) {
   const ram = testRam(BOARD_RAM);
   const { views, data } = ram;
   const table = new IoeventfdTable(views);
@@ -48,7 +50,7 @@ async function machine() {
   });
   const file = new URL('test-io-thread.ts', import.meta.url).href;
   const source = `import('tsx/esm/api').then(({ register }) => { register(); return import(${JSON.stringify(file)}); });`;
-  const io = new Worker(source, { eval: true, workerData: views.buffer });
+  const io = new Worker(source, { eval: true, workerData: { buffer: views.buffer, isWeak } });
   worker = io;
   await once(io, 'message');
   transport.serve(new RemoteOwner(new ExitCaller(views, 0), THREAD_IO0, 0));
@@ -80,7 +82,11 @@ async function machine() {
       }
       let used = 0;
       const end = performance.now() + 5000;
-      while (used < 4 && performance.now() < end) used += driver.takeUsed().length;
+      while (used < 4 && performance.now() < end) {
+        // What the vCPU's thread does for ATTENTION_MAIL; nothing is posted on other hosts.
+        publishUsed(views, ram.memory, transport.state, 1, transport.interrupts);
+        used += driver.takeUsed().length;
+      }
       for (let slot = 0; slot < 4; slot++) if (ram.ram[DATA + 512 * slot] !== n + slot + 1) wrong++;
     }
     return wrong;
@@ -96,27 +102,34 @@ async function machine() {
 }
 
 describe('a disk on a thread of its own', () => {
-  it('is read with doorbells, without them, and while they are flipped', { timeout: 60_000 }, async () => {
-    const { io, bus, guest, transport, readAll, switchTo, views } = await machine();
-    expect(guest.status).toBe(15);
-    const wrong = [readAll(), readAll()];
-    const rung = bus.matched;
-    const synchronous = transport.state.get('synchronousKicks');
-    await switchTo(false);
-    wrong.push(readAll());
-    const waited = transport.state.get('synchronousKicks');
-    await switchTo(true);
-    wrong.push(readAll());
-    expect(wrong).toEqual([0, 0, 0, 0]);
-    expect([rung > 0, synchronous, waited > 0]).toEqual([true, 0, true]);
-    guest.status = 0;
-    expect(guest.status).toBe(0);
-    const report = once(io, 'message');
-    requestStop(views, THREAD_IO0, STOP_QUIT);
-    const [counters] = (await report) as [{ kicks: number; notifies: number; exits: number }];
-    expect(counters.notifies).toBeLessThanOrEqual(counters.kicks);
-    expect(counters.exits).toBeGreaterThan(waited);
-  });
+  it.each([
+    ['', false],
+    [' on a host that may reorder stores', true],
+  ])(
+    'is read with doorbells, without them, and while they are flipped%s',
+    { timeout: 60_000 },
+    async (_, isWeak) => {
+      const { io, bus, guest, transport, readAll, switchTo, views } = await machine(isWeak);
+      expect(guest.status).toBe(15);
+      const wrong = [readAll(), readAll()];
+      const rung = bus.matched;
+      const synchronous = transport.state.get('synchronousKicks');
+      await switchTo(false);
+      wrong.push(readAll());
+      const waited = transport.state.get('synchronousKicks');
+      await switchTo(true);
+      wrong.push(readAll());
+      expect(wrong).toEqual([0, 0, 0, 0]);
+      expect([rung > 0, synchronous, waited > 0]).toEqual([true, 0, true]);
+      guest.status = 0;
+      expect(guest.status).toBe(0);
+      const report = once(io, 'message');
+      requestStop(views, THREAD_IO0, STOP_QUIT);
+      const [counters] = (await report) as [{ kicks: number; notifies: number; exits: number }];
+      expect(counters.notifies).toBeLessThanOrEqual(counters.kicks);
+      expect(counters.exits).toBeGreaterThan(waited);
+    },
+  );
 
   it(
     'answers exits while the machine is paused, and serves doorbells after it',

@@ -7,6 +7,7 @@ import type { GuestMemory } from '../memory/guest-memory.ts';
 import { DeviceHost } from '../virtio/device-host.ts';
 import type { VirtioDevice } from '../virtio/device.ts';
 import type { IoeventfdTable } from '../virtio/ioeventfd.ts';
+import { RingExchange } from '../virtio/ring-exchange.ts';
 import type { VirtioPci } from '../virtio/pci-transport.ts';
 import { decideIoeventfd, QueueDoorbells } from '../virtio/queue-doorbells.ts';
 import type { IoeventfdDecision } from '../virtio/queue-doorbells.ts';
@@ -20,7 +21,7 @@ export interface DeviceSurroundings {
   readonly loop: EventLoop;
   /** Hardware threads. */
   readonly cores: number;
-  /** The host keeps plain stores in order: drivers may be told not to kick (docs/ioeventfd.md). */
+  /** store-order.ts */
   readonly hasStoreOrder: boolean;
   readonly onProblem: (message: string) => void;
   /** A device was reset: a slot that it gave back may be what another one lacks. */
@@ -57,7 +58,7 @@ export class HostedDevice {
       device,
       interrupts,
       eventIdx: fn.device.eventIdx,
-      keepNotifications: !hasStoreOrder,
+      ...(hasStoreOrder ? {} : { exchange: (queue) => new RingExchange(views, fn.slot, queue) }),
       modern: !fn.device.disableModern,
       defer: (task) => loop.defer(task),
       onProblem,

@@ -13,10 +13,12 @@ import { DeviceHost } from '../virtio/device-host.ts';
 import { IoeventfdTable } from '../virtio/ioeventfd.ts';
 import { VirtioPci } from '../virtio/pci-transport.ts';
 import { QueueDoorbells } from '../virtio/queue-doorbells.ts';
+import { RingExchange } from '../virtio/ring-exchange.ts';
 import { BOARD_RAM, SLOT } from '../virtio/test-board.ts';
 import { EventLoop } from './event-loop.ts';
 
-const views = viewsOf(workerData as SharedArrayBuffer);
+const { buffer, isWeak } = workerData as { readonly buffer: SharedArrayBuffer; readonly isWeak: boolean };
+const views = viewsOf(buffer);
 const loop = new EventLoop({ views, thread: THREAD_IO0, vcpus: 1 });
 const disk = new TestDisk(64);
 disk.data.forEach((_, at) => (disk.data[at] = (at >> 9) + 1));
@@ -39,6 +41,7 @@ const host: DeviceHost = new DeviceHost({
   device,
   interrupts: transport.interrupts,
   defer: (task) => loop.defer(task),
+  ...(isWeak ? { exchange: (queue: number) => new RingExchange(views, 0, queue) } : {}),
   onDriver: (isReady) => doorbells.driver(isReady),
 });
 const doorbells = new QueueDoorbells({

@@ -10,7 +10,7 @@ import { Code, type Label } from '../wasmgen/code.ts';
 import { ModuleBuilder, type Signature } from '../wasmgen/module.ts';
 import { I32, I64 } from '../wasmgen/opcodes.ts';
 import type { Window } from './plan.ts';
-import { RegionLowering, type RegionFrame } from './region-lowering.ts';
+import { RegionLowering, VALUE_TYPES, type RegionFrame } from './region-lowering.ts';
 import type { Region } from './region.ts';
 
 const MAX_PAGES = 65536;
@@ -18,8 +18,11 @@ const CPU = 0;
 const ENTRY = 1;
 const REGION_SIGNATURE: Signature = { params: [I32, I32], results: [I32] };
 
-/** The regions' functions are exported as `r0`, `r1`, ... in the given order. */
-export function compileRegions(regions: readonly Region[]): Uint8Array<ArrayBuffer> {
+/**
+ * The regions' functions are exported as `r0`, `r1`, ... in the given order. `journaled`: they tell the core of each store
+ * before they make it.
+ */
+export function compileRegions(regions: readonly Region[], journaled = false): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder();
   module.importMemory('env', 'memory', 1, MAX_PAGES);
   const regionType = module.type(REGION_SIGNATURE);
@@ -47,7 +50,8 @@ export function compileRegions(regions: readonly Region[]): Uint8Array<ArrayBuff
     }
     return index;
   };
-  const bodies = regions.map((region) => compileRegion(region, { core, condition, regionType, regionTable }));
+  const linkage = { core, condition, regionType, regionTable, journaled };
+  const bodies = regions.map((region) => compileRegion(region, linkage));
   bodies.forEach((code, i) => {
     const func = module.declare(REGION_SIGNATURE);
     module.define(func, code);
@@ -64,18 +68,20 @@ interface Linkage {
   readonly condition: (even: number) => number;
   readonly regionType: number;
   readonly regionTable: number;
+  readonly journaled: boolean;
 }
 
 function compileRegion({ plan, mode, page }: Region, linkage: Linkage): Code {
   const code = new Code([I32, I32]);
-  const kept = [...new Set(plan.traces.flatMap(({ loop }) => loop?.kept ?? []))];
+  const kept = new Map(plan.traces.flatMap(({ loop }) => [...(loop?.kept ?? [])]));
   const frame: RegionFrame = {
     cpu: CPU,
     next: code.local(I32),
     budget: code.local(I32),
     status: code.local(I32),
     rip: code.local(I64),
-    homes: new Map(kept.map((register) => [register, code.local(I64)])),
+    journaled: linkage.journaled,
+    homes: new Map(Array.from(kept, ([key, { type }]) => [key, code.local(VALUE_TYPES[type])])),
   };
   const guard = isLinkable(mode) ? undefined : openGuard(code);
   code.get(CPU).get(ENTRY).memory('i32.store', VCPU.at.region);

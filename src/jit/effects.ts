@@ -5,6 +5,8 @@ import { REG_RAX, REG_RBP, REG_RBX, REG_RCX, REG_RDI, REG_RDX, REG_RSI, REG_RSP 
 export interface Effects {
   /** General registers that it may write. */
   readonly registers: readonly number[];
+  /** It may write XMM registers. */
+  readonly vectors: boolean;
   readonly readsFlags: boolean;
   readonly writesFlags: boolean;
   /** It may run a device or use up the budget, so that has to be in memory. */
@@ -19,6 +21,7 @@ export interface Effects {
 
 const NOTHING: Effects = {
   registers: [],
+  vectors: false,
   readsFlags: false,
   writesFlags: false,
   budget: false,
@@ -28,6 +31,7 @@ const NOTHING: Effects = {
 };
 const EVERYTHING: Effects = {
   registers: Array.from({ length: 16 }, (_, i) => i),
+  vectors: true,
   readsFlags: true,
   writesFlags: true,
   budget: true,

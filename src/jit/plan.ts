@@ -6,7 +6,8 @@ import type { Form } from '../isa/forms.ts';
 import { describeInstruction } from '../isa/semantics/index.ts';
 import { CORE_FUNCTIONS, type CoreName } from '../layout/core-abi.ts';
 import { effectsOf } from './effects.ts';
-import { MODE_CODE16, MODE_CODE_MASK, REG_PAGE_RIP } from '../layout/vcpu.ts';
+import { MODE_CODE16, MODE_CODE_MASK } from '../layout/vcpu.ts';
+import { findLoops, type Loop } from './loops.ts';
 import type { RegionBlock } from './region.ts';
 import { InstructionSite } from './site.ts';
 
@@ -27,12 +28,6 @@ export interface Trace {
   readonly loop: Loop | undefined;
   /** One of its branches leads back to its start. */
   readonly circular: boolean;
-}
-
-/** Traces that can reach each other. */
-export interface Loop {
-  /** General registers whose contents come from outside of some of its traces: they stay in locals all around it. */
-  readonly kept: readonly number[];
 }
 
 export interface Plan {
@@ -154,7 +149,10 @@ export function planRegion(blocks: readonly RegionBlock[], mode: number, wanted:
       if (to < from) returns.add(to);
     }
   });
-  const loops = findLoops(edges, chains);
+  const loops = findLoops(
+    edges,
+    chains.map((chain) => chain.flatMap(({ bodies }) => bodies)),
+  );
   const entries: number[] = [];
   const traces = chains.map((chain, i): Trace => {
     const entry = entered.has(chain[0]!) ? entries.push(chain[0]!.offset) - 1 : -1;
@@ -183,61 +181,6 @@ function windowFrom(
     to: Math.max(...blocks.map(({ end }) => end)),
     below64K: is16 && blocks.some(({ instructions }) => instructions.at(-1)!.form.operandBits === 16),
   };
-}
-
-/** The strongly connected parts of a graph that have an edge inside, by node (Tarjan, SIAM J. Comput. 1, 1972). */
-function findLoops(
-  edges: readonly (readonly number[])[],
-  chains: readonly (readonly PlannedBlock[])[],
-): (Loop | undefined)[] {
-  const loops: (Loop | undefined)[] = edges.map(() => undefined);
-  const order: number[] = [];
-  const low: number[] = [];
-  const open: number[] = [];
-  let count = 0;
-  const visit = (node: number): void => {
-    const number = ++count;
-    order[node] = number;
-    let lowest = number;
-    open.push(node);
-    for (const to of edges[node]!) {
-      if (order[to] === undefined) visit(to);
-      if (open.includes(to)) lowest = Math.min(lowest, low[to] ?? order[to] ?? lowest);
-    }
-    low[node] = lowest;
-    if (lowest !== number) return;
-    const members = open.splice(open.indexOf(node));
-    if (members.length === 1 && !edges[node]!.includes(node)) return;
-    const kept = new Set(members.flatMap((member) => comingIn(chains[member]!)));
-    const loop = { kept: [...kept] };
-    for (const member of members) loops[member] = loop;
-  };
-  edges.forEach((_, node) => {
-    if (order[node] === undefined) visit(node);
-  });
-  return loops;
-}
-
-/** General registers that a trace reads before it writes all of them. */
-function comingIn(blocks: readonly PlannedBlock[]): number[] {
-  const read = new Set<number>();
-  const written = new Set<number>();
-  const scan = (list: readonly Statement[], always: boolean): void => {
-    for (const statement of list) {
-      if (statement.kind === 'if') {
-        scan(statement.yes, false);
-        scan(statement.no, false);
-      } else if (statement.kind === 'readRegister' || statement.kind === 'writeRegister') {
-        const { file, where } = statement.register;
-        if (file !== 'general' || typeof where !== 'number' || where >> 3 === REG_PAGE_RIP) continue;
-        const partial = statement.kind === 'readRegister' || statement.bytes < 4;
-        if (partial && !written.has(where >> 3)) read.add(where >> 3);
-        if (!partial && always) written.add(where >> 3);
-      }
-    }
-  };
-  for (const { bodies } of blocks) for (const body of bodies) scan(body, true);
-  return [...read];
 }
 
 /** Whether the direct branch of a form goes to its `disp` in the page, or wraps its target to 16 bits. */

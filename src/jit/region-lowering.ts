@@ -1,7 +1,7 @@
 import { COMPOSED_CONDITIONS, CONDITION_BITS, emitCondition, emitConditionBit } from '../emit/conditions.ts';
 import { Lowering, type Access, type LocalPool, type StatementOf } from '../emit/lowering.ts';
 import { loadOperator, storeOperator } from '../ir/builder.ts';
-import type { RegisterRef, Statement, Temp, Value } from '../ir/ir.ts';
+import type { RegisterRef, Statement, Temp, Type, Value } from '../ir/ir.ts';
 import { variablesOf } from '../ir/simplify.ts';
 import { accessOf, accessSite } from '../layout/access.ts';
 import type { CoreName } from '../layout/core-abi.ts';
@@ -31,11 +31,11 @@ import {
   isTerminal,
   setsFlags,
   staysInPage,
-  type Loop,
   type Plan,
   type PlannedBlock,
   type Trace,
 } from './plan.ts';
+import { generalKey, vectorKey, type Loop } from './loops.ts';
 import { pageKeys, type PageKeys } from './pages.ts';
 import type { Instruction } from './site.ts';
 
@@ -51,8 +51,10 @@ export interface RegionFrame {
   readonly rip: number;
   /** Selects the trace at the loop's header: the number of an entry, or `entries` + place in `Plan.returns`. */
   readonly next: number;
-  /** Of general registers that a loop keeps. */
-  readonly homes: ReadonlyMap<number, number>;
+  /** The core is told of every store (`-jit verify`). */
+  readonly journaled: boolean;
+  /** Of registers that a loop keeps, by their keys. */
+  readonly homes: ReadonlyMap<string, number>;
 }
 
 export interface RegionLabels {
@@ -214,17 +216,17 @@ export class RegionLowering extends Lowering {
   /** Fills the locals of the registers that a loop keeps, on the way into it. */
   enterLoop(loop: Loop | undefined, from: State = freshState()): void {
     const { code } = this;
-    for (const register of loop?.kept ?? []) {
-      const cached = from.registers.get(`general${register}`);
+    for (const { key, offset, type } of loop?.kept.values() ?? []) {
+      const cached = from.registers.get(key);
       if (cached) code.get(cached.local);
-      else code.get(this.cpu).memory('i64.load', VCPU.at.regs + register * 8);
-      code.set(this.#frame.homes.get(register)!);
+      else code.get(this.cpu).memory(LOADS[VALUE_TYPES[type]]!, offset);
+      code.set(this.#frame.homes.get(key)!);
     }
   }
 
   /** The local that holds a register all around the loop that is being emitted. */
-  #home(register: number): number | undefined {
-    return this.#trace.loop?.kept.includes(register) ? this.#frame.homes.get(register) : undefined;
+  #home(key: string): number | undefined {
+    return this.#trace.loop?.kept.has(key) ? this.#frame.homes.get(key) : undefined;
   }
 
   #emitBlock(block: PlannedBlock, position: number, trace: readonly PlannedBlock[]): void {
@@ -273,7 +275,7 @@ export class RegionLowering extends Lowering {
   /** Leaves the (E/R)IP of an offset in the page. */
   #rip(offset: number): void {
     const { code } = this;
-    code.get(this.#register(`general${REG_PAGE_RIP}`, VCPU.at.regs + REG_PAGE_RIP * 8).local);
+    code.get(this.#register(generalKey(REG_PAGE_RIP), VCPU.at.regs + REG_PAGE_RIP * 8).local);
     if (offset !== 0) code.i64Const(BigInt(offset)).op('i64.add');
     if (!this.#is64) code.i64Const(0xffffffffn).op('i64.and');
   }
@@ -478,7 +480,7 @@ export class RegionLowering extends Lowering {
     let cached = registers.get(key);
     if (!cached) {
       const local = this.pool.take(type);
-      const home = key.startsWith('general') ? this.#home((offset - VCPU.at.regs) >> 3) : undefined;
+      const home = this.#home(key);
       // A copy, as what is read here must outlive the next write.
       if (home === undefined) this.code.get(this.cpu).memory(LOADS[type]!, offset).set(local);
       else this.code.get(home).set(local);
@@ -495,7 +497,7 @@ export class RegionLowering extends Lowering {
       this.#readVector(statement, where);
       return;
     }
-    const { local, narrow } = this.#register(`general${where >> 3}`, VCPU.at.regs + (where & ~7));
+    const { local, narrow } = this.#register(generalKey(where >> 3), VCPU.at.regs + (where & ~7));
     if (bytes === 8 || (bytes === 4 && !signed && narrow)) {
       this.temps.set(temp.id, local);
       return;
@@ -518,15 +520,16 @@ export class RegionLowering extends Lowering {
       return;
     }
     const { registers } = this.#state;
-    const whole = registers.get(`xmm${where} v128`);
-    if (float && whole && !registers.has(`xmm${where} ${type}`)) {
-      code
-        .get(whole.local)
-        .lane(`${type}x${type === 'f32' ? 4 : 2}.extract_lane`, 0)
-        .set(this.local(temp));
-      return;
+    const key = vectorKey(where, type);
+    if (float && !registers.has(key)) {
+      const wholeKey = vectorKey(where, 'v128');
+      const isKept = this.#home(wholeKey) !== undefined;
+      const whole = isKept ? this.#register(wholeKey, offset, V128) : registers.get(wholeKey);
+      if (whole) {
+        code.get(whole.local).lane(`${LANES[type]}.extract_lane`, 0).set(this.local(temp));
+        return;
+      }
     }
-    const key = `xmm${where} ${type}`;
     this.temps.set(temp.id, this.#register(key, offset, VALUE_TYPES[type]).local);
   }
 
@@ -538,10 +541,10 @@ export class RegionLowering extends Lowering {
       this.#writeVector(statement, where);
       return;
     }
-    const number = where >> 3;
-    this.#writeGeneral(`general${number}`, where, bytes, value);
-    const home = this.#home(number);
-    if (home !== undefined) code.get(this.#state.registers.get(`general${number}`)!.local).set(home);
+    const key = generalKey(where >> 3);
+    this.#writeGeneral(key, where, bytes, value);
+    const home = this.#home(key);
+    if (home !== undefined) code.get(this.#state.registers.get(key)!.local).set(home);
   }
 
   #writeGeneral(key: string, where: number, bytes: number, value: Value): void {
@@ -586,7 +589,7 @@ export class RegionLowering extends Lowering {
       code.get(local);
       registers.set(key, { local, narrow });
     } else {
-      const local = this.pool.take(VALUE_TYPES[value.type]!);
+      const local = this.pool.take(VALUE_TYPES[value.type]);
       this.value(value);
       code.tee(local);
       registers.set(key, { local, narrow });
@@ -611,22 +614,32 @@ export class RegionLowering extends Lowering {
         .memory('i32.store16', offset + 8);
       return;
     }
-    const whole = registers.get(`xmm${base} v128`);
-    for (const view of ['v128', 'f64', 'f32']) registers.delete(`xmm${base} ${view}`);
-    const float = value.type === 'f64' || value.type === 'f32';
-    if (where !== base || (bytes !== 16 && !float)) {
+    const wholeKey = vectorKey(base, 'v128');
+    const whole = registers.get(wholeKey)?.local ?? this.#home(wholeKey);
+    for (const view of VECTOR_VIEWS) registers.delete(vectorKey(base, view));
+    const isFloat = value.type === 'f64' || value.type === 'f32';
+    if (where !== base || (bytes !== 16 && !isFloat)) {
       code.get(this.cpu);
       this.value(value);
       code.memory(op, offset);
       return;
     }
-    this.#keepWritten(`xmm${base} ${value.type}`, offset, value, op, false);
-    if (!float || !whole) return;
-    const local = this.pool.take(V128);
-    const written = registers.get(`xmm${base} ${value.type}`)!.local;
-    const lanes = value.type === 'f64' ? 'f64x2' : 'f32x4';
-    code.get(whole.local).get(written).lane(`${lanes}.replace_lane`, 0).set(local);
-    registers.set(`xmm${base} v128`, { local, narrow: false });
+    const key = vectorKey(base, value.type);
+    this.#keepWritten(key, offset, value, op, false);
+    const written = registers.get(key)!.local;
+    if (isFloat && whole !== undefined) {
+      const local = this.pool.take(V128);
+      code.get(whole).get(written).lane(`${LANES[value.type]}.replace_lane`, 0).set(local);
+      registers.set(wholeKey, { local, narrow: false });
+    }
+    for (const view of VECTOR_VIEWS) {
+      const home = this.#home(vectorKey(base, view));
+      if (home === undefined) continue;
+      const cached = registers.get(vectorKey(base, view));
+      code.get(cached?.local ?? written);
+      if (!cached) code.lane(`${LANES[view]}.extract_lane`, 0);
+      code.set(home);
+    }
   }
 
   // --- flags
@@ -757,9 +770,7 @@ export class RegionLowering extends Lowering {
   }
 
   protected override conditional(statement: StatementOf<'if'>, rest: readonly Statement[]): void {
-    const { code } = this;
     const { yes, no } = statement;
-    this.value(statement.condition);
     if (setsFlags(yes) || setsFlags(no)) this.#flush();
     const before = this.#state;
     const outer = this.#conditionally;
@@ -773,13 +784,12 @@ export class RegionLowering extends Lowering {
       // What follows such an arm never comes from it.
       return ends(list) ? before : this.#state;
     };
-    code.if(statement.likely);
-    const states = [arm(yes)];
-    if (no.length > 0) {
-      code.else();
-      states.push(arm(no));
-    }
-    code.end();
+    const states: State[] = [];
+    this.choose(
+      statement,
+      () => states.push(arm(yes)),
+      no.length > 0 ? () => states.push(arm(no)) : undefined,
+    );
     this.#outerRest = outerRest;
     this.#state = states.reduce(meet, copyState(before));
   }
@@ -839,6 +849,14 @@ export class RegionLowering extends Lowering {
     miss();
     code.end();
     this.#state.pages.set(key, page);
+  }
+
+  protected override beforeStore(host: () => void, bytes: number): void {
+    if (!this.#frame.journaled) return;
+    this.code.get(this.cpu);
+    host();
+    this.code.i32Const(bytes);
+    this.callCore('journal');
   }
 
   /**
@@ -905,20 +923,24 @@ export class RegionLowering extends Lowering {
     code.get(cpu).memory('i32.load', VCPU.at.countInvalidations).set(this.#invalidations);
   }
 
+  /** What the call took out of the budget is gone on every way on, also out of the instruction. */
+  protected override callWith(name: CoreName, values: readonly Value[]): void {
+    super.callWith(name, values);
+    if (!effectsOf(name).budget) return;
+    this.code.get(this.cpu).memory('i32.load', VCPU.at.budget).set(this.#frame.budget);
+  }
+
   protected override afterCall(name: CoreName): void {
     const { code, cpu } = this;
     const effects = effectsOf(name);
     if (effects.terminal) return;
-    const { budget, status } = this.#frame;
-    if (effects.budget) code.get(cpu).memory('i32.load', VCPU.at.budget).set(budget);
+    const { status } = this.#frame;
     for (const register of effects.registers) {
-      this.#state.registers.delete(`general${register}`);
-      const home = this.#home(register);
-      if (home === undefined) continue;
-      code
-        .get(cpu)
-        .memory('i64.load', VCPU.at.regs + register * 8)
-        .set(home);
+      this.#forgetRegister(generalKey(register));
+    }
+    if (effects.vectors) {
+      const known = new Set([...this.#state.registers.keys(), ...(this.#trace.loop?.kept.keys() ?? [])]);
+      for (const key of known) if (!key.startsWith('general')) this.#forgetRegister(key);
     }
     if (effects.writesFlags) this.#state.flags = IN_MEMORY;
     if (effects.context) {
@@ -937,6 +959,17 @@ export class RegionLowering extends Lowering {
     code.end();
   }
 
+  /** Only memory has what is in a register now. */
+  #forgetRegister(key: string): void {
+    this.#state.registers.delete(key);
+    const kept = this.#trace.loop?.kept.get(key);
+    if (!kept) return;
+    this.code
+      .get(this.cpu)
+      .memory(LOADS[VALUE_TYPES[kept.type]]!, kept.offset)
+      .set(this.#frame.homes.get(key)!);
+  }
+
   protected override call(statement: StatementOf<'call'>): void {
     const name = statement.name as CoreName;
     if (!isTerminal(name)) {
@@ -947,18 +980,20 @@ export class RegionLowering extends Lowering {
     this.callWith(name, statement.args);
     const status = this.pool.take(I32);
     code.set(status);
-    if (effectsOf(name).budget) code.get(this.cpu).memory('i32.load', VCPU.at.budget).set(this.#frame.budget);
     this.leaveWith(status);
   }
 }
 
-const VALUE_TYPES: Readonly<Record<string, ValueType>> = {
+export const VALUE_TYPES: Readonly<Record<Type, ValueType>> = {
   i32: I32,
   i64: I64,
   f32: F32,
   f64: F64,
   v128: V128,
 };
+/** Views of an XMM register: as a whole, its low number. */
+const VECTOR_VIEWS = ['v128', 'f64', 'f32'] as const;
+const LANES: Readonly<Record<string, string>> = { f64: 'f64x2', f32: 'f32x4' };
 const LOADS: Readonly<Record<number, string>> = {
   [I32]: 'i32.load',
   [I64]: 'i64.load',

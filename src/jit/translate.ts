@@ -33,19 +33,33 @@ export interface Translation {
   readonly bytes: Uint8Array<ArrayBuffer> | undefined;
 }
 
-export function regionOf(decoder: Decoder, { bytes, address, mode, leaders, wanted }: PageRequest): Region {
+export type FormRegion = (decoder: Decoder, request: PageRequest) => Region;
+
+export const regionOf: FormRegion = (decoder, { bytes, address, mode, leaders, wanted }) => {
   const tail = bytes.length - PAGE_SIZE;
   return formRegion(decoder, bytes, 0, mode, leaders, new Set(wanted), address, tail);
+};
+
+export interface TranslationOptions {
+  /** As `compileRegions` has it. */
+  readonly journaled: boolean;
+  readonly form: FormRegion;
 }
 
-export function translatePages(decoder: Decoder, requests: readonly PageRequest[]): Translation {
+export const PLAIN: TranslationOptions = { journaled: false, form: regionOf };
+
+export function translatePages(
+  decoder: Decoder,
+  requests: readonly PageRequest[],
+  { journaled, form }: TranslationOptions = PLAIN,
+): Translation {
   const regions: Region[] = [];
   const pages = requests.map((request): PageResult => {
-    const region = regionOf(decoder, request);
+    const region = form(decoder, request);
     const covered = region.blocks.map(({ offset }) => offset);
     const func = covered.length === 0 ? -1 : regions.push(region) - 1;
     const instructions = region.blocks.reduce((sum, block) => sum + block.instructions.length, 0);
     return { func, entries: region.plan.entries, covered, instructions };
   });
-  return { pages, bytes: regions.length === 0 ? undefined : compileRegions(regions) };
+  return { pages, bytes: regions.length === 0 ? undefined : compileRegions(regions, journaled) };
 }

@@ -51,6 +51,8 @@ export const CORE_FUNCTIONS = {
    * run loop's attention. Otherwise 0.
    */
   commitWrite: fn('host', 'i32'),
+  /** (host address, bytes): notes what is about to be written over; only regions that are verified call it. */
+  journal: fn('void', 'i32', 'i32'),
   /** (linear, access, value): the whole store of up to 8 bytes. 0, STATUS_FAULT_AT_RIP, or as commitWrite. */
   storeSlow: fn('host', 'i64', 'i32', 'i64'),
   /** (access): the instruction has raised its exception: sets rip and refund for STATUS_FAULT_AT_RIP. */
@@ -225,6 +227,8 @@ export const HOST_IMPORTS = [
  * - invalidateCode(gpa, bytes): someone wrote there without the core (DMA, loader)
  * - interruptVector(vector): delivers an external interrupt: STATUS_BRANCH or STATUS_EXIT (shutdown)
  * - nonMaskableInterrupt(): the same for NMI
+ * - swapBack(from, to), swapForward(from, to): exchanges the entries of that part of the journal with memory
+ * - kick(space, gpa, bytes, value) -> i32: 1 if that write is an ioeventfd's kick, which is done then
  * - translateDebug(linear) -> i32: gpa or -1, without side effects (for tools)
  */
 export const CORE_CONTROL = [
@@ -237,5 +241,8 @@ export const CORE_CONTROL = [
   'invalidateCode',
   'interruptVector',
   'nonMaskableInterrupt',
+  'swapBack',
+  'swapForward',
+  'kick',
   'translateDebug',
 ] as const;

@@ -2,6 +2,10 @@ import { describe, expect, it } from 'vitest';
 import {
   BLOCK_HASH_ENTRIES,
   BLOCK_HASH_OFFSET,
+  CODE_BITMAP_BASE,
+  JOURNAL_BASE,
+  JOURNAL_BYTES,
+  MAX_VCPUS,
   PAGE_HASH_ENTRIES,
   PAGE_HASH_OFFSET,
   PAGE_SIZE,
@@ -15,6 +19,7 @@ import {
   TLB_FILLED_OFFSET,
   TLB_NONE_OFFSET,
   TLB_OFFSET,
+  vcpuAddress,
   VCPU_STRIDE,
 } from './map.ts';
 import { REGION_CACHE, VCPU } from './vcpu.ts';
@@ -42,4 +47,9 @@ describe('the area of a vCPU', () => {
   ])('%s ends (%i) before %s begins (%i)', (_name, end, _next, start) => {
     expect(end).toBeLessThanOrEqual(start);
   });
+});
+
+it('the journals end before the code bitmap begins', () => {
+  expect(JOURNAL_BASE + MAX_VCPUS * JOURNAL_BYTES).toBeLessThanOrEqual(CODE_BITMAP_BASE);
+  expect(vcpuAddress(MAX_VCPUS)).toBeLessThanOrEqual(JOURNAL_BASE);
 });

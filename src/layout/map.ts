@@ -56,6 +56,10 @@ export const REGION_CACHE_ENTRIES = 4096;
  */
 export const TLB_NONE_OFFSET = 0xe0000;
 
+/** `-jit verify`: what the two runs of a region wrote over, a part for each vCPU (wasm/journal.ts). */
+export const JOURNAL_BASE = 0x900000;
+export const JOURNAL_BYTES = 0xe0000;
+
 /** One u64 per physical page: bit n says that bytes [64 n, 64 n + 63] were decoded as code. */
 export const CODE_BITMAP_BASE = 0x1000000;
 /** One bit per physical page: written since the bit was cleared. */

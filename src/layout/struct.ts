@@ -10,6 +10,10 @@ export type FieldType = keyof typeof SIZES;
 /** A field: its element type and, for arrays, the number of elements. */
 export type Field = FieldType | readonly [type: FieldType, count: number];
 
+export function elementBytes(type: FieldType): number {
+  return SIZES[type];
+}
+
 export type Offsets<T extends Record<string, Field>> = { readonly [K in keyof T]: number };
 
 export interface Struct<T extends Record<string, Field>> {

@@ -239,6 +239,11 @@ export const VCPU = struct({
    */
   segReadable: ['u64', 6],
   segWritable: ['u64', 6],
+
+  /** JOURNAL_*: stores to RAM are noted from `journalNext` on, which must not pass `journalEnd`. */
+  journal: 'u32',
+  journalNext: 'u32',
+  journalEnd: 'u32',
 });
 
 /** Width of a physical address (CPUID 8000_0008h EAX bits 0-7): page-table bits above it are reserved. */
@@ -261,6 +266,16 @@ export const MODE_REAL = 8;
 export const MODE_DEBUG = 16;
 /** The stack pointer is SP, as SS.B is 0 outside 64-bit mode. */
 export const MODE_STACK16 = 32;
+
+/** The interpreter repeats what a region did (`-jit verify`): its blocks lead to no translated code. */
+export const MODE_REPLAY = 0x80;
+
+/** `VCPU.journal`: stores are not noted. */
+export const JOURNAL_OFF = 0;
+/** Translated code stores through write tags, and notes that itself; no write reaches a device but through the host. */
+export const JOURNAL_OPEN = 1;
+/** The same, but no page gets a write tag, so that the core sees every store. */
+export const JOURNAL_CLOSED = 2;
 
 /** `VCPU.shadow`: after STI; after a load of SS, which holds debug traps off too. */
 export const SHADOW_STI = 1;

@@ -61,7 +61,10 @@ export const VIRTIO_QUEUE = struct({
   page: 'u32',
   /** IOEVENTFD_* (layout/ioeventfd.ts). */
   ioeventfd: 'u32',
+  /** USED_POSTED and the `used.idx` that the vCPU's thread is to publish, or 0; without the lock. */
+  usedPosted: 'i32',
 });
+export const USED_POSTED = 0x10000;
 
 export const MSIX_ENTRY = struct({
   addressLow: 'u32',

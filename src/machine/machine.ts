@@ -223,7 +223,7 @@ export class Machine {
   startProfile(): void {
     this.#profiled = true;
     this.#profiler?.stop();
-    this.#profiler = this.#powered && new Profiler(this.#powered.views);
+    this.#profiler = this.#powered && new Profiler(this.#powered.views, () => performance.now());
     this.#profiler?.start(() => this.#status.state === 'running');
   }
 
@@ -238,6 +238,7 @@ export class Machine {
       ...(await readDevices(powered)),
       exits: this.#lastExits,
       jit: this.#lastFigures?.jit,
+      verify: this.#lastFigures?.verify,
       ...(this.#profiler === undefined ? {} : { profile: this.#profiler.profile(this.#lastRegions) }),
     };
     return this.#lastInfo;
@@ -346,7 +347,7 @@ export class Machine {
       ramBytes: config.memoryBytes,
       vcpus: config.cpus,
       timeOrigin: performance.timeOrigin,
-      jit: config.jit === 'on',
+      jit: config.jit,
       ...(compiler === undefined ? {} : { compiler: compiler.port }),
       cpuFeatures: featuresOf(config.cpuFeatures),
       coreModule,
@@ -507,6 +508,9 @@ export class Machine {
           return await this.#finish({ kind: 'power-off' });
         case 'debug-exit':
           return await this.#finish({ kind: 'debug-exit', status: end.status });
+        case 'disagreement':
+          await this.#readFigures(powered);
+          return this.#crash(powered, TRANSLATION_WRONG, end.report);
         case 'defect':
         case 'lost':
           return this.#crash(powered, PROCESSOR_LOST, end.message);
@@ -649,6 +653,14 @@ function coreMissing(error: unknown): Problem {
     advice: 'Reload the page. If that does not help, the site that serves it is incomplete.',
   };
 }
+
+const TRANSLATION_WRONG: Problem = {
+  kind: 'translation-wrong',
+  message:
+    'Translated code and the interpreter came to different results. This is a fault of Virtab, not of your guest.',
+  advice:
+    'The machine stands in front of that code; the report has both results and the code. Please attach it to an issue.',
+};
 
 function threadFailed(end: ThreadEnd): Problem {
   const report = end.kind === 'defect' || end.kind === 'lost' ? end.message : end.kind;

@@ -15,7 +15,8 @@ beforeEach(() => {
   views = viewsOf(
     new WebAssembly.Memory({ initial: RAM_BASE / 65536 + 1, maximum: 65536, shared: true }).buffer,
   );
-  profiler = new Profiler(views);
+  let time = 1000;
+  profiler = new Profiler(views, () => (time += 10));
 });
 
 function set(offset: number, value: number): void {
@@ -50,7 +51,7 @@ test('looks are shared among regions, interpreter and halts, the hottest region 
   set(VCPU.at.halted, 1);
   lookAt(2, 4);
   const { regions, ...profile } = profiler.profile([region(1), region(2), region(3)]);
-  expect(profile).toEqual({ samples: 14, halted: 4, interpreted: 3, gone: 0 });
+  expect(profile).toEqual({ samples: 14, ms: 130, halted: 4, interpreted: 3, gone: 0 });
   expect(regions.map(({ samples }) => samples)).toEqual([5, 2]);
 });
 

@@ -33,13 +33,17 @@ export class Profiler {
   readonly #views: Views;
   readonly #cpu = vcpuAddress(0);
   readonly #seen = new Map<number, Seen>();
+  readonly #now: () => number;
+  #first = 0;
+  #last = 0;
   #samples = 0;
   #halted = 0;
   #interpreted = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
 
-  constructor(views: Views) {
+  constructor(views: Views, now: () => number) {
     this.#views = views;
+    this.#now = now;
   }
 
   /** `isRunning`: the vCPU is not held by us. */
@@ -57,7 +61,8 @@ export class Profiler {
   look(): void {
     const { u32 } = this.#views;
     const word = (offset: number): number => u32[(this.#cpu + offset) >>> 2]!;
-    this.#samples++;
+    this.#last = this.#now();
+    if (this.#samples++ === 0) this.#first = this.#last;
     if (word(VCPU.at.halted) !== 0) {
       this.#halted++;
       return;
@@ -99,6 +104,7 @@ export class Profiler {
     const present = regions.reduce((sum, { samples }) => sum + samples, 0);
     return {
       samples: this.#samples,
+      ms: this.#last - this.#first,
       halted: this.#halted,
       interpreted: this.#interpreted,
       gone: this.#samples - this.#halted - this.#interpreted - present,

@@ -10,14 +10,29 @@ const KICKS = DOORBELL.at.kicks >>> 2;
 const TARGET = DOORBELL.at.thread >>> 2;
 const NOTIFIES = DOORBELL.at.notifies >>> 2;
 const PATIENT = DOORBELL.at.patient >>> 2;
+const AVAIL_ADDRESS = DOORBELL.at.availAddress >>> 2;
+const AVAIL_IDX = DOORBELL.at.availIdx >>> 2;
 const WAKE = THREAD.at.wake >>> 2;
 const SLEEPING = THREAD.at.sleeping >>> 2;
 const CAUSES = THREAD.at.causes >>> 2;
+
+/**
+ * On the kicking vCPU's thread, before the kick: notes `avail.idx` where the listener asked for that (`RingExchange`). The thread
+ * reads what it wrote itself, however the host reorders its stores.
+ */
+export function noteAvailIdx(views: Views, doorbell: number): void {
+  const bell = doorbellAddress(doorbell) >>> 2;
+  const address = views.u32[bell + AVAIL_ADDRESS]!;
+  if (address === 0) return;
+  // Release: entries and descriptors before this index are visible to the thread that reads it here.
+  Atomics.store(views.i32, bell + AVAIL_IDX, views.u16[address >>> 1]!);
+}
 
 /** Any thread may call this; it never blocks. The wasm core does the same on a vCPU's fast path. */
 export function ringDoorbell(views: Views, doorbell: number): void {
   const words = views.i32;
   const bell = doorbellAddress(doorbell) >>> 2;
+  noteAvailIdx(views, doorbell);
   // Before the look at `sleeping`: the listener announces its sleep and looks at the count after that. So either we see
   // that it sleeps, or it sees our kick.
   Atomics.add(words, bell + KICKS, 1);

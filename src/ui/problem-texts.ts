@@ -17,4 +17,5 @@ export const PROBLEM_TITLES: { readonly [K in ProblemKind]: string } = {
   'disk-paused': 'The machine waits for its disk',
   'page-failed': 'This page could not start',
   'worker-lost': 'The machine stopped working',
+  'translation-wrong': 'Translated code is wrong',
 };

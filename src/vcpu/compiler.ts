@@ -2,7 +2,13 @@
 import type { CpuFeature } from '../base/cpu-features.ts';
 import { Decoder } from '../isa/decoder.ts';
 import { MAX_WAIT } from './tiering.ts';
-import { translatePages, type PageRequest, type PageResult } from '../jit/translate.ts';
+import {
+  PLAIN,
+  translatePages,
+  type PageRequest,
+  type PageResult,
+  type TranslationOptions,
+} from '../jit/translate.ts';
 
 export interface CompileJob {
   readonly id: number;
@@ -30,9 +36,14 @@ export interface Compiler {
   take(): readonly CompiledJob[];
 }
 
-export function compileJob(decoder: Decoder, { id, pages }: CompileJob, now: () => number): CompiledJob {
+export function compileJob(
+  decoder: Decoder,
+  { id, pages }: CompileJob,
+  now: () => number,
+  options: TranslationOptions = PLAIN,
+): CompiledJob {
   const started = now();
-  const translation = translatePages(decoder, pages);
+  const translation = translatePages(decoder, pages, options);
   const translated = now();
   const { bytes } = translation;
   const module = bytes && new WebAssembly.Module(bytes);
@@ -52,15 +63,17 @@ export class InPlaceCompiler implements Compiler {
   readonly patience = MAX_WAIT;
   readonly #decoder: Decoder;
   readonly #now: () => number;
+  readonly #options: TranslationOptions;
   #done: CompiledJob[] = [];
 
-  constructor(features: ReadonlySet<CpuFeature>, now: () => number) {
+  constructor(features: ReadonlySet<CpuFeature>, now: () => number, options: TranslationOptions = PLAIN) {
     this.#decoder = new Decoder(features);
     this.#now = now;
+    this.#options = options;
   }
 
   submit(job: CompileJob): void {
-    this.#done.push(compileJob(this.#decoder, job, this.#now));
+    this.#done.push(compileJob(this.#decoder, job, this.#now, this.#options));
   }
 
   take(): readonly CompiledJob[] {

@@ -40,6 +40,9 @@ export interface CoreExports {
   deliverException(cpu: number): number;
   fetchSlow(cpu: number, linear: bigint): number;
   materializeFlags(cpu: number): bigint;
+  swapBack(cpu: number, from: number, to: number): void;
+  swapForward(cpu: number, from: number, to: number): void;
+  kick(cpu: number, space: number, gpa: number, bytes: number, value: bigint): number;
 }
 
 export interface InterpreterExports {
@@ -54,7 +57,7 @@ export interface Linked {
   readonly core: CoreExports;
   readonly interpreter: InterpreterExports;
   /** Translated regions by slot. */
-  readonly regions: WebAssembly.Table;
+  readonly regions: Pick<WebAssembly.Table, 'set'>;
   /** What a module of regions imports. */
   readonly regionImports: WebAssembly.Imports;
 }

@@ -10,6 +10,7 @@ const CORE = readFileSync('build/core.wasm');
 const INTERPRETER = readFileSync('build/interpreter.wasm');
 const RAX = 0;
 const RCX = 1;
+const RDX = 2;
 const RBX = 3;
 const CODE = 0x10000;
 // 1: add eax, 1; dec ecx; jnz 1b; out 80h, al
@@ -153,4 +154,23 @@ it('makes a block an entry of the next region if the interpreter goes on enterin
   const before = translatedInstructions();
   run(machine, { ...callInside, registers: { [RBX]: 5000n } });
   expect(Number(translatedInstructions() - before)).toBeGreaterThan(34_000);
+});
+
+it('counts the instructions of a string instruction that goes on after its share of work, and ends the stay', () => {
+  // 1: mov edi, ebx; mov ecx, 30000h; rep stosb; dec edx; jnz 1b; out 80h, al
+  const filling = {
+    code: '89df b900000300 f3aa ffca 75f3 e680',
+    registers: { [RBX]: 0x100000n, [RDX]: 2000n },
+  };
+  run(machine, filling);
+  compiler.answer();
+  const counted = (): bigint =>
+    machine.views.data.getBigUint64(machine.vcpu.cpu + VCPU.at.countInstructions, true);
+  const before = counted();
+  const exits = machine.vcpu.figures.exits['budget']!;
+  run(machine, { ...filling, registers: { ...filling.registers, [RDX]: 200n } });
+  expect(translatedInstructions()).toBeGreaterThan(0n);
+  expect(counted() - before).toBe(5n * 200n + 1n);
+  // 30000h bytes are worth 12,288 instructions, more than the shortest stay.
+  expect(machine.vcpu.figures.exits['budget']! - exits).toBeGreaterThan(50);
 });

@@ -46,12 +46,20 @@ interface Asked {
   readonly tail: Uint8Array;
 }
 
+/** Told of each region before it is installed: its function, what was asked for, and the offsets of its entries by number. */
+export type RegionListener = (
+  func: WebAssembly.ExportValue,
+  request: PageRequest,
+  entries: readonly number[],
+) => void;
+
 export class Translator {
   readonly #views: Views;
   readonly #linked: Linked;
   readonly #cpu: number;
   readonly #hostNow: () => number;
   readonly #compiler: Compiler;
+  readonly #onRegion: RegionListener | undefined;
   readonly #store: RegionStore;
   /** By `keyOf`. */
   readonly #pages = new Map<number, Page>();
@@ -78,12 +86,20 @@ export class Translator {
   #requestMs = 0;
   #installMs = 0;
 
-  constructor(views: Views, linked: Linked, cpu: number, hostNow: () => number, compiler: Compiler) {
+  constructor(
+    views: Views,
+    linked: Linked,
+    cpu: number,
+    hostNow: () => number,
+    compiler: Compiler,
+    onRegion?: RegionListener,
+  ) {
     this.#views = views;
     this.#linked = linked;
     this.#cpu = cpu;
     this.#hostNow = hostNow;
     this.#compiler = compiler;
+    this.#onRegion = onRegion;
     this.#store = new RegionStore(views, linked.regions, cpu, REGION_SLOTS);
   }
 
@@ -246,8 +262,10 @@ export class Translator {
       this.#instructions += instructions;
       const { address, mode, leaders, wanted } = page.request;
       const installedAt = this.#instructionsRun();
+      const translated = exports[`r${func}`]!;
+      this.#onRegion?.(translated, page.request, entries);
       return {
-        func: exports[`r${func}`]!,
+        func: translated,
         entries: entries.map((offset) => page.blocks.get(offset) ?? 0),
         detail: { page: address, mode, leaders, wanted, tail: page.tail, entries, instructions, installedAt },
       };

@@ -33,10 +33,12 @@ import {
 import { stopRequest } from '../sync/stop.ts';
 import { WakeWord } from '../sync/wake.ts';
 import { BlockDecoder } from './blocks.ts';
+import { regionOf, PLAIN, type FormRegion } from '../jit/translate.ts';
 import { InPlaceCompiler, type Compiler } from './compiler.ts';
 import { OwedKick } from './owed-kick.ts';
 import { link, type CoreExports, type HostCalls, type InterpreterExports } from './link.ts';
 import { Translator } from './translator.ts';
+import { Disagreement, Verifier } from './verify/verifier.ts';
 
 /** Interrupts, timers and time as the run loop sees them; all times in guest nanoseconds. */
 export interface VcpuEnvironment {
@@ -59,6 +61,8 @@ export type RunEnd<Asked> =
   /** The compiler's answer is on its way to this thread's event loop; the guest goes on with the next `run`. */
   | { readonly kind: 'compiled' }
   | { readonly kind: 'asked'; readonly what: Asked }
+  /** `verify`: translated code and the interpreter came to different ends; CPU and memory are as they were before. */
+  | { readonly kind: 'disagreement'; readonly report: string }
   | { readonly kind: 'unsupported'; readonly message: string };
 
 export interface VcpuOptions {
@@ -71,6 +75,8 @@ export interface VcpuOptions {
   readonly host: HostCalls;
   readonly environment: VcpuEnvironment;
   readonly jit: boolean;
+  /** Every region is compared with the interpreter (verify/verifier.ts), and compiled on this thread. */
+  readonly verify?: { readonly form?: FormRegion };
   /** Who translates; this thread if absent. */
   readonly compiler?: Compiler;
   /** Of the CPU model; the default ones if absent. */
@@ -98,6 +104,7 @@ export class Vcpu<Asked> {
   readonly #owedKick: OwedKick;
   readonly #blocks: BlockDecoder;
   readonly #translator: Translator;
+  readonly #verifier: Verifier | undefined;
   readonly #hostNow: () => number;
   readonly #exits = new Float64Array(EXIT_NAMES.length);
   #decodeMs = 0;
@@ -114,16 +121,29 @@ export class Vcpu<Asked> {
     this.#wake = new WakeWord(options.views, this.#thread);
     this.#owedKick = new OwedKick(options.views, this.cpu);
     this.#hostNow = options.hostNow;
-    const linked = link(options.memory, options.coreModule, options.interpreterModule, options.host);
+    const features = options.features ?? DEFAULT_FEATURES;
+    const form = options.verify?.form ?? regionOf;
+    const verifier = options.verify && new Verifier(options.views, this.cpu, options.host, features, form);
+    this.#verifier = verifier;
+    const host = verifier?.host ?? options.host;
+    const linked = link(options.memory, options.coreModule, options.interpreterModule, host);
     this.core = linked.core;
     this.#interpreter = linked.interpreter;
-    const features = options.features ?? DEFAULT_FEATURES;
     const allowed = controlBits(features);
     this.#set(VCPU.at.cr4Allowed, allowed.cr4);
     this.#set(VCPU.at.eferAllowed, allowed.efer);
     this.#blocks = new BlockDecoder(options.views, linked.core, this.cpu, features);
-    const compiler = options.compiler ?? new InPlaceCompiler(features, options.hostNow);
-    this.#translator = new Translator(options.views, linked, this.cpu, options.hostNow, compiler);
+    const translation = verifier === undefined ? PLAIN : { journaled: true, form };
+    const compiler = options.compiler ?? new InPlaceCompiler(features, options.hostNow, translation);
+    this.#translator = new Translator(
+      options.views,
+      verifier === undefined ? linked : { ...linked, regions: verifier.table },
+      this.cpu,
+      options.hostNow,
+      compiler,
+      verifier?.onRegion,
+    );
+    verifier?.attach(linked, { run: () => this.#replay(), step: () => this.step() });
     this.#translator.enable(options.jit);
     this.#blocks.onFlush = () => this.#translator.forget();
     const share = Math.floor(ARENA_BYTES / options.vcpuCount) & -64;
@@ -153,6 +173,7 @@ export class Vcpu<Asked> {
       interpretMs: this.#interpretMs,
       haltedMs: this.#haltedMs,
       jit: this.#translator.figures,
+      ...(this.#verifier === undefined ? {} : { verify: this.#verifier.figures }),
       exits: Object.fromEntries(EXIT_NAMES.map((name, i) => [name, this.#exits[i]!])),
     };
   }
@@ -171,12 +192,17 @@ export class Vcpu<Asked> {
 
   /** Runs the guest until something stops it. */
   run(): RunEnd<Asked> {
-    const end = this.#runOn();
-    this.#owedKick.pay();
-    return end;
+    try {
+      return this.#run();
+    } catch (error) {
+      if (error instanceof Disagreement) return { kind: 'disagreement', report: error.message };
+      throw error;
+    } finally {
+      this.#owedKick.pay();
+    }
   }
 
-  #runOn(): RunEnd<Asked> {
+  #run(): RunEnd<Asked> {
     this.#translator.install();
     for (;;) {
       if (this.#asked) {
@@ -296,6 +322,17 @@ export class Vcpu<Asked> {
     if (done) return this.#interpreter.run(this.cpu);
     const block = this.#decodeOne(host, true);
     return typeof block === 'number' ? this.#interpreter.runBlock(this.cpu, block) : block;
+  }
+
+  /** For the verifier: interprets until the budget is used up, or an EXIT_* that ends the stay. */
+  #replay(): number {
+    let reason = this.#interpreter.run(this.cpu);
+    while (reason === EXIT_DECODE || reason === EXIT_HOT) {
+      const next = reason === EXIT_DECODE ? this.#decode() : this.#interpreter.run(this.cpu);
+      if (typeof next !== 'number') return next.kind === 'shutdown' ? EXIT_SHUTDOWN : EXIT_BUDGET;
+      reason = next;
+    }
+    return reason;
   }
 
   get #isBudgetUsedUp(): boolean {

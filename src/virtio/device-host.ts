@@ -17,6 +17,7 @@ import type { VirtioInterrupts } from './interrupts.ts';
 import type { DeviceOwner } from './owner.ts';
 import { Virtqueue } from './queue.ts';
 import type { QueueCounters } from './queue.ts';
+import type { RingExchange } from './ring-exchange.ts';
 import { ServedQueue } from './served-queue.ts';
 import type { VirtioState } from './state.ts';
 
@@ -29,8 +30,8 @@ export interface DeviceHostOptions {
   readonly eventIdx?: boolean;
   /** `disable-modern=`: a legacy device does not offer VIRTIO_F_VERSION_1. */
   readonly modern?: boolean;
-  /** See `VirtqueueOptions.keepNotifications`. */
-  readonly keepNotifications?: boolean;
+  /** Of each queue, on hosts that may reorder stores. */
+  readonly exchange?: (queue: number) => RingExchange;
   /**
    * Runs a task after the thread has looked at everything else. Without it a queue is served until it is empty, which is
    * right where the guest stands still meanwhile.
@@ -90,7 +91,10 @@ export class DeviceHost implements DeviceOwner, DeviceContext, DeviceHostLink {
         ...features,
         ...LEGACY_FEATURES,
         VIRTIO_F_INDIRECT_DESC,
-        ...(this.#options.eventIdx === false ? [] : [VIRTIO_F_EVENT_IDX]),
+        // What crosses an event's index is not known where indices come with kicks.
+        ...(this.#options.eventIdx === false || this.#options.exchange !== undefined
+          ? []
+          : [VIRTIO_F_EVENT_IDX]),
         ...(this.#options.modern === false ? [] : [VIRTIO_F_VERSION_1]),
       ]);
       state.setFeatures('deviceFeatures', 0, offered[0]);
@@ -162,7 +166,10 @@ export class DeviceHost implements DeviceOwner, DeviceContext, DeviceHostLink {
 
   #resetDone(): void {
     this.#phase = 'idle';
-    for (const index of this.#queues.keys()) this.#past.set(index, this.counters(index));
+    for (const index of this.#queues.keys()) {
+      this.#past.set(index, this.counters(index));
+      this.#options.exchange?.(index).close();
+    }
     this.#queues.clear();
     const state = this.#state;
     this.#interrupts.clear();
@@ -249,16 +256,18 @@ export class DeviceHost implements DeviceOwner, DeviceContext, DeviceHostLink {
           },
     );
     if (options === undefined) return false;
+    const exchange = this.#options.exchange?.(index);
     const created = Virtqueue.create({
       ...options,
       memory: this.memory,
-      keepNotifications: this.#options.keepNotifications ?? false,
+      ...(exchange === undefined ? {} : { exchange }),
       onBroken: (reason) => this.needsReset(`queue ${index}: ${reason}`),
     });
     if (!created.ok) {
       this.needsReset(`queue ${index}: ${created.error}`);
       return false;
     }
+    exchange?.open(options.ring);
     this.#queues.set(index, new ServedQueue(index, created.value, () => this.#interrupts.queue(index)));
     return true;
   }

@@ -1,8 +1,10 @@
 /** Register accesses as Linux's virtio_pci makes them. Sections refer to virtio 1.2. */
 import { describe, expect, it } from 'vitest';
 import { legacyRing } from './ring-layout.ts';
+import { RingExchange } from './ring-exchange.ts';
 import { LegacyGuest, ModernGuest, PciGuest, virtioBoard } from './test-board.ts';
 import type { BoardOptions } from './test-board.ts';
+import { testRam } from './test-driver.ts';
 import { EchoDevice } from './test-echo.ts';
 
 const RING = 0x10000;
@@ -71,6 +73,11 @@ describe('the modern interface (4.1.4.3)', () => {
     expect(guest.offered()).toEqual([(1 << 0) | (1 << 5) | (1 << 28) | (1 << 29), 1]);
     guest.write(0, 2, 4);
     expect(guest.read(4, 4)).toBe(0);
+  });
+
+  it('offers no EVENT_IDX where indices come with kicks', () => {
+    const exchange = (queue: number) => new RingExchange(testRam(0x1000).views, 0, queue);
+    expect(modern({ exchange }).guest.offered()[0] & EVENT_IDX).toBe(0);
   });
 
   it('offers no EVENT_IDX with event_idx=off', () => {

@@ -517,11 +517,4 @@ describe('kicks (2.7.10)', () => {
     expect(queue.enableNotifications()).toBe(false);
     expect(add()).toBe(true);
   });
-
-  it('are never suppressed where the host may reorder them', () => {
-    const { driver, queue } = queueBoard({ keepNotifications: true });
-    queue.disableNotifications();
-    driver.add([], [{ gpa: BUFFER, bytes: 16 }]);
-    expect(driver.needsKick()).toBe(true);
-  });
 });

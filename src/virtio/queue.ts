@@ -37,6 +37,7 @@ import {
   VIRTQ_DESC_F_WRITE,
   VIRTQ_USED_F_NO_NOTIFY,
 } from './ring-layout.ts';
+import type { RingExchange } from './ring-exchange.ts';
 import type { RingAddresses } from './ring-layout.ts';
 import type { Segment } from './segments.ts';
 
@@ -64,8 +65,8 @@ export interface VirtqueueOptions {
   readonly indirect: boolean;
   /** VIRTIO_F_EVENT_IDX was negotiated. */
   readonly eventIdx: boolean;
-  /** On hosts where a kick may overtake the stores before it, the driver is never told not to kick. */
-  readonly keepNotifications?: boolean;
+  /** On hosts that may reorder stores; without VIRTIO_F_EVENT_IDX then. */
+  readonly exchange?: RingExchange;
   /** Called once, with what the driver did wrong. */
   readonly onBroken: (reason: string) => void;
 }
@@ -109,7 +110,7 @@ export class Virtqueue {
   readonly #maxSize: number;
   readonly #indirect: boolean;
   readonly #eventIdx: boolean;
-  readonly #keepNotifications: boolean;
+  readonly #exchange: RingExchange | undefined;
   readonly #onBroken: (reason: string) => void;
   /** By head: 1 while the device has the chain. */
   readonly #inFlight: Uint8Array;
@@ -154,7 +155,7 @@ export class Virtqueue {
     this.#maxSize = options.maxSize;
     this.#indirect = options.indirect;
     this.#eventIdx = options.eventIdx;
-    this.#keepNotifications = options.keepNotifications ?? false;
+    this.#exchange = options.exchange;
     this.#onBroken = options.onBroken;
     this.#inFlight = new Uint8Array(size);
     this.#nextAvail = position.nextAvail & 0xffff;
@@ -207,7 +208,7 @@ export class Virtqueue {
   /** Reads `avail.idx` anew; false if nothing is available. */
   #readAvailIdx(): boolean {
     // Acquire: ring entries and descriptors before this index are visible to the reads that follow (2.7.13.3).
-    const idx = this.#memory.loadU16(this.#avail + AVAIL_IDX)!;
+    const idx = this.#exchange?.availIdx ?? this.#memory.loadU16(this.#avail + AVAIL_IDX)!;
     if (((idx - this.#nextAvail) & 0xffff) > this.size) {
       this.#break(`avail.idx ${idx} is more than a queue ahead of ${this.#nextAvail}`);
       return false;
@@ -294,7 +295,8 @@ export class Virtqueue {
   /** Asks the driver not to kick: the device looks by itself for a while. Only a hint (2.7.10). */
   disableNotifications(): void {
     // With EVENT_IDX there is nothing to write: avail_event stays behind, so no new entry crosses it (2.7.10.1).
-    if (this.#keepNotifications || this.#eventIdx || this.#broken !== undefined) return;
+    // On a host that may reorder stores each kick is needed for what it carries.
+    if (this.#exchange !== undefined || this.#eventIdx || this.#broken !== undefined) return;
     this.#memory.storeU16(this.#used + USED_FLAGS, VIRTQ_USED_F_NO_NOTIFY);
   }
 
@@ -329,10 +331,11 @@ export class Virtqueue {
   /** Makes all pushed elements visible at once; whether the driver wants an interrupt is asked by the next `publish`. */
   expose(): void {
     if (this.#broken !== undefined || this.#nextUsed === this.#publishedUsed) return;
+    this.#publishedUsed = this.#nextUsed;
+    if (this.#exchange !== undefined) return this.#exchange.postUsed(this.#nextUsed);
     // Release: buffers and used elements are visible before the index (2.7.8.2). Sequentially consistent with the look
     // at the driver's wish in `publish`: it writes its wish, then looks at used.idx.
     this.#memory.storeU16(this.#used + USED_IDX, this.#nextUsed);
-    this.#publishedUsed = this.#nextUsed;
   }
 
   /** Makes all pushed elements visible at once. True: the driver wants an interrupt (2.7.7). */
@@ -340,6 +343,10 @@ export class Virtqueue {
     this.expose();
     if (this.#broken !== undefined || this.#publishedUsed === this.#askedUsed) return false;
     this.#askedUsed = this.#publishedUsed;
+    if (this.#exchange !== undefined) {
+      this.#exchange.deliver();
+      return false;
+    }
     const wanted = this.#wantsInterrupt();
     if (wanted) this.counters.interrupts++;
     else this.counters.suppressedInterrupts++;

@@ -124,6 +124,7 @@ export class DriverRegisters {
   kick(queue: number): void {
     if (queue >= this.state.get('queueCount')) return;
     this.state.count('synchronousKicks');
+    this.state.noteAvailIdx(queue);
     this.#owner.kick(queue);
   }
 

@@ -10,6 +10,8 @@ import {
   virtioAddress,
   virtioQueueAddress,
 } from '../layout/virtio.ts';
+import { doorbellOf } from '../layout/ioeventfd.ts';
+import { noteAvailIdx } from '../sync/doorbell.ts';
 import { SharedLock } from '../sync/lock.ts';
 import { hasFeature, VIRTIO_MSI_NO_VECTOR } from './features.ts';
 import { legacyRing } from './ring-layout.ts';
@@ -26,6 +28,7 @@ const LEGACY_PAGE = 4096;
 
 export class VirtioState {
   readonly slot: number;
+  readonly #views: Views;
   readonly #u8: Uint8Array;
   readonly #u32: Uint32Array;
   readonly #address: number;
@@ -34,6 +37,7 @@ export class VirtioState {
   constructor(views: Views, slot: number) {
     if (!(slot >= 0 && slot < MAX_VIRTIO_DEVICES)) throw new Error(`no virtio device ${slot}`);
     this.slot = slot;
+    this.#views = views;
     this.#u8 = views.u8;
     this.#u32 = views.u32;
     this.#address = virtioAddress(slot);
@@ -61,6 +65,11 @@ export class VirtioState {
   count(field: 'synchronousKicks' | 'synchronousExits'): void {
     // A statistic: atomic so that no count is lost, ordered with nothing.
     Atomics.add(this.#u32, (this.#address + VIRTIO_DEVICE.at[field]) >>> 2, 1);
+  }
+
+  /** On the vCPU's thread, before a kick that rings no doorbell. */
+  noteAvailIdx(queue: number): void {
+    noteAvailIdx(this.#views, doorbellOf(this.slot, queue));
   }
 
   // --- features

@@ -31,7 +31,7 @@ export interface VirtioBoard extends GuestSide {
 export type BoardOptions = { readonly withIoeventfds?: boolean } & Partial<
   Pick<VirtioPciOptions, 'disableLegacy' | 'disableModern'>
 > &
-  Partial<Pick<DeviceHostOptions, 'defer' | 'eventIdx' | 'modern' | 'onDriver'>>;
+  Partial<Pick<DeviceHostOptions, 'defer' | 'eventIdx' | 'exchange' | 'modern' | 'onDriver'>>;
 
 export function virtioBoard(device: VirtioDevice, options: BoardOptions = {}): VirtioBoard {
   const ram = testRam(BOARD_RAM);

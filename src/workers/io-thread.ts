@@ -31,6 +31,7 @@ import {
 import { GuestMemory } from '../memory/guest-memory.ts';
 import { postCodeWrite } from '../sync/code-mail.ts';
 import { ByteRing } from '../sync/ring.ts';
+import { hasStoreOrder } from '../iothread/store-order.ts';
 import { wakeThread } from '../sync/wake.ts';
 import { GuestClock } from '../time/clock.ts';
 import { VirtioBlk } from '../virtio/blk/virtio-blk.ts';
@@ -48,8 +49,6 @@ export interface IoPlatform {
   readonly locks: LockService;
   /** Hardware threads. */
   readonly cores: number;
-  /** The host keeps plain stores in order, as x86 does; false where that is not known. */
-  hasStoreOrder(): Promise<boolean>;
   /** `thread` is the one that the helpers wake. */
   startHelpers(request: HelperRequest, thread: number): Promise<Result<undefined>>;
   readableFile(file: File): ReadableFile;
@@ -88,14 +87,13 @@ export class IoThread {
       now: () => performance.now(),
       unique: `${setup.thread}-${performance.timeOrigin}`,
     });
-    const hasStoreOrder = await platform.hasStoreOrder();
     const thread = new IoThread(setup, platform, { directory, storage });
     const opened = await thread.#addDrives();
     if (!opened.ok) {
       await thread.closeDisks();
       return opened;
     }
-    thread.#addDevices(hasStoreOrder);
+    thread.#addDevices();
     await thread.#hubs.linked();
     return success(thread);
   }
@@ -194,7 +192,7 @@ export class IoThread {
     return success(undefined);
   }
 
-  #addDevices(hasStoreOrder: boolean): void {
+  #addDevices(): void {
     const { vcpus, ramBytes, timeOrigin, hardware } = this.#setup;
     const views = this.#views;
     const origin = performance.timeOrigin - timeOrigin;
@@ -209,7 +207,7 @@ export class IoThread {
       table: new IoeventfdTable(views),
       loop: this.loop,
       cores: this.#platform.cores,
-      hasStoreOrder,
+      hasStoreOrder: hasStoreOrder(),
       onProblem: (message) => this.#platform.report({ kind: 'device-problem', message }),
       onReset: () => this.#slotFree(),
     };

@@ -46,17 +46,6 @@ async function startHelpers(request: HelperRequest, thread: number): Promise<Res
   return failure(failed.reason instanceof Error ? failed.reason.message : String(failed.reason));
 }
 
-interface ArchitectureHints {
-  getHighEntropyValues(hints: readonly string[]): Promise<{ readonly architecture?: string }>;
-}
-
-/** Browsers that do not tell count as weakly ordered: that costs kicks that were not needed, and nothing else. */
-async function hasStoreOrder(): Promise<boolean> {
-  const hints = (navigator as { readonly userAgentData?: ArchitectureHints }).userAgentData;
-  const values = await hints?.getHighEntropyValues(['architecture']).catch(() => undefined);
-  return values?.architecture === 'x86';
-}
-
 /** Resolves when the helper listens. */
 function linkHub(setup: HubLinkSetup): Promise<void> {
   const worker = new Worker(new URL('./hub-link.ts', import.meta.url), { type: 'module', name: 'hub' });
@@ -72,7 +61,6 @@ expose(
     openDirectory: browserImageFolder,
     locks: navigator.locks,
     cores: navigator.hardwareConcurrency,
-    hasStoreOrder,
     startHelpers,
     readableFile: (file) => ({
       name: file.name,

@@ -93,7 +93,8 @@ class VcpuThread {
         },
         takeMail: () => this.#parts.takeMail(),
       },
-      jit: setup.jit,
+      jit: setup.jit !== 'off',
+      ...(setup.jit === 'verify' ? { verify: {} } : {}),
       ...(this.#compiler === undefined ? {} : { compiler: this.#compiler }),
       features: model.features,
       hostNow: () => performance.now(),
@@ -135,6 +136,8 @@ class VcpuThread {
         return end.what;
       case 'shutdown':
         return { kind: 'triple-fault' };
+      case 'disagreement':
+        return { kind: 'disagreement', report: end.report };
       case 'unsupported':
         return { kind: 'defect', message: end.message };
     }

@@ -17,6 +17,7 @@ import { Uart } from '../devices/uart.ts';
 import { IrqChip } from '../irqchip/irqchip.ts';
 import { doorbellOf } from '../layout/ioeventfd.ts';
 import { CAUSE_DOORBELL, SERIAL_IN_BASE, SERIAL_OUT_BASE, THREAD_PAGE } from '../layout/machine.ts';
+import { GuestMemory } from '../memory/guest-memory.ts';
 import { takeCodeWrites } from '../sync/code-mail.ts';
 import { doorbellCounts } from '../sync/doorbell.ts';
 import { ExitCaller } from '../sync/exit-call.ts';
@@ -27,6 +28,7 @@ import { GuestClock } from '../time/clock.ts';
 import { TimerSet } from '../time/deadline.ts';
 import type { TimerSource } from '../time/deadline.ts';
 import { IoeventfdTable } from '../virtio/ioeventfd.ts';
+import { publishUsed } from '../virtio/ring-exchange.ts';
 import { OWNER_OPERATIONS, RemoteOwner } from '../virtio/remote-owner.ts';
 import { addTransport } from './virtio-functions.ts';
 
@@ -134,8 +136,12 @@ export function buildParts(options: PartsOptions): VcpuParts {
   const pci = new PciBus({ views, line: (gsi, input) => irqchip.line(gsi, input) });
   const chipset = addI440fx(pci);
 
-  const takeMail = (): void =>
+  const memory = new GuestMemory(views, ramBytes, options.onCodeWrite);
+  const takeMail = (): void => {
     takeCodeWrites(views, index, options.onCodeWrite, () => options.onCodeWrite(0, ramBytes));
+    for (const { state, interrupts } of functions)
+      publishUsed(views, memory, state, state.get('queueCount'), interrupts);
+  };
   const exits = new ExitCaller(views, index, takeMail, {
     now: () => performance.now(),
     waited: options.onWaited,

@@ -6,7 +6,7 @@ import { describeInstruction } from '../../src/isa/semantics/index.ts';
 import { compileRegions } from '../../src/jit/compile.ts';
 import type { Region } from '../../src/jit/region.ts';
 import { InstructionSite } from '../../src/jit/site.ts';
-import { functionsOf } from './wasm-text.ts';
+import { functionsOf } from '../../src/wasmgen/text.ts';
 
 /** What an instruction's statements are behind a pass that changed them. */
 export interface Stage {

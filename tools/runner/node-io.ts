@@ -31,7 +31,6 @@ expose(
     },
     locks: nodeLocks,
     cores: availableParallelism(),
-    hasStoreOrder: () => Promise.resolve(process.arch === 'x64' || process.arch === 'ia32'),
     startHelpers: () => Promise.resolve(failure('Under Node one thread does the work of a disk.')),
     readableFile: () => {
       throw new Error('there are no dropped files here');

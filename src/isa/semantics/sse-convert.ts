@@ -28,6 +28,7 @@ import {
   isInside,
   isNormalOrZero,
   mxcsr,
+  ofType,
   SINGLE,
   type Format,
 } from './sse-float.ts';
@@ -39,12 +40,14 @@ function settle(
   slow: () => Value,
   write: (value: Value) => void,
 ): void {
+  const result = s.variable(fast);
   s.if(
     sound,
-    () => write(fast),
-    () => write(slow()),
+    () => {},
+    () => s.assign(result, ofType(s, fast.type, slow())),
     true,
   );
+  write(result);
 }
 
 function patternOf({ bits }: Format, value: number): bigint {

@@ -5,7 +5,7 @@
  * happen. Everything else is computed again by the core's `sseCompute`, exactly and with its exceptions.
  */
 import type { Builder } from '../../ir/builder.ts';
-import type { Value } from '../../ir/ir.ts';
+import type { Type, Value } from '../../ir/ir.ts';
 import {
   MXCSR_MASKS,
   MXCSR_PE,
@@ -124,14 +124,24 @@ export function areNormalOrZero(s: Builder, f: Format, value: Value): Value {
   return s.op('i32x4.all_true', s.op('v128.or', normal, s.op(`${f.shape}.eq`, value, zero(s))));
 }
 
-/** A result that cannot have overflowed or underflowed: above the smallest normal number, below infinity. */
-export function isInside(s: Builder, f: Format, result: Value): Value {
-  const size = s.let(s.op(`${f.scalar}.abs`, result));
-  return all(
-    s,
-    s.op(`${f.scalar}.gt`, size, float(s, f, f.minimum)),
-    s.op(`${f.scalar}.lt`, size, float(s, f, f.infinity)),
+/** i32: a finite number whose biased exponent is at least this. By the upper 32 bits: cheaper than to compare floats. */
+function hasExponent(s: Builder, { bits }: Format, value: Value, least: number): Value {
+  const upper =
+    bits === 32
+      ? s.op('i32.reinterpret_f32', value)
+      : s.op('i32.wrap_i64', s.op('i64.shr_u', s.op('i64.reinterpret_f64', value), s.i64(32)));
+  const [one, infinite] = bits === 32 ? [0x01000000, 0xff000000] : [0x00200000, 0xffe00000];
+  const withoutSign = s.op('i32.shl', upper, s.i32(1));
+  return s.op(
+    'i32.lt_u',
+    s.op('i32.sub', withoutSign, s.i32(least * one)),
+    s.i32((infinite - least * one) | 0),
   );
+}
+
+/** A result that cannot have overflowed or underflowed: at least twice the smallest normal number, below infinity. */
+export function isInside(s: Builder, f: Format, result: Value): Value {
+  return hasExponent(s, f, result, 2);
 }
 
 export function areInside(s: Builder, f: Format, result: Value): Value {
@@ -194,21 +204,21 @@ function lanesOf(format: Format): number {
 
 /** Writes what WebAssembly computed if `sound`, else what the core does. */
 function settle(s: Builder, d: VectorOperand, sound: Value, fast: Value, slow: () => Value): void {
-  if (fast.type === 'v128') {
-    s.if(
-      sound,
-      () => d.setVector(fast),
-      () => d.setVector(slow()),
-      true,
-    );
-    return;
-  }
+  const result = s.variable(fast);
   s.if(
     sound,
-    () => d.set(fast),
-    () => d.set(slow()),
+    () => {},
+    () => s.assign(result, ofType(s, fast.type, slow())),
     true,
   );
+  if (fast.type === 'v128') d.setVector(result);
+  else d.set(result);
+}
+
+/** A float whose bits are given as an i64; other values are what they are. */
+export function ofType(s: Builder, type: Type, value: Value): Value {
+  if (type === 'f64') return s.op('f64.reinterpret_i64', value);
+  return type === 'f32' ? s.op('f32.reinterpret_i32', s.op('i32.wrap_i64', value)) : value;
 }
 
 /** ADD, SUB, MUL, DIV on one lane. */
@@ -218,12 +228,11 @@ function scalarArithmetic(format: Format, name: string, operation: number): Desc
     const b = s.let(x.getFloat());
     const a = s.let(d.getFloat());
     const r = s.let(s.op(`${scalar}.${name}`, a, b));
-    const minimum = float(s, format, format.minimum);
     const sound = all(
       s,
       quietAndInexact(s),
-      isNormal(s, scalar, a, minimum),
-      isNormal(s, scalar, b, minimum),
+      hasExponent(s, format, a, 1),
+      hasExponent(s, format, b, 1),
       isInside(s, format, r),
     );
     settle(s, d, sound, r, () =>
@@ -257,7 +266,7 @@ function scalarRoot(format: Format): Description {
   return withOperands((s, d, x) => {
     const b = s.let(x.getFloat());
     const r = s.let(s.op(`${format.scalar}.sqrt`, b));
-    const normal = isNormal(s, format.scalar, b, float(s, format, format.minimum));
+    const normal = hasExponent(s, format, b, 1);
     const sound = all(s, quietAndInexact(s), normal, isInside(s, format, r));
     settle(s, d, sound, r, () =>
       computeScalar(s, { operation: SSE_SQRT, format, lanes: 1 }, s.i64(0), bitsOf(s, b)),

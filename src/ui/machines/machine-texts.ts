@@ -7,7 +7,7 @@ export function describeMachine({ config, kernelFile }: SavedMachine): string {
     `${formatBytes(config.memoryBytes)} of memory`,
     kernelFile ?? (config.kernel === undefined ? 'default guest' : (config.kernel.split('/').at(-1) ?? '')),
   ];
-  if (config.jit === 'on') parts.push('JIT on');
+  if (config.jit !== 'off') parts.push(`JIT ${config.jit}`);
   return parts.join(', ');
 }
 

@@ -44,6 +44,8 @@ const ON_OFF = [
   { value: 'off', label: 'off' },
 ] as const;
 
+const JIT_CHOICES = [...ON_OFF, { value: 'verify', label: 'verify' }] as const;
+
 export function machineSettings(defaultCommandLine: string): readonly MachineSetting[] {
   const memory: MachineSetting = {
     noun: 'memory',
@@ -108,12 +110,12 @@ export function machineSettings(defaultCommandLine: string): readonly MachineSet
       option: '-jit',
       isOwn: true,
       sentence:
-        'Translates guest code that runs often into WebAssembly. It pays for long computations; off, everything is interpreted.',
+        'Translates guest code that runs often into WebAssembly. It pays for long computations; off, everything is interpreted. Verify runs everything both ways, slowly, and stops with a report where the results differ.',
       usual: DEFAULT_CONFIG.jit,
     },
     read: (config) => config.jit,
     make: (change) => {
-      const control = segments<JitMode>('JIT', ON_OFF, (value) =>
+      const control = segments<JitMode>('JIT', JIT_CHOICES, (value) =>
         change((config) => ({ ...config, jit: value })),
       );
       return fieldOf(control, (config) => config.jit);

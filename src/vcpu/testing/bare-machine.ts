@@ -4,7 +4,8 @@ import { MACHINE } from '../../layout/machine.ts';
 import { MACHINE_BASE, RAM_BASE } from '../../layout/map.ts';
 import { ATTENTION_INTERRUPT, VCPU } from '../../layout/vcpu.ts';
 import type { Compiler } from '../compiler.ts';
-import { Vcpu, type RunEnd } from '../vcpu.ts';
+import type { HostCalls } from '../link.ts';
+import { Vcpu, type RunEnd, type VcpuOptions } from '../vcpu.ts';
 
 const RAM_BYTES = 16 << 20;
 const CODE = 0x10000;
@@ -42,13 +43,16 @@ export interface BareEnvironment {
   /** Called when the guest writes to a port, which ends the run. */
   readonly portWrite?: () => void;
   readonly compiler?: Compiler;
+  readonly verify?: NonNullable<VcpuOptions['verify']>;
+  /** What the guest's devices answer. */
+  readonly host?: Partial<HostCalls>;
 }
 
 export function bareMachine(
   core: BufferSource,
   interpreter: BufferSource,
   jit: boolean,
-  { hostNow = () => performance.now(), turn, portWrite, compiler }: BareEnvironment = {},
+  { hostNow = () => performance.now(), turn, portWrite, compiler, verify, host }: BareEnvironment = {},
 ): BareMachine {
   const memory = new WebAssembly.Memory({
     initial: (RAM_BASE + RAM_BYTES) / 65536,
@@ -67,6 +71,7 @@ export function bareMachine(
     interpreterModule: new WebAssembly.Module(interpreter),
     jit,
     ...(compiler === undefined ? {} : { compiler }),
+    ...(verify === undefined ? {} : { verify }),
     host: {
       mmioRead: () => undefined,
       mmioWrite: () => undefined,
@@ -82,6 +87,7 @@ export function bareMachine(
       random: () => undefined,
       taskPriority: () => 0,
       setTaskPriority: () => undefined,
+      ...host,
     },
     environment: {
       pendingVector: () => pending,

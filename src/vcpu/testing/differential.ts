@@ -42,9 +42,15 @@ const FAULT = `50 488b442408 ${note(0)} 488b442418 ${note(8)} 48ff042510800600 4
 /** The same for those with an error code, which it notes with CR2. */
 const FAULT_WITH_CODE = `50 488b442408 ${note(24)} 0f20d0 ${note(32)} 58 4883c408 ${FAULT}`;
 
+export type Jit = 'off' | 'on' | 'verify';
+
 export interface Outcome {
   /** False: it was given up. */
   readonly ended: boolean;
+  /** Of `verify`, where translated code and the interpreter disagreed. */
+  readonly report: string | undefined;
+  /** Instructions that were executed twice and compared. */
+  readonly verified: number;
   readonly instructions: bigint;
   readonly translatedInstructions: bigint;
   readonly faults: bigint;
@@ -121,11 +127,12 @@ export function execute(
   { core, interpreter }: Executors,
   program: RandomProgram,
   guest: Guest,
-  jit: boolean,
+  jit: Jit,
 ): Outcome {
   let turns = 0;
   let time = 0;
-  const machine = bareMachine(core, interpreter, jit, {
+  const machine = bareMachine(core, interpreter, jit !== 'off', {
+    ...(jit === 'verify' ? { verify: {} } : {}),
     // Each reading later by more than a stay should last: stays are as short as they get, and the same in every run.
     hostNow: () => time++,
     turn: () => {
@@ -134,7 +141,7 @@ export function execute(
   });
   const { views, vcpu } = machine;
   guest.prepare(machine);
-  if (jit) views.u32[(vcpu.cpu + VCPU.at.jitThreshold) >>> 2] = THRESHOLD;
+  if (jit !== 'off') views.u32[(vcpu.cpu + VCPU.at.jitThreshold) >>> 2] = THRESHOLD;
   for (const { address, bytes } of assemble(program)) views.u8.set(bytes, RAM_BASE + address);
   const register = (index: number): number => vcpu.cpu + VCPU.at.regs + index * 8;
   views.data.setBigUint64(vcpu.cpu + VCPU.at.rip, BigInt(guest.start), true);
@@ -146,6 +153,8 @@ export function execute(
   ]);
   return {
     ended: end.kind === 'asked' && turns <= MAX_TURNS,
+    report: end.kind === 'disagreement' ? end.report : undefined,
+    verified: vcpu.figures.verify?.instructions ?? 0,
     instructions: read(vcpu.cpu + VCPU.at.countInstructions),
     translatedInstructions: read(vcpu.cpu + VCPU.at.countRegionInstructions),
     faults: read(RAM_BASE + guest.faults),
@@ -170,9 +179,15 @@ export interface Comparison {
   readonly actual: Outcome;
 }
 
-export function compare(executors: Executors, program: RandomProgram, guest = LONG): Comparison {
-  const expected = execute(executors, program, guest, false);
-  const actual = execute(executors, program, guest, true);
+export function compare(
+  executors: Executors,
+  program: RandomProgram,
+  guest = LONG,
+  jit: Jit = 'on',
+): Comparison {
+  const expected = execute(executors, program, guest, 'off');
+  const actual = execute(executors, program, guest, jit);
+  if (actual.report !== undefined) return { differences: [actual.report], expected, actual };
   const values = Object.keys(expected.values)
     .filter((name) => expected.values[name] !== actual.values[name])
     .map(

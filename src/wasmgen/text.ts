@@ -1,5 +1,5 @@
 /** A module of the translator as text, one instruction per line: enough of the binary format (core specification, chapter 5) for that. */
-import { OPCODES } from '../../src/wasmgen/opcodes.ts';
+import { OPCODES } from './opcodes.ts';
 
 const NAMES: ReadonlyMap<number, string> = new Map([
   ...[...OPCODES].map(([name, code]): [number, string] => [code, name]),
@@ -78,7 +78,7 @@ class Reader {
   }
 
   text(): string {
-    return new TextDecoder().decode(this.bytes(this.u32()));
+    return String.fromCharCode(...this.bytes(this.u32()));
   }
 }
 

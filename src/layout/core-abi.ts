@@ -172,6 +172,25 @@ export const CORE_FUNCTIONS = {
   x87Register: fn('status', 'i32'),
   /** (the same code, linear address, segment, operand size in bytes): x87 with a memory operand. */
   x87Memory: fn('status', 'i32', 'i64', 'i32', 'i32'),
+  /** (the same code): what x87Register does with the codes that isa/semantics/x87.ts gives to each. */
+  x87Add: fn('status', 'i32'),
+  x87Multiply: fn('status', 'i32'),
+  x87Divide: fn('status', 'i32'),
+  x87SquareRoot: fn('status', 'i32'),
+  x87Compare: fn('status', 'i32'),
+  x87CompareFlags: fn('status', 'i32'),
+  x87LoadRegister: fn('status', 'i32'),
+  x87LoadConstant: fn('status', 'i32'),
+  x87Exchange: fn('status', 'i32'),
+  x87StoreRegister: fn('status', 'i32'),
+  x87Sign: fn('status', 'i32'),
+  /** (the same code, linear address, segment): what x87Memory does. */
+  x87LoadExtended: fn('status', 'i32', 'i64', 'i32'),
+  x87LoadFloat: fn('status', 'i32', 'i64', 'i32'),
+  x87LoadInteger: fn('status', 'i32', 'i64', 'i32'),
+  x87StoreExtended: fn('status', 'i32', 'i64', 'i32'),
+  x87StoreFloat: fn('status', 'i32', 'i64', 'i32'),
+  x87StoreInteger: fn('status', 'i32', 'i64', 'i32'),
   /** (linear, segment) */
   loadMxcsr: fn('status', 'i64', 'i32'),
 

@@ -47,6 +47,21 @@ test('ioeventfd flips under load: kicks become synchronous exits and back, and b
   await virtab.lookAt('measured');
   await expect(flip.getByRole('radio', { name: 'off' })).toBeChecked();
 
+  // What QEMU's monitor would tell, with both ways of the kicks in it.
+  const topic = page.getByLabel('info', { exact: true });
+  const info = page.getByLabel('What info tells');
+  await topic.selectOption('exits');
+  await expect(info).toContainText(/virtio-blk0 kick +thread \w+ +ordered +0 +\d+ +\d+ +[\d.]+\n/);
+  await expect(info).toContainText(/virtio-blk0 kick +thread \w+ +posted +0 +\d+ +- +-/);
+  await info.scrollIntoViewIfNeeded();
+  await virtab.lookAt('info');
+  await topic.selectOption('ioeventfd');
+  await expect(info).toContainText(
+    'virtio-blk0: ioeventfd=off, off: Switched off: each kick waits for the device.',
+  );
+  await topic.selectOption('block');
+  await expect(info).toContainText('work.img, raw, 16 MiB, read-write');
+
   await virtab.button('Settings').click();
   const disk = page.getByRole('region', { name: 'Disk work.img' });
   await expect(disk).toContainText('Switched off: each kick waits for the device.');
@@ -61,14 +76,15 @@ test('the panel says which translated code the guest is busy with', async ({ vir
   await virtab.waitForOutput(PROMPT, 90_000);
   await virtab.type('md5sum /dev/zero &\n');
   await virtab.button('Activity').click();
-  await virtab.button('Look for 5 s').click();
   const table = page.getByRole('table', { name: /looks\. Translated code/ });
-  await expect(table).toBeVisible();
-  // The hottest region, behind the rows for halts and the interpreter: a page of busybox that does nothing but md5.
+  // Behind the rows for halts and the interpreter: a page of busybox that does nothing but md5.
   const hottest = table.locator('tbody tr').nth(2);
-  await expect(hottest).toContainText(/64-bit, \d+ instructions/);
-  const share = Number.parseFloat(await hottest.locator('td').innerText());
-  expect(share).toBeGreaterThan(25);
+  // On a busy computer it takes more than one look until it is translated.
+  await expect(async () => {
+    await virtab.button('Look for 5 s').click();
+    await expect(hottest).toContainText(/64-bit, \d+ instructions/);
+    expect(Number.parseFloat(await hottest.locator('td').innerText())).toBeGreaterThan(25);
+  }).toPass();
   await table.scrollIntoViewIfNeeded();
   await virtab.lookAt('hottest');
 });

@@ -7,7 +7,7 @@
  *
  * Without a symbol or an address: the list of all, with their figures.
  *
- *   --bits 32|64   for --hex (default 64)
+ *   --bits 16|32|64   for --hex (default 64)
  *   --offset N     place in the page, for --hex (default 0)
  *   --passes       statements as described and behind each pass, not only behind the last
  *   --no-ir --no-wasm --no-code
@@ -52,6 +52,8 @@ function fail(message: string): never {
   process.exit(2);
 }
 
+const BITS: Readonly<Record<string, 16 | 32>> = { 16: 16, 32: 32 };
+
 function bitsOf(mode: number): 16 | 32 | 64 {
   const code = mode & MODE_CODE_MASK;
   return code === MODE_CODE64 ? 64 : code === MODE_CODE32 ? 32 : 16;
@@ -85,7 +87,7 @@ function bytesOf(hex: string): Uint8Array<ArrayBuffer> {
 }
 
 /** A function's bytes, as all of it that lies in its first page. */
-function fromBytes(name: string, bytes: Uint8Array, address: number, bits: 32 | 64): Named {
+function fromBytes(name: string, bytes: Uint8Array, address: number, bits: 16 | 32 | 64): Named {
   const offset = address & 0xfff;
   const page = new Uint8Array(4096);
   page.set(bytes.subarray(0, 4096 - offset), offset);
@@ -115,7 +117,7 @@ async function printHot(file: string, address: string | undefined): Promise<void
 const [first, second] = positionals;
 if (values.stats !== undefined) await printHot(values.stats, first);
 else if (values.hex !== undefined) {
-  await print(fromBytes('code', bytesOf(values.hex), Number(values.offset), values.bits === '32' ? 32 : 64));
+  await print(fromBytes('code', bytesOf(values.hex), Number(values.offset), BITS[values.bits] ?? 64));
 } else if (first === undefined) fail('name an ELF file, or give code by --hex, or --stats FILE.');
 else {
   const functions = functionsIn(readFileSync(first)).map(({ name, bytes, address, bits }) => ({

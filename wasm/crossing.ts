@@ -6,19 +6,26 @@ import {
   BLOCK_TAIL_OFFSET,
   BLOCK_address,
   BLOCK_bytes,
+  MODE_FLAT,
   REG_PAGE_RIP,
+  SEG_CS,
   STATUS_NEXT,
   STATUS_REPEAT,
   VCPU_exception,
   VCPU_linearMask,
+  VCPU_mode,
   VCPU_regs,
 } from './generated/layout';
 import { dropBlock, invalidatePage } from './blocks';
+import { segEffective, segLimit } from './cpu';
 import { fetchSlow } from './mmu';
 
-/** Whether the page behind that of rip starts with these `bytes` (1 to 14) bytes. Code segments are flat here. */
+/** Whether the page behind that of rip starts with these `bytes` (1 to 14) bytes, and CS covers them. */
 function nextPageStarts(cpu: usize, bytes: u32, low: u64, high: u64): bool {
-  const linear = (load<u64>(cpu, VCPU_regs + REG_PAGE_RIP * 8) + 4096) & load<u64>(cpu, VCPU_linearMask);
+  const next = load<u64>(cpu, VCPU_regs + REG_PAGE_RIP * 8) + 4096;
+  const isFlat = (load<u32>(cpu, VCPU_mode) & MODE_FLAT) != 0;
+  if (!isFlat && next + bytes - 1 > <u64>segLimit(cpu, SEG_CS)) return false;
+  const linear = (next + segEffective(cpu, SEG_CS)) & load<u64>(cpu, VCPU_linearMask);
   const host = fetchSlow(cpu, linear);
   if (host <= 1) {
     // Raised again by whoever decodes the instruction.

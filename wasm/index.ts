@@ -47,4 +47,24 @@ export { compareStrings } from './sse-string';
 export { cmps, ins, lods, movs, outs, scas, stos } from './strings';
 export { flushTlb } from './tlb';
 export { callFar, iret, jumpFar, returnFar, swapgs, syscall, sysenter, sysexit, sysret } from './transfer';
-export { x87Memory, x87Register } from './x87';
+export {
+  x87Add,
+  x87Compare,
+  x87CompareFlags,
+  x87Divide,
+  x87Exchange,
+  x87LoadConstant,
+  x87LoadExtended,
+  x87LoadFloat,
+  x87LoadInteger,
+  x87LoadRegister,
+  x87Memory,
+  x87Multiply,
+  x87Register,
+  x87Sign,
+  x87SquareRoot,
+  x87StoreExtended,
+  x87StoreFloat,
+  x87StoreInteger,
+  x87StoreRegister,
+} from './x87fast';

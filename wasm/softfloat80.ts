@@ -560,10 +560,10 @@ export function sqrt80(se: u32, sig: u64, cw: u32): void {
 }
 
 /** What follows the integer root, as a fraction that rounds the same. */
-let rootFraction: u64 = 0;
+export let rootFraction: u64 = 0;
 
 /** Integer square root of high:low, with high >= 2^62. */
-function squareRoot128(high: u64, lowPart: u64): u64 {
+export function squareRoot128(high: u64, lowPart: u64): u64 {
   const estimate = Math.sqrt(<f64>high) * 4294967296.0;
   let root: u64 = estimate >= 18446744073709549568.0 ? 0xfffffffffffff800 : <u64>estimate;
   let squareHigh = multiply64(root, root);

@@ -1,6 +1,7 @@
 /**
  * x87 instructions (APM volume 5): decodes the opcode and ModRM bytes and carries the instruction out
- * on the register stack of the vCPU block. Numbers are computed in softfloat80.ts and x87math.ts.
+ * on the register stack of the vCPU block. Numbers are computed in softfloat80.ts and x87math.ts; x87fast.ts comes first
+ * and takes the ordinary cases.
  */
 import { raise } from './cpu';
 import { materializeFlags } from './flags';
@@ -74,6 +75,7 @@ import {
   tangent,
 } from './x87math';
 import { hostForRead, hostForWrite, stored } from './x87memory';
+import { NOT_ORDINARY, ordinaryControl, product, quotient, sum } from './x87ordinary';
 import {
   checkAvailable,
   checkWaiting,
@@ -86,6 +88,7 @@ import {
   pop,
   push,
   pushResult,
+  registerAt,
   seOf,
   setConditions,
   setControl,
@@ -149,6 +152,24 @@ function compute(op: u32, aSe: u32, aSig: u64, bSe: u32, bSig: u64, cw: u32): vo
   }
 }
 
+/** ST(0) op b into a register where that is ordinary: the new status word. */
+function ordinary(status: u32, register: i32, op: u32, aSe: u32, aSig: u64, bSe: u32, bSig: u64): u32 {
+  switch (op) {
+    case OP_ADD:
+      return sum(status, register, aSe, aSig, bSe, bSig);
+    case OP_MUL:
+      return product(status, register, aSe, aSig, bSe, bSig);
+    case OP_SUB:
+      return sum(status, register, aSe, aSig, bSe ^ 0x8000, bSig);
+    case OP_SUBR:
+      return sum(status, register, aSe ^ 0x8000, aSig, bSe, bSig);
+    case OP_DIV:
+      return quotient(status, register, aSe, aSig, bSe, bSig);
+    default:
+      return quotient(status, register, bSe, bSig, aSe, aSig);
+  }
+}
+
 /** Arithmetic and comparison with a memory operand, already widened; `loaded` holds DE for a denormal. */
 function withOperand(cpu: i32, op: u32, bSe: u32, bSig: u64, loaded: u32): void {
   if (isEmpty(cpu, 0)) {
@@ -163,6 +184,13 @@ function withOperand(cpu: i32, op: u32, bSe: u32, bSig: u64, loaded: u32): void 
     const flags = order == COMPARE_UNORDERED ? rFlags : rFlags | loaded;
     finishCompare(cpu, order, flags, op == OP_COMP ? 1 : 0);
     return;
+  }
+  if (loaded == 0 && ordinaryControl(cpu)) {
+    const status = ordinary(statusWord(cpu), registerAt(cpu, 0), op, aSe, aSig, bSe, bSig);
+    if (status != NOT_ORDINARY) {
+      store<u16>(cpu, status, VCPU_fpuStatus);
+      return;
+    }
   }
   compute(op, aSe, aSig, bSe, bSig, controlWord(cpu));
   // IE, ZE and NaN operands come before the denormal operand.
@@ -566,11 +594,8 @@ function isUndefined(opcode: u32, modrm: u32): bool {
   }
 }
 
-/**
- * An x87 instruction with register operands. `code`: opcode byte (D8h-DFh) << 8 | ModRM byte; bits
- * 16-19 may hold the instruction's length, from which the last-instruction pointer follows.
- */
-export function x87Register(cpu: i32, code: i32): i32 {
+/** An x87 instruction with register operands: all cases of it. `code` is that of `x87Register` (x87fast.ts). */
+export function registerForm(cpu: i32, code: i32): i32 {
   const opcode = (<u32>code >> 8) & 0xff;
   const modrm = <u32>code & 0xff;
   if (isUndefined(opcode, modrm)) return raise(cpu, EXCEPTION_UD, 0);
@@ -649,7 +674,7 @@ function controlRegister(cpu: i32, modrm: u32): i32 {
  * FLD of a widened operand: a signaling NaN turns quiet with IE. An unmasked DE does not keep the number
  * from being pushed (seen on AMD's CPUs).
  */
-function loadOperand(cpu: i32): void {
+export function loadOperand(cpu: i32): void {
   if (isSignaling(rSe, rSig)) propagateOne(rSe, rSig);
   const denormal = isEmpty(cpu, 7) ? rFlags & DE : 0;
   pushResult(cpu, rFlags & ~DE);
@@ -758,11 +783,8 @@ function loadSize(opcode: u32, row: u32): i32 {
   }
 }
 
-/**
- * An x87 instruction with a memory operand at `linear`. `code` is as for x87Register; `bytes` is the
- * operand size (2, 4 or 8), which selects the format of an environment.
- */
-export function x87Memory(cpu: i32, code: i32, linear: i64, segment: i32, bytes: i32): i32 {
+/** An x87 instruction with a memory operand at `linear`: all cases of it. Parameters are those of `x87Memory`. */
+export function memoryForm(cpu: i32, code: i32, linear: i64, segment: i32, bytes: i32): i32 {
   const opcode = (<u32>code >> 8) & 0xff;
   const row = (<u32>code >> 3) & 7;
   if (isControlMemory(opcode, row)) return controlMemory(cpu, opcode, row, linear, segment, bytes);

@@ -7,7 +7,7 @@ import { DEFAULT_CONFIG } from '../config/vm-config.ts';
 import type { Switch } from '../config/devices.ts';
 import type { VmConfig } from '../config/vm-config.ts';
 import type { MachineEvent } from '../control/events.ts';
-import type { DeviceInfo } from '../control/info.ts';
+import type { DeviceInfo, MachineInfo } from '../control/info.ts';
 import type { Profile } from '../control/regions.ts';
 import type { Medium } from '../control/io-control.ts';
 import type { HaltState, MachineStats } from '../control/stats.ts';
@@ -74,6 +74,11 @@ export interface VirtualMachine {
   setIoeventfd(setting: Switch, device?: string): Promise<Result<void>>;
   /** Disks, network cards, doorbells and their threads; undefined while the machine has no power. */
   deviceInfo(): Promise<DeviceInfo | undefined>;
+  /**
+   * All that `info block`, `info aio`, `info ioeventfd`, `info exits`, `info network`, `info stats` and `info jit` tell (texts: `describeInfo`);
+   * after the end, the last. A running guest stands still for about a millisecond.
+   */
+  info(): Promise<MachineInfo | undefined>;
   /**
    * Looks for so long where the CPU's time goes, by translated region; then the guest stands still for a moment. Undefined if the
    * machine does not run.
@@ -194,6 +199,10 @@ class EmbeddedMachine implements VirtualMachine {
 
   deviceInfo(): Promise<DeviceInfo | undefined> {
     return this.#machine.deviceInfo();
+  }
+
+  info(): Promise<MachineInfo | undefined> {
+    return this.#machine.info();
   }
 
   release(): void {

@@ -252,7 +252,7 @@ it('in a profile says where the time went, and lists the hottest regions with wh
     `Nothing has been translated.
 
 looked 200 times in 1.4 s: 10.0 % halted, 15.0 % interpreter and devices, 0.0 % regions that have gone, 75.0 % in 2 regions
-page      seen at           time    seconds    mode  blocks  instructions                entries
+page      seen at             time  seconds    mode  blocks  instructions                entries
 1cbd3000  ffffffff8b7d3000  50.0 %     0.70  64-bit       3           158  1 2 10 20 30 40 and 1
 431c000   0431c000          25.0 %     0.35  64-bit       1             7                      0`,
   );

@@ -150,7 +150,7 @@ function profileText({ samples, ms, halted, interpreted, gone, regions }: Profil
   ];
   return [
     `looked ${samples} times in ${(ms / 1000).toFixed(1)} s: ${parts.join(', ')}`,
-    ...(rows.length === 0 ? [] : [table([REGION_HEADER, ...rows])]),
+    ...(rows.length === 0 ? [] : [table(2, [REGION_HEADER, ...rows])]),
   ].join('\n');
 }
 
@@ -179,15 +179,18 @@ function exitsText(exits: readonly ExitInfo[]): string {
         : [String(Math.round(nanoseconds / (reads + writes))), (nanoseconds / 1e6).toFixed(1)];
     return [name, where, served, String(reads), String(writes), ...times];
   });
-  return table([['device', 'at', 'served', 'reads', 'writes', 'ns each', 'ms'], ...rows]);
+  return table(3, [['device', 'at', 'served', 'reads', 'writes', 'ns each', 'ms'], ...rows]);
 }
 
-function table(rows: readonly (readonly string[])[]): string {
+/** The first `names` columns are words, the others numbers. */
+function table(names: number, rows: readonly (readonly string[])[]): string {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
   return rows
     .map((row) =>
       row
-        .map((cell, column) => (column < 3 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)))
+        .map((cell, column) =>
+          column < names ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!),
+        )
         .join('  ')
         .trimEnd(),
     )

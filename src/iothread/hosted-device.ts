@@ -5,10 +5,12 @@ import type { VirtioFunction } from '../control/hardware.ts';
 import type { IoeventfdInfo } from '../control/info.ts';
 import type { GuestMemory } from '../memory/guest-memory.ts';
 import { DeviceHost } from '../virtio/device-host.ts';
+import type { QueueHandover, QueueHolder } from '../virtio/device-host.ts';
 import type { VirtioDevice } from '../virtio/device.ts';
 import type { IoeventfdTable } from '../virtio/ioeventfd.ts';
 import { RingExchange } from '../virtio/ring-exchange.ts';
 import type { VirtioPci } from '../virtio/pci-transport.ts';
+import type { DeviceOwner } from '../virtio/owner.ts';
 import { decideIoeventfd, QueueDoorbells } from '../virtio/queue-doorbells.ts';
 import type { IoeventfdDecision } from '../virtio/queue-doorbells.ts';
 import type { EventLoop } from './event-loop.ts';
@@ -32,6 +34,7 @@ export class HostedDevice {
   readonly fn: VirtioFunction;
   readonly device: VirtioDevice;
   readonly #cores: number;
+  readonly #hasStoreOrder: boolean;
   readonly #transport: VirtioPci;
   readonly #host: DeviceHost;
   readonly #doorbells: QueueDoorbells;
@@ -49,6 +52,7 @@ export class HostedDevice {
     this.fn = fn;
     this.device = device;
     this.#cores = cores;
+    this.#hasStoreOrder = hasStoreOrder;
     this.#transport = transport;
     this.#setting = fn.device.ioeventfd;
     this.#decision = this.#decide();
@@ -80,6 +84,11 @@ export class HostedDevice {
     loop.addHost(fn.slot, this.#host);
   }
 
+  /** For a transport on the same thread. */
+  get owner(): DeviceOwner {
+    return this.#host;
+  }
+
   setIoeventfd(setting: Switch): void {
     this.#setting = setting;
     this.#decision = this.#decide();
@@ -100,6 +109,28 @@ export class HostedDevice {
     this.#host.reset(then);
   }
 
+  /**
+   * vhost: another worker serves the queue and listens to its doorbell from now on. Undefined, and nothing changes, where that cannot be:
+   * no driver, no slot for a doorbell, chains that the device holds.
+   */
+  handOver(queue: number, holder: QueueHolder): QueueHandover | undefined {
+    if (!this.#doorbells.take(queue)) return undefined;
+    const handover = this.#host.handOver(queue, {
+      release: (then) =>
+        holder.release((position) => {
+          // First somebody listens, then somebody looks.
+          this.#doorbells.release(queue);
+          then(position);
+        }),
+    });
+    if (handover === undefined) this.#doorbells.release(queue);
+    return handover;
+  }
+
+  takeBack(queue: number, then: () => void): void {
+    this.#host.takeBack(queue, then);
+  }
+
   ioeventfdInfo(): IoeventfdInfo {
     const { state } = this.#transport;
     const { enabled, reason } = this.#decision;
@@ -118,6 +149,11 @@ export class HostedDevice {
   }
 
   #decide(): IoeventfdDecision {
-    return decideIoeventfd(this.#setting, { hasIothread: true, cores: this.#cores });
+    const decision = decideIoeventfd(this.#setting, { hasIothread: true, cores: this.#cores });
+    if (this.#hasStoreOrder) return decision;
+    return {
+      ...decision,
+      reason: `${decision.reason} This processor may reorder stores, so no kick is suppressed.`,
+    };
   }
 }

@@ -3,6 +3,8 @@ import { DRIVE_DEFAULTS } from '../config/device-options.ts';
 import { BLK_DEFAULTS, NET_DEFAULTS } from '../config/devices.ts';
 import { DEFAULT_CONFIG } from '../config/vm-config.ts';
 import type { VmConfig } from '../config/vm-config.ts';
+import { viewsOf } from '../base/views.ts';
+import { CALL_FREE, CALL_TAKEN, exitCallAddress } from '../layout/calls.ts';
 import type { MachineEvent } from '../control/events.ts';
 import { fileFromBytes } from './boot-file.ts';
 import type { BootFile } from './boot-file.ts';
@@ -236,6 +238,25 @@ test('a thread that does not obey is given up', async () => {
   await machine.execute({ kind: 'powerOff' });
   expect(machine.status).toHaveProperty('report', expect.stringContaining('did not stop within 3000 ms'));
   expect(host.terminated).toBe(1);
+});
+
+test('a processor that waits for a slow device is not given up, and stops when that has answered', async () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const host = new FakeHost();
+  host.obeys = false;
+  const { machine } = machineWith(host);
+  await machine.execute({ kind: 'start' });
+  const { i32 } = viewsOf(host.setup!.memory.buffer);
+  i32[exitCallAddress(0) >>> 2] = CALL_TAKEN;
+  const paused = machine.execute({ kind: 'pause' });
+  await vi.advanceTimersByTimeAsync(10_000);
+  const during = machine.status.state;
+  i32[exitCallAddress(0) >>> 2] = CALL_FREE;
+  host.obeys = true;
+  await vi.advanceTimersByTimeAsync(10);
+  await paused;
+  expect([during, machine.status.state]).toEqual(['running', 'paused']);
 });
 
 test('commands that mean nothing in a state are refused and change nothing', async () => {

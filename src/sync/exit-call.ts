@@ -27,6 +27,12 @@ export interface Stopwatch {
   waited(ms: number): void;
 }
 
+/** The vCPU waits for a device's thread: it stops when that has answered. */
+export function isInExit(views: Views, vcpu: number): boolean {
+  // Ordered with nothing: who asks looks again later.
+  return Atomics.load(views.i32, (exitCallAddress(vcpu) >>> 2) + STATE) !== CALL_FREE;
+}
+
 /** What was asked of a device's thread: how often, and how long the vCPU waited for all of it. */
 export interface ExitCounter {
   readonly device: number;

@@ -106,8 +106,8 @@ export class BlockDecoder {
   }
 
   /**
-   * Makes what `decodeOne` decoded findable if it goes on in the next page, whose start is `second`, and the code segment is
-   * flat: its second half is compared each time it runs. Gives the address of the block to run.
+   * Makes what `decodeOne` decoded findable if it goes on in the next page, whose start is `second`: its second half is compared
+   * each time it runs. Gives the address of the block to run.
    */
   keepCrossing(second: number): number {
     const { u8, u16, u32 } = this.#views;
@@ -115,7 +115,7 @@ export class BlockDecoder {
     const offset = u32[(scratch + BLOCK.at.address) >>> 2]! & (PAGE_SIZE - 1);
     const bytes = offset + u16[(scratch + BLOCK.at.bytes) >>> 1]! - PAGE_SIZE;
     const mode = u32[(scratch + BLOCK.at.mode) >>> 2]!;
-    if (bytes <= 0 || (mode & (MODE_FLAT | MODE_DEBUG)) !== MODE_FLAT) return scratch;
+    if (bytes <= 0 || mode & MODE_DEBUG) return scratch;
     const block = this.#room();
     const end = block + BLOCK_TAIL_OFFSET + BLOCK_TAIL_BYTES;
     u8.copyWithin(block, scratch, scratch + BLOCK_TAIL_OFFSET);

@@ -53,6 +53,17 @@ describe('a code segment with a limit', () => {
     expect([rip(machine), machine.register(RAX)]).toEqual([CODE + 1, 1n]);
   });
 
+  it('holds for an instruction over two pages that was kept under a larger one', () => {
+    const machine = limitedMachine(ATTR_CODE32, 0xfffff);
+    // mov eax, 5, with three bytes in the next page
+    const program = { at: CODE + 0xffe, code: 'b805000000 e680', registers: { [RAX]: 0n } };
+    expect(run(machine, program)).toEqual({ kind: 'asked', what: 'port' });
+    expect(run(machine, program)).toEqual({ kind: 'asked', what: 'port' });
+    machine.views.u32[(machine.vcpu.cpu + VCPU.at.segLimit + 4) >>> 2] = CODE + 0x1001;
+    expect(run(machine, program)).toEqual({ kind: 'shutdown' });
+    expect([rip(machine), machine.register(RAX)]).toEqual([CODE + 0xffe, 0n]);
+  });
+
   it('makes a jump beyond it fault at the jump', () => {
     const machine = limitedMachine(ATTR_CODE32, CODE + 0xfff);
     // inc eax; jmp 1000h ahead

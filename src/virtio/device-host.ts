@@ -16,7 +16,7 @@ import {
 import type { VirtioInterrupts } from './interrupts.ts';
 import type { DeviceOwner } from './owner.ts';
 import { Virtqueue } from './queue.ts';
-import type { QueueCounters } from './queue.ts';
+import type { QueueCounters, QueuePosition, VirtqueueOptions } from './queue.ts';
 import type { RingExchange } from './ring-exchange.ts';
 import { ServedQueue } from './served-queue.ts';
 import type { VirtioState } from './state.ts';
@@ -43,6 +43,20 @@ export interface DeviceHostOptions {
   readonly onDriver?: (isReady: boolean) => void;
 }
 
+/** A queue that another thread (vhost) serves: what it needs to go on where this one stops. */
+export interface QueueHandover extends Pick<
+  VirtqueueOptions,
+  'ring' | 'size' | 'maxSize' | 'indirect' | 'eventIdx'
+> {
+  readonly position: QueuePosition;
+}
+
+/** Who serves it. */
+export interface QueueHolder {
+  /** Takes nothing more, lets go of guest memory, and says where it stopped. */
+  release(then: (position: QueuePosition) => void): void;
+}
+
 /** One full queue of the usual size; and what takes a millisecond or two where the bytes are copied and summed. */
 const TURN_CHAINS = 256;
 const TURN_BYTES = 1024 * 1024;
@@ -59,6 +73,8 @@ export class DeviceHost implements DeviceOwner, DeviceContext, DeviceHostLink {
   readonly #device: VirtioDevice;
   readonly #interrupts: VirtioInterrupts;
   readonly #queues = new Map<number, ServedQueue>();
+  /** Queues in other hands. */
+  readonly #held = new Map<number, QueueHolder>();
   /** What was counted on queues that are closed. */
   readonly #past = new Map<number, QueueCounters>();
   readonly #afterReset: (() => void)[] = [];
@@ -161,7 +177,45 @@ export class DeviceHost implements DeviceOwner, DeviceContext, DeviceHostLink {
     this.#phase = 'stopping';
     this.#isReady = false;
     this.#options.onDriver?.(false);
-    this.#device.stop(() => this.#resetDone());
+    let left = 1 + this.#held.size;
+    const stopped = (): void => {
+      if (--left === 0) this.#resetDone();
+    };
+    for (const [index, holder] of this.#held) {
+      holder.release(() => {
+        this.#held.delete(index);
+        stopped();
+      });
+    }
+    this.#device.stop(stopped);
+  }
+
+  // --- for vhost
+
+  /** Gives the queue away. Undefined, and nothing changes, without a driver or while the device holds chains of it. */
+  handOver(index: number, holder: QueueHolder): QueueHandover | undefined {
+    const queue = this.#queues.get(index);
+    const facts = this.#queueFacts(index);
+    if (this.#phase !== 'started' || queue === undefined || facts === undefined) return undefined;
+    const { inFlight, broken, position } = queue.virtqueue;
+    if (inFlight > 0 || broken !== undefined) return undefined;
+    queue.flush();
+    this.#past.set(index, this.counters(index));
+    this.#queues.delete(index);
+    this.#held.set(index, holder);
+    return { ...facts, position };
+  }
+
+  /** Has the queue given back, and serves it again. `then` is called when that is done. */
+  takeBack(index: number, then: () => void): void {
+    const holder = this.#held.get(index);
+    // A reset that came first takes all of them back.
+    if (holder === undefined || this.#phase !== 'started') return then();
+    holder.release((position) => {
+      this.#held.delete(index);
+      if (this.#openQueue(index, position)) this.#device.serve(index);
+      then();
+    });
   }
 
   #resetDone(): void {
@@ -241,10 +295,10 @@ export class DeviceHost implements DeviceOwner, DeviceContext, DeviceHostLink {
     if (isLive) this.#interrupts.config();
   }
 
-  #openQueue(index: number): boolean {
+  /** What the driver has said of a queue; undefined if it has not enabled it. */
+  #queueFacts(index: number): Omit<QueueHandover, 'position'> | undefined {
     const state = this.#state;
-    if (this.#queues.has(index)) return false;
-    const options = state.locked(() =>
+    return state.locked(() =>
       state.getQueue(index, 'enabled') === 0
         ? undefined
         : {
@@ -255,19 +309,27 @@ export class DeviceHost implements DeviceOwner, DeviceContext, DeviceHostLink {
             eventIdx: state.isNegotiated(VIRTIO_F_EVENT_IDX),
           },
     );
-    if (options === undefined) return false;
+  }
+
+  #openQueue(index: number, position?: QueuePosition): boolean {
+    if (this.#queues.has(index) || this.#held.has(index)) return false;
+    const facts = this.#queueFacts(index);
+    if (facts === undefined) return false;
     const exchange = this.#options.exchange?.(index);
-    const created = Virtqueue.create({
-      ...options,
-      memory: this.memory,
-      ...(exchange === undefined ? {} : { exchange }),
-      onBroken: (reason) => this.needsReset(`queue ${index}: ${reason}`),
-    });
+    const created = Virtqueue.create(
+      {
+        ...facts,
+        memory: this.memory,
+        ...(exchange === undefined ? {} : { exchange }),
+        onBroken: (reason) => this.needsReset(`queue ${index}: ${reason}`),
+      },
+      position,
+    );
     if (!created.ok) {
       this.needsReset(`queue ${index}: ${created.error}`);
       return false;
     }
-    exchange?.open(options.ring);
+    exchange?.open(facts.ring);
     this.#queues.set(index, new ServedQueue(index, created.value, () => this.#interrupts.queue(index)));
     return true;
   }

@@ -4,11 +4,31 @@ import { formOf } from '../../src/isa/forms.ts';
 import { formRegion } from '../../src/jit/region.ts';
 import type { Region } from '../../src/jit/region.ts';
 import { PAGE_SIZE } from '../../src/layout/map.ts';
-import { MODE_CODE32, MODE_CODE64, MODE_FLAT } from '../../src/layout/vcpu.ts';
+import {
+  MODE_CODE16,
+  MODE_CODE32,
+  MODE_CODE64,
+  MODE_FLAT,
+  MODE_REAL,
+  MODE_STACK16,
+} from '../../src/layout/vcpu.ts';
 
-/** `bytes` lie at `offset` of their page; what is behind its end is not looked at. */
-export function staticRegion(bytes: Uint8Array, offset: number, bits: 32 | 64): Region {
-  const mode = MODE_FLAT | (bits === 64 ? MODE_CODE64 : MODE_CODE32);
+const MODES = {
+  16: MODE_CODE16 | MODE_REAL | MODE_STACK16,
+  32: MODE_CODE32 | MODE_FLAT,
+  64: MODE_CODE64 | MODE_FLAT,
+};
+
+/**
+ * `bytes` lie at `offset` of their page; what is behind its end is not looked at. 16-bit code is that of real mode; `mode` is
+ * another one.
+ */
+export function staticRegion(
+  bytes: Uint8Array,
+  offset: number,
+  bits: 16 | 32 | 64,
+  mode: number = MODES[bits],
+): Region {
   const page = new Uint8Array(PAGE_SIZE);
   page.set(bytes.subarray(0, PAGE_SIZE - offset), offset);
   const end = Math.min(offset + bytes.length, PAGE_SIZE);

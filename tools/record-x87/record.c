@@ -1,5 +1,6 @@
 /*
- * record OUT SEED COUNT: records x87 instructions on this machine's CPU.
+ * record OUT SEED COUNT [ordinary]: records x87 instructions on this machine's CPU; with "ordinary", with the control
+ * word that programs start with and mostly normal numbers. wasm/testing/x87-compare.ts says whether our core does the same.
  *
  * The committed data (AMD family 1Ah, Zen 5) was made with
  *   gcc -O1 -o record record.c && ./record x87.bin 20240607 62 && gzip -9 -n x87.bin
@@ -111,6 +112,22 @@ static void choose(enum operands kind, number *a, number *b) {
   }
 }
 
+/* Normal numbers whose sums, products and quotients round in all ways. */
+static void choose_ordinary(number *a, number *b) {
+  int reach = below(2) ? 3 : below(4) ? 70 : 140;
+  *a = between(-reach, reach);
+  *b = between(-reach, reach);
+  switch (below(8)) {
+    case 0: *b = *a; b->sig ^= random64() >> (1 + below(63)); b->se ^= below(2) << 15; break;
+    case 1: a->sig |= ~0ull >> below(64); b->sig &= ~0ull << below(64); break;
+    case 2: a->sig = I | (random64() >> below(64)); b->sig |= ~0ull << below(64); break;
+    case 3: *(below(2) ? a : b) = any(); break;
+    default: break;
+  }
+  a->sig |= a->se & 0x7fff ? I : 0;
+  b->sig |= b->se & 0x7fff ? I : 0;
+}
+
 static void random_memory(uint8_t *m, int length, int decimal) {
   uint64_t r = random64();
   memset(m, 0, 10);
@@ -193,7 +210,8 @@ static const instruction INSTRUCTIONS[] = {
 static void put(uint8_t *at, number n) { memcpy(at, &n.sig, 8); memcpy(at + 8, &n.se, 2); }
 
 int main(int argc, char **argv) {
-  if (argc != 4) { fprintf(stderr, "usage: record OUT SEED COUNT\n"); return 2; }
+  if (argc < 4) { fprintf(stderr, "usage: record OUT SEED COUNT [ordinary]\n"); return 2; }
+  int ordinary = argc > 4;
   machine_open();
   state = strtoull(argv[2], 0, 0) * 2 + 1;
   int count = atoi(argv[3]);
@@ -209,14 +227,16 @@ int main(int argc, char **argv) {
       uint8_t record[78] = {0};
       number a, b;
       memset(&before, 0, sizeof before);
-      choose(in->operands, &a, &b);
+      if (ordinary && (in->operands == ANY || in->operands == NEAR)) choose_ordinary(&a, &b);
+      else choose(in->operands, &a, &b);
       unsigned masks = below(4) ? 0x3f : (unsigned)(random64() & random64() & 0x3f) ^ 0x3f;
       static const uint8_t precision[] = {3, 3, 3, 0, 2, 2, 0, 1};
       before.control = 0x40 | masks | precision[below(8)] << 8 | below(4) << 10;
+      if (ordinary) before.control = 0x37f;
       unsigned top = below(2) ? 0 : below(8);
       before.status = top << 11 | (random64() & 0x4700);
       /* Sticky exceptions only where they are masked: the instruction would not run otherwise. */
-      if (below(8) == 0) before.status |= random64() & masks & 0x3f;
+      if (below(8) == 0) before.status |= random64() & before.control & masks & 0x3f;
       unsigned empty = below(16) ? 0xfc : below(2) ? below(256) : 0;
       for (unsigned i = 0; i < 8; i++) if (empty >> i & 1) before.tag |= 3 << 2 * ((top + i) & 7);
       put(before.st[0], a);

@@ -9,6 +9,7 @@ import {
   TLB_OFFSET,
 } from '../../src/layout/map.ts';
 import { HOST_IMPORTS } from '../../src/layout/core-abi.ts';
+import { memoryFunction, registerFunction } from '../../src/isa/semantics/x87.ts';
 import { STATUS_NEXT } from '../../src/layout/exits.ts';
 import {
   FLAGS_EXPLICIT,
@@ -147,14 +148,20 @@ function save(bench: Bench, memoryBytes: number): FpuState {
   };
 }
 
+type CoreFunction = (cpu: number, ...args: readonly (number | bigint)[]) => number;
+
+/** Which functions of the core execute a code: the one for all codes, or that which translated code calls. */
+export type Executor = 'any code' | 'this code';
+
 /** Executes one recorded case. */
-export function execute(bench: Bench, recorded: Recorded): FpuState {
+export function execute(bench: Bench, recorded: Recorded, executor: Executor): FpuState {
   load(bench, recorded.before);
   const code = (recorded.opcode << 8) | recorded.modrm;
-  const status =
-    recorded.memoryBytes > 0
-      ? bench.core.x87Memory(VCPU_BASE, code, BigInt(DATA), SEG_DS, 4)
-      : bench.core.x87Register(VCPU_BASE, code);
+  const memory = recorded.memoryBytes > 0;
+  const any = memory ? 'x87Memory' : 'x87Register';
+  const name = executor === 'any code' ? any : memory ? memoryFunction(code) : registerFunction(code);
+  const call = (bench.core as unknown as Record<string, CoreFunction>)[name]!;
+  const status = memory ? call(VCPU_BASE, code, BigInt(DATA), SEG_DS, 4) : call(VCPU_BASE, code);
   if (status !== STATUS_NEXT) throw new Error(`status ${status}`);
   return save(bench, recorded.memoryBytes);
 }
@@ -208,10 +215,10 @@ export function toleranceOf(recorded: Recorded): number {
 }
 
 /** The cases that come out differently, as text. */
-export function mismatches(bench: Bench, records: readonly Recorded[]): string[] {
+export function mismatches(bench: Bench, records: readonly Recorded[], executor: Executor): string[] {
   const found: string[] = [];
   for (const recorded of records) {
-    const actual = execute(bench, recorded);
+    const actual = execute(bench, recorded, executor);
     if (differs(actual, recorded.after, toleranceOf(recorded))) {
       found.push(
         `before   ${show(recorded.before)}\n  actual   ${show(actual)}\n  expected ${show(recorded.after)}`,

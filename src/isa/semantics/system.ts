@@ -241,10 +241,4 @@ export const SYSTEM: Descriptions = {
     const pending = s.readState('i32.load16_u', VCPU.at.fpuStatus);
     s.if(s.op('i32.and', pending, s.i32(0x80)), () => s.raise(16), undefined, false);
   },
-  x87reg: (s, site) => s.status('x87Register', s.narrow(site.immediate(s))),
-  x87mem: (s, site, d) => {
-    const target = d as MemoryOperand;
-    const code = s.narrow(site.immediate(s));
-    s.status('x87Memory', code, target.linear(1, 0), target.segmentValue, operandBytes(s, site));
-  },
 };

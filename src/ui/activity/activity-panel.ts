@@ -10,6 +10,7 @@ import type { Control } from '../settings/controls.ts';
 import { section } from '../settings/setting-row.ts';
 import { formatCount } from '../text.ts';
 import { hotTable } from './hot-table.ts';
+import { InfoView } from './info-view.ts';
 import { measure } from './measure.ts';
 import { measuredTable } from './measured-table.ts';
 import { NO_RATES, ratesBetween, sampleOf } from './samples.ts';
@@ -97,6 +98,7 @@ export class ActivityPanel implements PanelPage {
   readonly #problem = element('p', { class: 'form-problem', role: 'alert' });
   readonly #result = element('div', { class: 'measured', 'aria-live': 'polite' });
   readonly #measure: HTMLButtonElement;
+  readonly #numbers: InfoView;
   readonly #hot = element('div', { class: 'measured', 'aria-live': 'polite' });
   readonly #look: HTMLButtonElement;
   readonly #looks = { all: 0, busy: 0 };
@@ -105,6 +107,7 @@ export class ActivityPanel implements PanelPage {
 
   constructor(session: MachineSession) {
     this.#session = session;
+    this.#numbers = new InfoView(async () => session.vm?.info());
     this.#charts = CHARTS.map((chart) => new Sparkline({ ...chart, length: POINTS }));
     this.#measure = button('Measure it', ICON.gauge, () => void this.#runMeasurement()).node;
     this.#look = button('Look for 5 s', ICON.gauge, () => void this.#profile()).node;
@@ -142,12 +145,14 @@ export class ActivityPanel implements PanelPage {
         element('div', { class: 'panel-actions' }, this.#look),
         this.#hot,
       ),
+      section('In numbers', this.#numbers.node),
     );
     setInterval(() => this.#lookAtVcpu(), VCPU_LOOK_MS);
   }
 
-  setShown(): void {
-    // The charts go on when they are not seen: whoever opens the panel wants to know what has just been.
+  /** The charts go on when they are not seen: whoever opens the panel wants to know what has just been. */
+  setShown(shown: boolean): void {
+    this.#numbers.setShown(shown);
   }
 
   /** A look at the devices; undefined: the machine has no power. */

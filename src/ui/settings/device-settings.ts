@@ -52,7 +52,7 @@ const TEXTS = {
     title: 'I/O engine',
     option: 'aio',
     sentence:
-      'How the browser’s files are read and written. opfs: one after the other on the disk’s thread. threads: several at once on helper threads, which pays with four cores or more. memory: nothing is kept.',
+      'How the browser’s files are read and written. opfs: one after the other on the disk’s thread. threads: several at once on helper threads, which pays with four cores or more. memory: nothing is kept. Requests are kept in order and merged here, so a guest does best without a scheduler of its own: echo none > /sys/block/vda/queue/scheduler.',
     usual: DRIVE_DEFAULTS.aio,
   },
   ioeventfd: {

@@ -205,7 +205,6 @@ export class Verifier {
     if (host !== RAM_BASE + entered.region.request.address + entered.offset) return STATUS_BRANCH;
     core.flushTlb(this.#cpu, 0);
     this.#block.save(this.#start);
-    this.#record.begin();
     let longest = Math.max(1, Math.min(budget, LONGEST_RUN));
     let outcome = this.#runBoth(entered, longest);
     if (outcome === undefined) outcome = this.#runBoth(entered, (longest = 1));
@@ -243,7 +242,7 @@ export class Verifier {
   #runBoth(entered: Entered, longest: number): Outcome | undefined {
     const run = this.#translatedRun(entered, longest);
     if (run === undefined) return undefined;
-    this.#record.again(false);
+    this.#record.repeat();
     const other = this.#interpretedRun(run);
     if (other === undefined) return undefined;
     const isSameWrites = isSameJournal(this.#views, this.#translatedPart, this.#interpretedPart);
@@ -266,7 +265,7 @@ export class Verifier {
   #translatedRun({ region, number }: Entered, longest: number): Run | undefined {
     const { core } = this.#linked;
     const from = this.#journal;
-    this.#record.again(true);
+    this.#record.record();
     this.#begin(JOURNAL_OPEN, from, from + JOURNAL_BYTES / 2);
     this.#setBudget(longest);
     let status = STATUS_BRANCH;
@@ -348,8 +347,9 @@ export class Verifier {
   /** Even the shortest run writes more than the journal holds. */
   #runUnverified({ region, number }: Entered): number {
     this.#unverified++;
-    this.#record.again(true);
+    this.#record.record();
     const status = region.func(this.#cpu, number);
+    this.#record.repeat();
     this.#record.pass();
     this.#record.release();
     return status;
@@ -432,7 +432,7 @@ export class Verifier {
     const run = this.#translatedRun(entered, longest);
     if (run === undefined) return [];
     const path: bigint[] = [];
-    this.#record.again(false);
+    this.#record.repeat();
     this.#interpretedRun(run, () => path.push(this.#get64(VCPU.at.rip)));
     this.#forgetCode();
     return path;

@@ -129,12 +129,15 @@ export const CORE_FUNCTIONS = {
   portIn: fn('checked', 'i32', 'i32'),
   portOut: fn('status', 'i32', 'i32', 'i64'),
 
-  // --- string instructions: (bytes per element, 0 = no prefix 1 = REP/REPE 2 = REPNE, address size code, segment)
-  movs: fn('status', 'i32', 'i32', 'i32', 'i32'),
+  // --- repeated string instructions. (bytes per element, address size code, segment of the source)
+  movs: fn('status', 'i32', 'i32', 'i32'),
+  lods: fn('status', 'i32', 'i32', 'i32'),
+  /** (bytes per element, address size code) */
+  stos: fn('status', 'i32', 'i32'),
+  /** (bytes per element, 1 = REPE 2 = REPNE, address size code, segment) */
   cmps: fn('status', 'i32', 'i32', 'i32', 'i32'),
-  stos: fn('status', 'i32', 'i32', 'i32', 'i32'),
-  lods: fn('status', 'i32', 'i32', 'i32', 'i32'),
-  scas: fn('status', 'i32', 'i32', 'i32', 'i32'),
+  scas: fn('status', 'i32', 'i32', 'i32'),
+  /** (bytes per element, 0 = no prefix 1 = REP, address size code, segment) */
   ins: fn('status', 'i32', 'i32', 'i32', 'i32'),
   outs: fn('status', 'i32', 'i32', 'i32', 'i32'),
 

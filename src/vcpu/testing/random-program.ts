@@ -376,14 +376,15 @@ export class Generator {
         reg: register,
         rm: { base: RBX, disp: 0x780 + random.below(0x80) - 64 },
       });
-    const count = [0xb9, ...le(random.below(20), 4)];
+    const count = [0xb9, ...le(random.below(random.chance(0.3) ? 100 : 20), 4)];
+    const narrow = random.chance(0.15) ? [0x67] : [];
     const operation = random.pick([0xa4, 0xa5, 0xaa, 0xab, 0xac, 0xad, 0xa6, 0xa7, 0xae, 0xaf]);
     const compares = [0xa6, 0xa7, 0xae, 0xaf].includes(operation);
     const repeat = random.chance(0.7) ? [compares ? random.pick([0xf2, 0xf3]) : 0xf3] : [];
     const wide = random.pick([[], [], [0x48]]);
     const backward = random.chance(0.2);
     const bytes = [...at(RSI), ...at(RDI), ...count, ...(backward ? [0xfd] : [0xfc])];
-    return optional([...bytes, ...repeat, ...wide, operation, 0xfc]);
+    return optional([...bytes, ...narrow, ...repeat, ...wide, operation, 0xfc]);
   }
 
   #stack(): number[] {

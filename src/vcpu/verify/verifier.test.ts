@@ -129,6 +129,18 @@ describe('verify', () => {
     expect(Number(machine.register(RBX))).toBeGreaterThan(0);
   });
 
+  it('takes back what x87 instructions store', () => {
+    const machine = verifying();
+    // CR0.MP, NE; CR4.OSFXSR
+    machine.views.data.setBigUint64(machine.vcpu.cpu + VCPU.at.cr0, 0x80000033n, true);
+    machine.vcpu.core.updateMode(machine.vcpu.cpu);
+    // fninit; 1: fld1; fadd qword [rbx + rcx*8]; fstp qword [rbx + rcx*8]; dec ecx; jnz 1b; out 80h, al
+    const code = 'dbe3 d9e8 dc04cb dd1ccb ffc9 75f4 e680';
+    expect(runOften(machine, code, { [RBX]: 0x20000n, [RCX]: 400n })).toBe('asked');
+    expect(machine.views.data.getFloat64(RAM_BASE + 0x20000 + 8 * 7, true)).toBe(20);
+    expect(figures(machine).instructions).toBeGreaterThan(10_000);
+  });
+
   it('compares several regions in one run', () => {
     const machine = verifying();
     machine.views.u8.set([0x83, 0xc0, 3, 0xc3], RAM_BASE + 0x11000);

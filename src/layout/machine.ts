@@ -8,6 +8,8 @@ export const MACHINE = struct({
   vcpuCount: 'u32',
   /** The latest guest time that any thread has seen, in ns since power-on (see time/). */
   clockLatest: 'u64',
+  /** The guest's time passes so many times slower than the host's (0: as fast); settled before any thread starts. */
+  clockDivisor: 'u32',
 });
 export const MACHINE_MAGIC = 0x56544142;
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { vcpuAddress } from '../layout/map.ts';
+import { MACHINE } from '../layout/machine.ts';
+import { MACHINE_BASE, vcpuAddress } from '../layout/map.ts';
 import { GuestClock } from './clock.ts';
 import { TimerSet } from './deadline.ts';
 import { ManualTime, timedMemory } from './manual-time.ts';
@@ -11,6 +12,16 @@ describe('the guest clock', () => {
     expect(clock.now()).toBe(0);
     time.advance(1_500_000);
     expect(clock.now()).toBe(1_500_000);
+  });
+
+  it('passes more slowly than the host where the machine says so', () => {
+    const { views, time } = timedMemory();
+    views.u32[(MACHINE_BASE + MACHINE.at.clockDivisor) >>> 2] = 16;
+    const clock = new GuestClock(views, () => time.milliseconds);
+    clock.reset();
+    time.advance(1_600_000);
+    expect(clock.now()).toBe(100_000);
+    expect(clock.millisecondsUntil(200_000)).toBe(1.6);
   });
 
   it('never steps back on any thread when host clocks differ', () => {

@@ -14,6 +14,7 @@ export type HostTime = () => number;
 
 const LATEST_LOW = (MACHINE_BASE + MACHINE.at.clockLatest) >>> 2;
 const LATEST_HIGH = LATEST_LOW + 1;
+const DIVISOR = (MACHINE_BASE + MACHINE.at.clockDivisor) >>> 2;
 const SEQUENCE = (CLOCK_ADDRESS + CLOCK.at.sequence) >>> 2;
 const PAUSED = (CLOCK_ADDRESS + CLOCK.at.paused) >>> 2;
 const OFFSET_HIGH = (CLOCK_ADDRESS + CLOCK.at.offsetHigh) >>> 2;
@@ -31,6 +32,7 @@ export class GuestClock {
   readonly #words: Uint32Array;
   readonly #signed: Int32Array;
   readonly #hostTime: HostTime;
+  readonly #divisor: number;
   #sequence = -1;
   #offset = 0;
   #paused = false;
@@ -39,6 +41,7 @@ export class GuestClock {
     this.#words = views.u32;
     this.#signed = views.i32;
     this.#hostTime = hostTime;
+    this.#divisor = Math.max(1, views.u32[DIVISOR]!);
   }
 
   /** Power-on: the clock reads 0 now. Only while no other thread of the machine runs. */
@@ -88,11 +91,11 @@ export class GuestClock {
 
   /** How many host milliseconds from now a guest time lies; 0 if it is past, Infinity for Infinity. */
   millisecondsUntil(ns: number): number {
-    return Math.max(0, (ns - this.now()) / 1e6);
+    return Math.max(0, ((ns - this.now()) * this.#divisor) / 1e6);
   }
 
   #hostNs(): number {
-    return Math.floor(this.#hostTime() * 1e6);
+    return Math.floor((this.#hostTime() * 1e6) / this.#divisor);
   }
 
   #refresh(): void {

@@ -31,6 +31,22 @@ describe('random programs', () => {
   });
 });
 
+describe('random programs under verify', () => {
+  it.each(SEEDS.slice(0, 3))('agree in every run: seed %i', { timeout: 60_000 }, (seed) => {
+    const { differences, actual } = compare(EXECUTORS, new Generator(seed).program(), undefined, 'verify');
+    expect(differences).toEqual([]);
+    expect(actual.verified).toBeGreaterThan(10_000);
+  });
+
+  it.each(LEGACY.slice(0, 3))('agree in every run: seed %i, %s', { timeout: 60_000 }, (seed) => {
+    const shape = legacyShape(seed);
+    const program = new LegacyGenerator(shape, seed).program();
+    const { differences, actual } = compare(EXECUTORS, program, legacyGuest(shape), 'verify');
+    expect(differences).toEqual([]);
+    expect(actual.verified).toBeGreaterThan(10_000);
+  });
+});
+
 describe('random programs outside 64-bit mode', () => {
   it.each(LEGACY)(
     'leave the same state interpreted and translated: seed %i, %s',

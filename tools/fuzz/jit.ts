@@ -1,6 +1,7 @@
 /**
- * `npm run fuzz:jit -- [--legacy] [--seed N] [--count N] [--seconds N] [--whole]`: random programs on the interpreter and with the
- * translator: 64-bit ones, or with --legacy those of real, virtual-8086 and protected mode. A difference is printed with the seed
+ * `npm run fuzz:jit -- [--legacy] [--verify] [--seed N] [--count N] [--seconds N] [--whole]`: random programs on the interpreter and with the
+ * translator: 64-bit ones, or with --legacy those of real, virtual-8086 and protected mode. With --verify
+ * each run of a region is compared as well. A difference is printed with the seed
  * and the smallest program that still shows it.
  */
 import { readFileSync } from 'node:fs';
@@ -18,6 +19,7 @@ import { disassemble } from './disassemble.ts';
 const { values } = parseArgs({
   options: {
     legacy: { type: 'boolean', default: false },
+    verify: { type: 'boolean', default: false },
     seed: { type: 'string' },
     count: { type: 'string', default: '1000' },
     seconds: { type: 'string', default: '600' },
@@ -54,7 +56,12 @@ function caseOf(seed: number): Case {
 
 function differencesOf({ program, guest }: Case): readonly string[] {
   try {
-    const { differences, expected, actual } = compare(executors, program, guest);
+    const { differences, expected, actual } = compare(
+      executors,
+      program,
+      guest,
+      values.verify ? 'verify' : 'on',
+    );
     if (!expected.ended) givenUp++;
     instructions += Number(expected.instructions);
     translated += Number(actual.translatedInstructions);

@@ -41,6 +41,10 @@ describe('the test kernel behaves as the manuals say', () => {
     expect(await runInVirtab(name, 'on', options)).toBe(expected(name));
   });
 
+  it.each(cases)('$name, translated and verified', { timeout: TIMEOUT_MS }, async ({ name, options }) => {
+    expect(await runInVirtab(name, 'verify', options)).toBe(expected(name));
+  });
+
   it.each(cases.filter(({ notInQemu }) => notInQemu === undefined))(
     '$name, in QEMU but for known differences',
     { timeout: TIMEOUT_MS },

@@ -1,4 +1,5 @@
 /** A vCPU without devices for the replay of vectors. */
+import { DEFAULT_FEATURES } from '../../src/base/cpu-features.ts';
 import { viewsOf } from '../../src/base/views.ts';
 import type { Views } from '../../src/base/views.ts';
 import { REPLAY_RAM_BYTES } from '../../src/interp/vectors-platform.ts';
@@ -11,6 +12,7 @@ import { Decoder, MAX_LENGTH } from '../../src/isa/decoder.ts';
 import { compileRegions } from '../../src/jit/compile.ts';
 import { planRegion } from '../../src/jit/plan.ts';
 import { formRegion, type Region } from '../../src/jit/region.ts';
+import type { FormRegion } from '../../src/jit/translate.ts';
 import {
   EXIT_CUT,
   STATUS_BRANCH,
@@ -20,8 +22,9 @@ import {
 } from '../../src/layout/exits.ts';
 import { PAGE_SIZE, RAM_BASE } from '../../src/layout/map.ts';
 import { MODE_CODE32, MODE_CODE64, MODE_FLAT, REG_PAGE_RIP, SEG_CS, VCPU } from '../../src/layout/vcpu.ts';
-import { link, type HostCalls } from '../../src/vcpu/link.ts';
+import { link, type HostCalls, type Linked } from '../../src/vcpu/link.ts';
 import { Vcpu, type RunEnd } from '../../src/vcpu/vcpu.ts';
+import { Disagreement, Verifier } from '../../src/vcpu/verify/verifier.ts';
 
 /** No device answers. */
 const HOST: HostCalls = {
@@ -141,7 +144,10 @@ function keyOf(bytes: Uint8Array, at: number, length: number, offset: number, mo
   return `${mode} ${offset} ${String.fromCharCode(...bytes.subarray(at, at + length))}`;
 }
 
-/** Each instruction translated, as a region of its own. */
+/** What a verifier needs of a region's slot. */
+const SLOT = 1;
+
+/** Each instruction translated, as a region of its own; with `verify` also compared with the interpreter. */
 export class JitReplay {
   readonly #bare: BareVcpu;
   readonly #replay: Replay;
@@ -152,12 +158,41 @@ export class JitReplay {
   translated = 0;
   interpreted = 0;
 
-  constructor(core: Uint8Array<ArrayBuffer>, interpreter: Uint8Array<ArrayBuffer>, kind: PlatformKind) {
+  readonly #verifier: Verifier | undefined;
+  /** Leads to the verifier, in the place of a region. */
+  #way: RegionFunction | undefined;
+
+  constructor(
+    core: Uint8Array<ArrayBuffer>,
+    interpreter: Uint8Array<ArrayBuffer>,
+    kind: PlatformKind,
+    verify = false,
+  ) {
     this.#bare = bareVcpu(core, interpreter);
-    const { memory, vcpu, coreModule, interpreterModule } = this.#bare;
-    this.#imports = link(memory, coreModule, interpreterModule, HOST).regionImports;
+    const { memory, views, vcpu, coreModule, interpreterModule } = this.#bare;
+    if (verify) {
+      const form: FormRegion = (decoder, { bytes, mode, leaders }) =>
+        regionOf(decoder, bytes, 0, leaders[0]!, mode)!;
+      this.#verifier = new Verifier(views, vcpu.cpu, HOST, DEFAULT_FEATURES, form);
+    }
+    const linked = link(memory, coreModule, interpreterModule, this.#verifier?.host ?? HOST);
+    this.#imports = linked.regionImports;
+    const regions: Linked['regions'] = {
+      set: (_, way) => {
+        this.#way = way as RegionFunction;
+      },
+    };
+    this.#verifier?.attach(
+      { ...linked, regions },
+      { run: () => linked.interpreter.run(vcpu.cpu), step: () => vcpu.step() },
+    );
     const machine = { memory: memory.buffer, cpu: vcpu.cpu, core: vcpu.core, step: () => this.#step() };
     this.#replay = new Replay(machine, kind);
+  }
+
+  /** Cases that the verifier compared. */
+  get verified(): number {
+    return this.#verifier?.figures.runs ?? 0;
   }
 
   /** All differences of the groups, at most `limit` of each. */
@@ -195,7 +230,9 @@ export class JitReplay {
     }
     this.#functions = new Map();
     if (regions.size === 0) return;
-    const module = new WebAssembly.Module(compileRegions([...regions.values()]));
+    const module = new WebAssembly.Module(
+      compileRegions([...regions.values()], this.#verifier !== undefined),
+    );
     const { exports } = new WebAssembly.Instance(module, this.#imports);
     [...regions.keys()].forEach((key, i) => this.#functions.set(key, exports[`r${i}`] as RegionFunction));
   }
@@ -223,15 +260,40 @@ export class JitReplay {
     views.u32[(cpu + VCPU.at.budgetStart) >>> 2] = 1;
     const pageRip = BigInt.asUintN(64, rip - BigInt(offset));
     views.data.setBigUint64(cpu + VCPU.at.regs + REG_PAGE_RIP * 8, pageRip, true);
-    const status = run(cpu, 0);
+    const status = this.#verifier ? this.#verified(run, host, mode) : run(cpu, 0);
     if (status === STATUS_EXIT && u32(VCPU.at.exitReason) === EXIT_CUT) {
       this.interpreted++;
       return endOf(vcpu.step());
     }
     this.translated++;
+    if (typeof status === 'string') return status;
     if (status === STATUS_BRANCH || status === STATUS_REPEAT) return undefined;
+    // HLT, or a triple fault, whose state is there.
+    if (status === STATUS_EXIT && this.#verifier) return undefined;
     if (status !== STATUS_FAULT_AT_RIP) return `the region returned ${status}`;
     return vcpu.core.deliverException(cpu) === STATUS_EXIT ? 'shutdown' : undefined;
+  }
+
+  /** STATUS_*, or the report of a disagreement. */
+  #verified(func: RegionFunction, host: number, mode: number): number | string {
+    const { views, vcpu } = this.#bare;
+    const start = host & -PAGE_SIZE;
+    const offset = host - start;
+    const request = {
+      bytes: views.u8.slice(start, start + PAGE_SIZE),
+      address: start - RAM_BASE,
+      mode,
+      leaders: [offset],
+      wanted: [offset],
+    };
+    this.#verifier!.onRegion(func, request, [offset]);
+    this.#verifier!.table.set(SLOT, func);
+    try {
+      return this.#way!(vcpu.cpu, SLOT << 8);
+    } catch (error) {
+      if (error instanceof Disagreement) return error.message;
+      throw error;
+    }
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * Replays committed cases on the interpreter and lists every difference:
- * `tsx tools/vectors/replay.ts [filter] [differences per group] [long or legacy]`. The interpreter is generated from the present
+ * Replays committed cases on the interpreter, or with `--verify` by translated code that is compared with it, and lists every difference:
+ * `tsx tools/vectors/replay.ts [filter] [differences per group] [long or legacy] [--verify]`. The interpreter is generated from the present
  * sources; the core is build/core.wasm.
  */
 import { readdirSync, readFileSync } from 'node:fs';
@@ -9,7 +9,7 @@ import { gunzipSync } from 'node:zlib';
 import { generateInterpreter } from '../../src/interp/generate.ts';
 import { decodeFile } from '../../src/interp/vectors-file.ts';
 import { CaseState } from '../../src/interp/vectors-state.ts';
-import { createReplay } from './machine.ts';
+import { createReplay, JitReplay } from './machine.ts';
 
 const FOLDER = fileURLToPath(new URL('../../test/vectors/', import.meta.url));
 const INTERPRETER = fileURLToPath(new URL('../../build/interpreter.wasm', import.meta.url));
@@ -25,14 +25,16 @@ function interpreter(): Uint8Array<ArrayBuffer> {
   }
 }
 
-const [filterText = '.*', limitText = '2', platform = 'long'] = process.argv.slice(2);
+const isVerified = process.argv.includes('--verify');
+const [filterText = '.*', limitText = '2', platform = 'long'] = process.argv
+  .slice(2)
+  .filter((argument) => argument !== '--verify');
 const filter = new RegExp(filterText);
 const limit = Number(limitText);
-const replay = createReplay(
-  new Uint8Array(readFileSync(CORE)),
-  interpreter(),
-  platform === 'legacy' ? 'legacy' : 'long',
-);
+const core = new Uint8Array(readFileSync(CORE));
+const kind = platform === 'legacy' ? 'legacy' : 'long';
+const verifying = isVerified ? new JitReplay(core, interpreter(), kind, true) : undefined;
+const plain = createReplay(core, interpreter(), kind);
 let cases = 0;
 let failed = 0;
 let groups = 0;
@@ -42,7 +44,7 @@ for (const file of readdirSync(FOLDER).filter((name) => name.endsWith('.bin.gz')
     if (!filter.test(group.id)) continue;
     groups++;
     cases += group.cases.length;
-    const differences = replay.replay(group);
+    const differences = verifying?.replay([group], group.cases.length) ?? plain.replay(group);
     if (differences.length === 0) continue;
     failedGroups++;
     failed += differences.length;

@@ -81,8 +81,8 @@ interface Run {
   readonly retired: number;
   /** What string instructions took out of the budget beside. */
   readonly charged: number;
-  /** The stay ends: HLT, triple fault. */
-  readonly isOver: boolean;
+  /** The EXIT_* that ends the stay: HLT, triple fault, or code that the interpreter has to execute. */
+  readonly exit: number | undefined;
   /** It ended in an instruction that did not retire: it faulted, or is a string instruction that goes on. */
   readonly isUnfinished: boolean;
 }
@@ -234,7 +234,9 @@ export class Verifier {
     this.#set(VCPU.at.budget, left > 0 && this.#record.wantsRunLoop ? left - BUDGET_USED_UP : left);
     this.#record.pass();
     this.#record.release();
-    return outcome.isOver ? STATUS_EXIT : STATUS_BRANCH;
+    if (outcome.exit === undefined) return STATUS_BRANCH;
+    this.#set(VCPU.at.exitReason, outcome.exit);
+    return STATUS_EXIT;
   }
 
   /** The region, then the interpreter, both taken back. Undefined: the journal was too short for it. */
@@ -280,6 +282,7 @@ export class Verifier {
       if (!this.#isFull(error)) throw error;
       isTooLong = true;
     }
+    const exit = status === STATUS_EXIT ? this.#get(VCPU.at.exitReason) : undefined;
     const retired = this.#ran;
     const charged = longest - (this.#get(VCPU.at.budgetStart) | 0);
     // Without any work it found other bytes in the next page, and did nothing (wasm/crossing.ts).
@@ -287,7 +290,7 @@ export class Verifier {
     this.#translatedPart = { from, to: this.#get(VCPU.at.journalNext) };
     this.#set(VCPU.at.journal, JOURNAL_OFF);
     this.#takeBack(this.#translated, this.#translatedPart);
-    return isTooLong ? undefined : { retired, charged, isOver: status === STATUS_EXIT, isUnfinished };
+    return isTooLong ? undefined : { retired, charged, exit, isUnfinished };
   }
 
   /** Sentences about what cannot be compared; undefined: the journal was too short. */

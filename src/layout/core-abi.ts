@@ -187,6 +187,9 @@ export const CORE_FUNCTIONS = {
   x87Exchange: fn('status', 'i32'),
   x87StoreRegister: fn('status', 'i32'),
   x87Sign: fn('status', 'i32'),
+  x87StatusWord: fn('status', 'i32'),
+  x87ConditionalMove: fn('status', 'i32'),
+  x87Other: fn('status', 'i32'),
   /** (the same code, linear address, segment): what x87Memory does. */
   x87LoadExtended: fn('status', 'i32', 'i64', 'i32'),
   x87LoadFloat: fn('status', 'i32', 'i64', 'i32'),
@@ -194,6 +197,9 @@ export const CORE_FUNCTIONS = {
   x87StoreExtended: fn('status', 'i32', 'i64', 'i32'),
   x87StoreFloat: fn('status', 'i32', 'i64', 'i32'),
   x87StoreInteger: fn('status', 'i32', 'i64', 'i32'),
+  x87Operate: fn('status', 'i32', 'i64', 'i32'),
+  x87LoadControl: fn('status', 'i32', 'i64', 'i32'),
+  x87StoreWord: fn('status', 'i32', 'i64', 'i32'),
   /** (linear, segment) */
   loadMxcsr: fn('status', 'i64', 'i32'),
 

@@ -6,6 +6,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { describeHost, load, waitForQuiet } from './bench/host.ts';
+import { inRealTime } from './bench/priority.ts';
 import { prepareIoGuest } from './io/guest.ts';
 import type { StartMachine } from './io/machine.ts';
 import { startQemu } from './io/qemu.ts';
@@ -71,6 +72,8 @@ const HELP = `npm run bench:io -- [options]
   --seconds N         how long each is measured (default 4)
   --repetitions N     (default 3)
   --no-rings          leave out the bare-metal guest and the driver alone
+  --warm N            seconds of each kind before anything is measured (default 8)
+  --real-time         give what is measured real-time priority, for a machine that others use
   --patience SECONDS  wait up to so long until nothing else uses the machine
   --output FOLDER     (default build/bench-io)
 `;
@@ -89,6 +92,8 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '4' },
     repetitions: { type: 'string', default: '3' },
     'no-rings': { type: 'boolean', default: false },
+    warm: { type: 'string', default: '8' },
+    'real-time': { type: 'boolean', default: false },
     patience: { type: 'string', default: '0' },
     output: { type: 'string', default: join(root, 'build', 'bench-io') },
     help: { type: 'boolean', default: false },
@@ -99,9 +104,13 @@ if (values.help) {
   process.exit(0);
 }
 
-const [seconds, repetitions, patience] = [values.seconds, values.repetitions, values.patience].map(
-  Number,
-) as [number, number, number];
+const [seconds = 0, repetitions = 0, patience = 0, warmSeconds = 0] = [
+  values.seconds,
+  values.repetitions,
+  values.patience,
+  values.warm,
+].map(Number);
+const realTime = values['real-time'];
 const kinds = KINDS.filter((kind) => values.kinds.split(',').includes(kind));
 const jobs = values.jobs.split(',').map(Number);
 
@@ -122,6 +131,8 @@ function save(): string {
     load: loads,
     seconds,
     repetitions,
+    warmSeconds,
+    realTime,
     state: 'warm',
     subjects,
     rings,
@@ -146,7 +157,17 @@ for (const id of values.subjects.split(',')) {
   try {
     const guest = await prepareIoGuest(architecture, log);
     if (!guest.ok) throw new Error(guest.error);
-    const options = { guest: guest.value, start, disk, jobs, kinds, seconds, repetitions };
+    const options = {
+      guest: guest.value,
+      start,
+      disk,
+      jobs,
+      kinds,
+      seconds,
+      repetitions,
+      warmSeconds,
+      realTime,
+    };
     subjects.push({ name, architecture, ...(await measureRows(options, log)) });
   } catch (error) {
     // A comparison that cannot be made says why, and the rest goes on.
@@ -161,14 +182,17 @@ if (!values['no-rings']) {
     await waitForQuiet(patience);
     log(`== ring, ${name}`);
     try {
-      rings.push({ name, measurements: (await runRing(options, log)).measurements });
+      rings.push({
+        name,
+        measurements: (await inRealTime(realTime, () => runRing(options, log))).measurements,
+      });
     } catch (error) {
       rings.push({ name, measurements: [], failure: reasonOf(error) });
       log(reasonOf(error));
     }
   }
   await waitForQuiet(patience);
-  driver = await rawDriverSpeed('opfs').catch((error: unknown) => {
+  driver = await inRealTime(realTime, () => rawDriverSpeed('opfs')).catch((error: unknown) => {
     log(reasonOf(error));
     return [];
   });

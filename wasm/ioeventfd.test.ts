@@ -5,7 +5,7 @@ import { viewsOf } from '../src/base/views.ts';
 import { DOORBELL, doorbellAddress } from '../src/layout/ioeventfd.ts';
 import { RAM_BASE } from '../src/layout/map.ts';
 import { CAUSE_DOORBELL, THREAD, THREAD_IO0, threadAddress } from '../src/layout/machine.ts';
-import { SEG_DS } from '../src/layout/vcpu.ts';
+import { SEG_DS, VCPU } from '../src/layout/vcpu.ts';
 import { doorbellCounts, DoorbellListener } from '../src/sync/doorbell.ts';
 import { WakeWord } from '../src/sync/wake.ts';
 import { IoeventfdTable } from '../src/virtio/ioeventfd.ts';
@@ -27,7 +27,7 @@ function machine() {
     core.view.setBigUint64(at, value, true);
     core.call('commitWrite');
   };
-  return { core, views, table, store, counts: () => doorbellCounts(views, BELL) };
+  return { core, views, table, listener, store, counts: () => doorbellCounts(views, BELL) };
 }
 
 let guest: ReturnType<typeof machine>;
@@ -52,6 +52,36 @@ describe('a store to a notify address', () => {
     guest.store(8, 2, 0n);
     expect(guest.counts()).toEqual({ kicks: 2, notifies: 1 });
     expect(new WakeWord(guest.views, THREAD_IO0).take()).toBe(CAUSE_DOORBELL);
+  });
+
+  describe('whose listener is patient', () => {
+    const sleeping = (threadAddress(THREAD_IO0) + THREAD.at.sleeping) >>> 2;
+    const owed = () => guest.views.u32[(guest.core.cpu + VCPU.at.owedKick) >>> 2];
+
+    beforeEach(() => {
+      guest.views.i32[sleeping] = 1;
+      guest.listener.setPatient(BELL, true);
+    });
+
+    it('leaves the waking to the run loop', () => {
+      guest.store(8, 2, 0n);
+      guest.store(8, 2, 0n);
+      expect([guest.counts(), owed(), guest.views.i32[sleeping]]).toEqual([{ kicks: 2, notifies: 0 }, 1 + BELL, 1]);
+    });
+
+    it('owes nothing while it is awake', () => {
+      guest.views.i32[sleeping] = 0;
+      guest.store(8, 2, 0n);
+      expect([guest.counts().kicks, owed()]).toEqual([1, 0]);
+    });
+
+    it('wakes it at once while another thread’s wake-up is owed', () => {
+      const OTHER = 9;
+      new DoorbellListener(guest.views, THREAD_IO0 + 1).listen(OTHER, () => {});
+      guest.views.u32[(guest.core.cpu + VCPU.at.owedKick) >>> 2] = 1 + OTHER;
+      guest.store(8, 2, 0n);
+      expect([guest.counts(), owed()]).toEqual([{ kicks: 1, notifies: 1 }, 1 + OTHER]);
+    });
   });
 
   it('takes avail.idx along where that was asked for', () => {

@@ -9,6 +9,7 @@ import {
   DOORBELL_availIdx,
   DOORBELL_kicks,
   DOORBELL_notifies,
+  DOORBELL_patient,
   DOORBELL_SIZE,
   DOORBELL_thread,
   DOORBELLS_ADDRESS,
@@ -31,6 +32,7 @@ import {
   THREAD_sleeping,
   THREAD_wake,
   THREADS_BASE,
+  VCPU_owedKick,
 } from './generated/layout';
 
 // @ts-ignore: decorator
@@ -50,8 +52,24 @@ import {
   );
 }
 
-function ring(doorbell: u32): void {
-  const bell: usize = DOORBELLS_ADDRESS + doorbell * DOORBELL_SIZE;
+// @ts-ignore: decorator
+@inline function bellAddress(doorbell: u32): usize {
+  return DOORBELLS_ADDRESS + doorbell * DOORBELL_SIZE;
+}
+
+/** True if the run loop will wake the thread that listens to `bell`: soon, and at the latest before the vCPU halts. */
+function canWait(cpu: usize, doorbell: u32, bell: usize): bool {
+  if (atomic.load<u32>(bell, DOORBELL_patient) == 0) return false;
+  const owed = load<u32>(cpu, VCPU_owedKick);
+  if (owed == 0) {
+    store<u32>(cpu, doorbell + 1, VCPU_owedKick);
+    return true;
+  }
+  return load<u32>(bellAddress(owed - 1), DOORBELL_thread) == load<u32>(bell, DOORBELL_thread);
+}
+
+function ring(cpu: usize, doorbell: u32): void {
+  const bell = bellAddress(doorbell);
   // On hosts that may reorder stores: this thread reads what it wrote itself, and the store below releases what came before.
   const avail = load<u32>(bell, DOORBELL_availAddress);
   if (avail != 0) atomic.store<u32>(bell, load<u16>(avail), DOORBELL_availIdx);
@@ -59,6 +77,7 @@ function ring(doorbell: u32): void {
   atomic.add<u32>(bell, 1, DOORBELL_kicks);
   const thread: usize = THREADS_BASE + load<u32>(bell, DOORBELL_thread) * THREAD_SIZE;
   if (atomic.load<u32>(thread, THREAD_sleeping) == 0) return;
+  if (canWait(cpu, doorbell, bell)) return;
   // Only one of several kickers finds it set and pays for the notify.
   if (atomic.xchg<u32>(thread, 0, THREAD_sleeping) == 0) return;
   // The cause before the word that is waited on, and that only after the claim (sync/wake.ts).
@@ -69,7 +88,7 @@ function ring(doorbell: u32): void {
 }
 
 /** True if the write was a kick, and is over. False: whoever has the address handles it. */
-export function ringsDoorbell(space: u32, address: u32, bytes: u32, value: u64): bool {
+export function ringsDoorbell(cpu: usize, space: u32, address: u32, bytes: u32, value: u64): bool {
   // Before the slots: a change that this look misses bumps it afterwards.
   const before = atomic.load<u32>(IOEVENTFD_TABLE_ADDRESS, IOEVENTFD_TABLE_generation);
   const bucket = (address >>> 2) & (IOEVENTFD_BUCKETS - 1);
@@ -80,7 +99,7 @@ export function ringsDoorbell(space: u32, address: u32, bytes: u32, value: u64):
     if (matches(slot, space, address, bytes, <u32>value)) {
       const doorbell = atomic.load<u32>(slot, IOEVENTFD_SLOT_doorbell);
       if (doorbell == 0) return false;
-      ring(doorbell - 1);
+      ring(cpu, doorbell - 1);
       // After the kick: who takes a doorbell away bumps the number first and then serves its last kicks. So either ours is
       // among them, or we see the new number and the write goes the slow way too.
       return atomic.load<u32>(IOEVENTFD_TABLE_ADDRESS, IOEVENTFD_TABLE_generation) == before;
@@ -92,5 +111,5 @@ export function ringsDoorbell(space: u32, address: u32, bytes: u32, value: u64):
 
 /** `ringsDoorbell` for a write that was held back (`-jit verify`). */
 export function kick(cpu: usize, space: u32, address: u32, bytes: u32, value: u64): i32 {
-  return ringsDoorbell(space, address, bytes, value) ? 1 : 0;
+  return ringsDoorbell(cpu, space, address, bytes, value) ? 1 : 0;
 }

@@ -188,7 +188,7 @@ function writeDevice(cpu: usize, gpa: u32, size: i32, at: i32): void {
   const scratch = scratchAddress(cpu);
   while (size > 0) {
     const chunk = deviceChunk(size);
-    if (isNoting(cpu) || !ringsDoorbell(IOEVENTFD_SPACE_MEMORY, gpa, chunk, loadChunk(scratch + at, chunk))) {
+    if (isNoting(cpu) || !ringsDoorbell(cpu, IOEVENTFD_SPACE_MEMORY, gpa, chunk, loadChunk(scratch + at, chunk))) {
       const saved = load<u64>(scratch);
       store<u64>(scratch, loadChunk(scratch + at, chunk));
       mmioWrite(cpu, gpa, chunk);

@@ -178,7 +178,7 @@ export function portOut(cpu: usize, port: i32, bytes: i32, value: u64): i32 {
   port &= 0xffff;
   if (!checkPort(cpu, port, bytes)) return STATUS_FAULT;
   const mask: u32 = bytes == 4 ? 0xffffffff : (1 << (bytes << 3)) - 1;
-  if (isNoting(cpu) || !ringsDoorbell(IOEVENTFD_SPACE_PORT, port, bytes, <u32>value & mask)) {
+  if (isNoting(cpu) || !ringsDoorbell(cpu, IOEVENTFD_SPACE_PORT, port, bytes, <u32>value & mask)) {
     portWrite(cpu, port, bytes, <u32>value & mask);
   }
   return yieldIfAttention(cpu) ? STATUS_BRANCH : STATUS_NEXT;

@@ -4,7 +4,6 @@ import { REG_RAX, REG_RCX, REG_RDI, REG_RDX, REG_RSI, SEG_DS, SEG_ES } from '../
 import { P, RAM_BYTES, TestCore, W } from './testing/core.ts';
 
 const PAGE = 0x4000_0000n;
-const ONCE = 0;
 const REP = 1;
 const REPNE = 2;
 const ADDRESS16 = 0;
@@ -23,8 +22,8 @@ function registers(): bigint[] {
   return [core.reg(REG_RSI), core.reg(REG_RDI), core.reg(REG_RCX)];
 }
 
-function movs(bytes: number, rep: number, addressSize = ADDRESS64): number {
-  return core.call('movs', bytes, rep, addressSize, SEG_DS);
+function movs(bytes: number, addressSize = ADDRESS64): number {
+  return core.call('movs', bytes, addressSize, SEG_DS);
 }
 
 function zeroFlag(): boolean {
@@ -40,22 +39,22 @@ beforeEach(() => {
 describe('MOVS', () => {
   it('moves one element and steps both indices', () => {
     core.fill(0x300000, '1122334455667788');
-    point(0x300000, 0x301000, 99);
-    expect(movs(8, ONCE)).toBe(STATUS_NEXT);
+    point(0x300000, 0x301000, 1);
+    expect(movs(8)).toBe(STATUS_NEXT);
     expect(core.dump(0x301000, 8)).toBe('1122334455667788');
-    expect(registers()).toEqual([0x300008n, 0x301008n, 99n]);
+    expect(registers()).toEqual([0x300008n, 0x301008n, 0n]);
   });
 
   it('does nothing for a count of 0', () => {
     point(0, 0);
-    expect(movs(8, REP)).toBe(STATUS_NEXT);
+    expect(movs(8)).toBe(STATUS_NEXT);
     expect(registers()).toEqual([0n, 0n, 0n]);
   });
 
   it('copies runs across page ends, elements that straddle one included', () => {
     core.fill(0x300ff0, '000102030405060708090a0b0c0d0e0f1011121314151617');
     point(0x300ff0, 0x301ffd, 6);
-    expect(movs(4, REP)).toBe(STATUS_NEXT);
+    expect(movs(4)).toBe(STATUS_NEXT);
     expect(core.dump(0x301ffd, 24)).toBe('000102030405060708090a0b0c0d0e0f1011121314151617');
     expect(registers()).toEqual([0x301008n, 0x302015n, 0n]);
   });
@@ -69,7 +68,7 @@ describe('MOVS', () => {
     (_name, bytes, distance, count, start, expected) => {
       core.fill(0x300000, start);
       point(0x300000, 0x300000 + distance, count);
-      movs(bytes, REP);
+      movs(bytes);
       expect(core.dump(0x300000, expected.length / 2)).toBe(expected);
     },
   );
@@ -77,14 +76,14 @@ describe('MOVS', () => {
   it('with a distant overlap repeats whole pieces', () => {
     core.fill(0x300000, '11'.repeat(20) + '22'.repeat(20));
     point(0x300000, 0x300028, 100);
-    movs(1, REP);
+    movs(1);
     expect(core.dump(0x300000, 140)).toBe(('11'.repeat(20) + '22'.repeat(20)).repeat(4).slice(0, 280));
   });
 
   it('to a destination below copies as it was', () => {
     core.fill(0x300004, '0102030405060708090a0b0c');
     point(0x300004, 0x300000, 12);
-    movs(1, REP);
+    movs(1);
     expect(core.dump(0x300000, 12)).toBe('0102030405060708090a0b0c');
   });
 
@@ -92,7 +91,7 @@ describe('MOVS', () => {
     core.set('eflags', DF);
     core.fill(0x300ff8, '000102030405060708090a0b0c0d0e0f');
     point(0x301004, 0x302004, 4);
-    movs(4, REP);
+    movs(4);
     expect(core.dump(0x301ff8, 16)).toBe('000102030405060708090a0b0c0d0e0f');
     expect(registers()).toEqual([0x300ff4n, 0x301ff4n, 0n]);
   });
@@ -101,7 +100,7 @@ describe('MOVS', () => {
     core.set('eflags', DF);
     core.fill(0x300000, '0000000000000000000000aa');
     point(0x30000b, 0x30000a, 11);
-    movs(1, REP);
+    movs(1);
     expect(core.dump(0x300000, 12)).toBe('aa'.repeat(12));
   });
 
@@ -109,7 +108,7 @@ describe('MOVS', () => {
     core.map(PAGE, 0x345000n | P | W);
     core.fill(0x300000, '0102030405060708');
     point(0x300000, PAGE + 0xffcn, 8);
-    expect(movs(1, REP)).toBe(STATUS_FAULT);
+    expect(movs(1)).toBe(STATUS_FAULT);
     expect(core.fault()).toEqual({ vector: 14, error: 2 });
     expect(core.get('exceptionAddress')).toBe(PAGE + 0x1000n);
     expect(registers()).toEqual([0x300004n, PAGE + 0x1000n, 4n]);
@@ -119,13 +118,13 @@ describe('MOVS', () => {
   it('changes nothing when an element straddles into a missing page', () => {
     core.map(PAGE, 0x345000n | P | W);
     point(0x300000, PAGE + 0xffcn, 1);
-    expect(movs(8, REP)).toBe(STATUS_FAULT);
+    expect(movs(8)).toBe(STATUS_FAULT);
     expect(registers()).toEqual([0x300000n, PAGE + 0xffcn, 1n]);
   });
 
   it('gives the run loop a chance after 64 KiB and charges the budget, not the count', () => {
     point(0x300000, 0x400000, 0x20000);
-    expect(movs(1, REP)).toBe(STATUS_REPEAT);
+    expect(movs(1)).toBe(STATUS_REPEAT);
     expect(core.reg(REG_RCX)).toBe(0x10000n);
     expect(core.get('budget')).toBe(100000n - 4096n);
     expect(core.get('budgetStart')).toBe(100000n - 4096n);
@@ -134,7 +133,7 @@ describe('MOVS', () => {
   it('with 32-bit addresses clears the upper halves', () => {
     point(0xffff_ffff_0030_0000n, 0xffff_ffff_0030_1000n, 2);
     core.setReg(REG_RCX, 0xffff_ffff_0000_0002n);
-    movs(1, REP, ADDRESS32);
+    movs(1, ADDRESS32);
     expect(registers()).toEqual([0x300002n, 0x301002n, 0n]);
   });
 
@@ -143,7 +142,7 @@ describe('MOVS', () => {
     core.device.set(RAM_BYTES, 0x11n);
     core.device.set(RAM_BYTES + 1, 0x22n);
     point(PAGE, 0x301000, 2);
-    movs(1, REP);
+    movs(1);
     expect(core.log).toEqual(['read 1000000 1', 'read 1000001 1']);
     expect(core.dump(0x301000, 2)).toBe('1122');
   });
@@ -152,7 +151,7 @@ describe('MOVS', () => {
     core.call('markCode', 0x301000, 64);
     core.fill(0x300000, 'aabb');
     point(0x300000, 0x301000, 2);
-    movs(1, REP);
+    movs(1);
     expect(core.codeBits(0x301000)).toBe(0n);
     expect(core.dump(0x301000, 2)).toBe('aabb');
   });
@@ -167,7 +166,7 @@ describe('STOS', () => {
   ])('fills with %i-byte elements', (bytes, count, value, expected) => {
     core.setReg(REG_RAX, value);
     point(0, 0x300ffe, count);
-    core.call('stos', bytes, REP, ADDRESS64, SEG_ES);
+    core.call('stos', bytes, ADDRESS64);
     expect(core.dump(0x300ffe, expected.length / 2)).toBe(expected);
     expect(core.reg(REG_RDI)).toBe(BigInt(0x300ffe + bytes * count));
   });
@@ -176,7 +175,7 @@ describe('STOS', () => {
     core.set('eflags', DF);
     core.setReg(REG_RAX, 0x1234n);
     point(0, 0x300004, 2);
-    core.call('stos', 2, REP, ADDRESS64, SEG_ES);
+    core.call('stos', 2, ADDRESS64);
     expect(core.dump(0x300000, 8)).toBe('0000341234120000');
     expect(core.reg(REG_RDI)).toBe(0x300000n);
   });
@@ -186,16 +185,16 @@ describe('LODS', () => {
   it('loads EAX and clears the upper half', () => {
     core.setReg(REG_RAX, -1n);
     core.fill(0x300000, '11223344');
-    point(0x300000, 0);
-    core.call('lods', 4, ONCE, ADDRESS64, SEG_DS);
+    point(0x300000, 0, 1);
+    core.call('lods', 4, ADDRESS64, SEG_DS);
     expect(core.reg(REG_RAX)).toBe(0x44332211n);
   });
 
   it('loads AL and leaves the rest', () => {
     core.setReg(REG_RAX, 0x1234);
     core.fill(0x300000, '99');
-    point(0x300000, 0);
-    core.call('lods', 1, ONCE, ADDRESS64, SEG_DS);
+    point(0x300000, 0, 1);
+    core.call('lods', 1, ADDRESS64, SEG_DS);
     expect(core.reg(REG_RAX)).toBe(0x1299n);
   });
 });
@@ -224,7 +223,7 @@ describe('CMPS and SCAS', () => {
     core.setReg(REG_RAX, 0);
     point(0, 0x300ffd, -1);
     core.setReg(REG_RCX, -1n);
-    core.call('scas', 1, REPNE, ADDRESS64, SEG_ES);
+    core.call('scas', 1, REPNE, ADDRESS64);
     expect(core.reg(REG_RCX)).toBe(BigInt.asUintN(64, -7n));
     expect(core.reg(REG_RDI)).toBe(0x301003n);
     expect(zeroFlag()).toBe(true);
@@ -276,16 +275,17 @@ describe('in 16-bit segments', () => {
     core.fill(0x1fffe, 'aabb');
     core.fill(0x10000, 'ccdd');
     point(0xfffe, 0, 4);
-    movs(1, REP, ADDRESS16);
+    movs(1, ADDRESS16);
     expect(core.dump(0x20000, 4)).toBe('aabbccdd');
     expect(registers()).toEqual([2n, 4n, 0n]);
   });
 
   it('a limit stops a run where it is', () => {
     core.setSegment(SEG_ES, 0x2000, 0x20000, 0x1003, 0x93);
+    core.call('updateMode');
     core.fill(0x10000, '0102030405060708');
     point(0, 0x1000, 8);
-    expect(movs(1, REP, ADDRESS16)).toBe(STATUS_FAULT);
+    expect(movs(1, ADDRESS16)).toBe(STATUS_FAULT);
     expect(core.fault()).toEqual({ vector: 13, error: 0 });
     expect(registers()).toEqual([4n, 0x1004n, 4n]);
   });

@@ -1,6 +1,7 @@
 /**
- * String instructions: AMD64 APM vol. 1, 3.3.11 and vol. 3. A repeated one works through whole runs
- * inside a page; registers are exact before each access that can fault, so that it resumes there.
+ * Repeated string instructions: AMD64 APM vol. 1, 3.3.11 and vol. 3. They work through whole runs inside a page;
+ * registers are exact before each access that can fault, so that they resume there. Without REP, only INS and OUTS
+ * come here.
  */
 import {
   FLAGS_SUB,
@@ -16,6 +17,9 @@ import {
   STATUS_FAULT,
   STATUS_NEXT,
   STATUS_REPEAT,
+  TLB_ENTRY_addend,
+  TLB_ENTRY_readTag,
+  TLB_ENTRY_writeTag,
   VCPU_addressMask,
   VCPU_breakpointsCode,
   VCPU_debugPending,
@@ -25,6 +29,9 @@ import {
   VCPU_flagB,
   VCPU_flagKind,
   VCPU_flagResult,
+  VCPU_segReadable,
+  VCPU_segWritable,
+  VCPU_tlb,
 } from './generated/layout';
 import {
   charge,
@@ -40,6 +47,7 @@ import {
   yieldToRunLoop,
 } from './cpu';
 import { portRead, portWrite } from './host';
+import { noteWrite } from './journal';
 import {
   finishWrite,
   loadChunk,
@@ -55,6 +63,8 @@ import {
 import { ACCESS_ALIGNED, ACCESS_WATCHED } from './paging';
 import { checkPort } from './privilege';
 import { segmentLinear } from './segments';
+import { copyDown, copyUp, fillUp, skipElements, skipPairs } from './string-runs';
+import { tlbOffset } from './tlb';
 
 /** Accesses that are looked at one by one. */
 // @ts-ignore: decorator
@@ -65,7 +75,7 @@ import { segmentLinear } from './segments';
 /** What an element costs that cannot go with a run: a device, a page crossing. */
 // @ts-ignore: decorator
 @inline const WORK_SINGLE: i32 = 64;
-/** What a comparison costs. */
+/** What a comparison of a run that goes down costs: one by one. */
 // @ts-ignore: decorator
 @inline const WORK_COMPARE: i32 = 8;
 /** Bytes of work that take as long as one instruction of the budget. */
@@ -125,9 +135,9 @@ function runInside(
 }
 
 /** A run that goes down faults at its first element, not at its lowest address. */
-function faultAt(cpu: usize, linear: u64): i32 {
+function faultAt(cpu: usize, linear: u64): u64 {
   store<u64>(cpu, in64BitMode(cpu) ? linear : linear & 0xffffffff, VCPU_exceptionAddress);
-  return STATUS_FAULT;
+  return 0;
 }
 
 // @ts-ignore: decorator
@@ -159,152 +169,189 @@ function done(cpu: usize, work: i32): i32 {
   return STATUS_NEXT;
 }
 
-/** Copies a run as if element by element: a destination that overlaps ahead repeats the pattern. */
-function copyRun(from: usize, to: usize, bytes: i32, elements: i32, down: bool): void {
-  const span = <usize>(elements * bytes);
-  if (down) {
-    if (to >= from || to + span <= from) {
-      memory.copy(to, from, span);
-      return;
-    }
-    for (let at = span; at != 0; ) {
-      at -= bytes;
-      storeChunk(to + at, bytes, loadChunk(from + at, bytes));
-    }
-    return;
-  }
-  const distance = to - from;
-  if (to <= from || distance >= span) {
-    memory.copy(to, from, span);
-  } else if (distance == 1 && bytes == 1) {
-    memory.fill(to, load<u8>(from), span);
-  } else if (distance >= 32) {
-    // Each piece's source is complete before it is copied.
-    for (let at: usize = 0; at < span; at += distance) {
-      memory.copy(to + at, from + at, min(distance, span - at));
-    }
-  } else {
-    for (let at: usize = 0; at < span; at += bytes) {
-      storeChunk(to + at, bytes, loadChunk(from + at, bytes));
-    }
-  }
+/** log2 of an element's size. */
+// @ts-ignore: decorator
+@inline function shiftOf(bytes: i32): u64 {
+  return <u64>ctz(bytes);
 }
 
-export function movs(cpu: usize, bytes: i32, rep: i32, addressSize: i32, segment: i32): i32 {
-  const mask = maskFor(cpu, addressSize);
-  const down = goesDown(cpu);
+/** How many elements from here on end in the same page: none if the first one crosses into the next. */
+// @ts-ignore: decorator
+@inline function upToPageEnd(linear: u64, shift: u64): u64 {
+  return (4096 - (linear & 4095)) >> shift;
+}
+
+/** Linear address of an offset in a segment, which nobody has checked. */
+// @ts-ignore: decorator
+@inline function linearOf(cpu: usize, is64: bool, segment: i32, offset: u64): u64 {
+  const linear = segEffective(cpu, segment) + offset;
+  return is64 ? linear : linear & 0xffffffff;
+}
+
+/**
+ * Where a run that goes up and stays in the page of `linear` lies in RAM, if it needs nothing but that: the TLB has
+ * its `tag`, the index does not wrap around, and the segment covers the run (`window`). Else 0.
+ */
+// @ts-ignore: decorator
+@inline function openRun(
+  cpu: usize,
+  is64: bool,
+  tag: usize,
+  window: usize,
+  segment: i32,
+  offset: u64,
+  linear: u64,
+  span: u64,
+  mask: u64,
+): usize {
+  const entry = <usize>load<u32>(cpu, VCPU_tlb) + tlbOffset(linear);
+  if (load<u64>(entry + tag) != (linear & ~4095) || offset + span - 1 > mask) return 0;
+  if (!is64 && offset + span > load<u64>(cpu + window + (<usize>segment << 3))) return 0;
+  return <usize>(<u32>linear + load<u32>(entry, TLB_ENTRY_addend));
+}
+
+/** Moves what can be moved in one go, with all checks: how many elements, or 0 after a fault. */
+function moveNext(cpu: usize, bytes: i32, mask: u64, down: bool, segment: i32, left: u64): u64 {
   const access = ownAccess(cpu);
-  let left = rep != 0 ? getReg(cpu, REG_RCX) & mask : 1;
-  let work = 0;
-  while (left != 0) {
-    if (work >= WORK_LIMIT || trapped(cpu)) return again(cpu, work);
-    const si = getReg(cpu, REG_RSI) & mask;
-    const di = getReg(cpu, REG_RDI) & mask;
-    const source = elementLinear(cpu, segment, si, bytes, 0);
-    if (segmentFaulted(cpu, source)) return STATUS_FAULT;
-    const target = elementLinear(cpu, SEG_ES, di, bytes, 1);
-    if (segmentFaulted(cpu, target)) return STATUS_FAULT;
-    let n: u64 = 1;
-    if (left > 1 && (access & ACCESS_SINGLE) == 0) {
-      n = min(runLength(source, si, mask, bytes, left, down), runLength(target, di, mask, bytes, left, down));
-      const inside =
-        runInside(cpu, segment, si, bytes, n, down, 0) && runInside(cpu, SEG_ES, di, bytes, n, down, 1);
-      if (!inside) n = 1;
-    }
-    if (n > 1) {
+  const si = getReg(cpu, REG_RSI) & mask;
+  const di = getReg(cpu, REG_RDI) & mask;
+  const source = elementLinear(cpu, segment, si, bytes, 0);
+  if (segmentFaulted(cpu, source)) return 0;
+  const target = elementLinear(cpu, SEG_ES, di, bytes, 1);
+  if (segmentFaulted(cpu, target)) return 0;
+  if (left > 1 && (access & ACCESS_SINGLE) == 0) {
+    const n = min(
+      runLength(source, si, mask, bytes, left, down),
+      runLength(target, di, mask, bytes, left, down),
+    );
+    if (
+      n > 1 &&
+      runInside(cpu, segment, si, bytes, n, down, 0) &&
+      runInside(cpu, SEG_ES, di, bytes, n, down, 1)
+    ) {
       const span = <i32>n * bytes;
       const back = down ? span - bytes : 0;
       const from = readableRun(cpu, source - back, span, segment, access);
       if (from == 0) return faultAt(cpu, source);
-      let to = NOT_RAM;
       if (from != NOT_RAM) {
-        to = writableRun(cpu, target - back, span, SEG_ES, access);
+        const to = writableRun(cpu, target - back, span, SEG_ES, access);
         if (to == 0) return faultAt(cpu, target);
+        if (to != NOT_RAM) {
+          if (down) copyDown(to, from, bytes, span);
+          else copyUp(to, from, bytes, span);
+          return n;
+        }
       }
-      if (to != NOT_RAM) {
-        copyRun(from, to, bytes, <i32>n, down);
-        work += span;
+    }
+  }
+  const from = prepareRead(cpu, source, bytes, segment, access);
+  if (from == 0) return 0;
+  const value = loadChunk(from, bytes);
+  const to = prepareWrite(cpu, target, bytes, SEG_ES, access, false);
+  if (to == 0) return 0;
+  storeChunk(to, bytes, value);
+  finishWrite(cpu, to);
+  return 1;
+}
+
+// @ts-ignore: decorator
+@inline function workOf(n: u64, shift: u64): i32 {
+  return n == 1 ? WORK_SINGLE : <i32>(n << shift);
+}
+
+export function movs(cpu: usize, bytes: i32, addressSize: i32, segment: i32): i32 {
+  const mask = maskFor(cpu, addressSize);
+  const shift = shiftOf(bytes);
+  const down = goesDown(cpu);
+  const is64 = in64BitMode(cpu);
+  let left = getReg(cpu, REG_RCX) & mask;
+  let work = 0;
+  while (left != 0) {
+    if (work >= WORK_LIMIT || trapped(cpu)) return again(cpu, work);
+    let n: u64 = 0;
+    if (!down) {
+      const si = getReg(cpu, REG_RSI) & mask;
+      const di = getReg(cpu, REG_RDI) & mask;
+      const source = linearOf(cpu, is64, segment, si);
+      const target = linearOf(cpu, is64, SEG_ES, di);
+      n = min(left, min(upToPageEnd(source, shift), upToPageEnd(target, shift)));
+      const span = n << shift;
+      const from = openRun(cpu, is64, TLB_ENTRY_readTag, VCPU_segReadable, segment, si, source, span, mask);
+      const to = openRun(cpu, is64, TLB_ENTRY_writeTag, VCPU_segWritable, SEG_ES, di, target, span, mask);
+      if (n != 0 && from != 0 && to != 0) {
+        noteWrite(cpu, to, <usize>span);
+        copyUp(to, from, bytes, <usize>span);
       } else {
-        n = 1;
+        n = 0;
       }
     }
-    if (n == 1) {
-      const from = prepareRead(cpu, source, bytes, segment, access);
-      if (from == 0) return STATUS_FAULT;
-      const value = loadChunk(from, bytes);
-      const to = prepareWrite(cpu, target, bytes, SEG_ES, access, false);
-      if (to == 0) return STATUS_FAULT;
-      storeChunk(to, bytes, value);
-      finishWrite(cpu, to);
-      work += WORK_SINGLE;
-    }
-    const distance = down ? -(<i64>n * bytes) : <i64>n * bytes;
+    if (n == 0) n = moveNext(cpu, bytes, mask, down, segment, left);
+    if (n == 0) return STATUS_FAULT;
+    work += workOf(n, shift);
+    const distance = down ? -<i64>(n << shift) : <i64>(n << shift);
     advance(cpu, REG_RSI, mask, distance);
     advance(cpu, REG_RDI, mask, distance);
     left -= n;
-    if (rep != 0) setRegMasked(cpu, REG_RCX, left, mask);
+    setRegMasked(cpu, REG_RCX, left, mask);
   }
   return done(cpu, work);
 }
 
-/** The value in all elements of 8 bytes. */
-function replicate(value: u64, bytes: i32): u64 {
-  if (bytes == 1) value = (value & 0xff) * 0x0101010101010101;
-  else if (bytes == 2) value = (value & 0xffff) * 0x0001000100010001;
-  else if (bytes == 4) value = (value & 0xffffffff) * 0x0000000100000001;
-  return value;
-}
-
-function fillRun(to: usize, bytes: i32, elements: i32, value: u64): void {
-  const pattern = replicate(value, bytes);
-  const span = <usize>(elements * bytes);
-  if (pattern == replicate(value, 1)) {
-    memory.fill(to, <u8>value, span);
-    return;
-  }
-  const whole = span & ~7;
-  for (let at: usize = 0; at < whole; at += 8) store<u64>(to + at, pattern);
-  for (let at = whole; at < span; at += bytes) storeChunk(to + at, bytes, value);
-}
-
-export function stos(cpu: usize, bytes: i32, rep: i32, addressSize: i32, segment: i32): i32 {
-  const mask = maskFor(cpu, addressSize);
-  const down = goesDown(cpu);
+/** Stores what can be stored in one go, with all checks: how many elements, or 0 after a fault. */
+function storeNext(cpu: usize, bytes: i32, mask: u64, down: bool, left: u64): u64 {
   const access = ownAccess(cpu);
   const value = getReg(cpu, REG_RAX);
-  let left = rep != 0 ? getReg(cpu, REG_RCX) & mask : 1;
-  let work = 0;
-  while (left != 0) {
-    if (work >= WORK_LIMIT || trapped(cpu)) return again(cpu, work);
-    const di = getReg(cpu, REG_RDI) & mask;
-    const target = elementLinear(cpu, SEG_ES, di, bytes, 1);
-    if (segmentFaulted(cpu, target)) return STATUS_FAULT;
-    let n: u64 = 1;
-    if (left > 1 && (access & ACCESS_SINGLE) == 0) {
-      n = runLength(target, di, mask, bytes, left, down);
-      if (!runInside(cpu, SEG_ES, di, bytes, n, down, 1)) n = 1;
-    }
-    if (n > 1) {
+  const di = getReg(cpu, REG_RDI) & mask;
+  const target = elementLinear(cpu, SEG_ES, di, bytes, 1);
+  if (segmentFaulted(cpu, target)) return 0;
+  if (left > 1 && (access & ACCESS_SINGLE) == 0) {
+    const n = runLength(target, di, mask, bytes, left, down);
+    if (n > 1 && runInside(cpu, SEG_ES, di, bytes, n, down, 1)) {
       const span = <i32>n * bytes;
       const to = writableRun(cpu, target - (down ? span - bytes : 0), span, SEG_ES, access);
       if (to == 0) return faultAt(cpu, target);
       if (to != NOT_RAM) {
-        fillRun(to, bytes, <i32>n, value);
-        work += span;
-      } else {
-        n = 1;
+        fillUp(to, bytes, span, value);
+        return n;
       }
     }
-    if (n == 1) {
-      const to = prepareWrite(cpu, target, bytes, SEG_ES, access, false);
-      if (to == 0) return STATUS_FAULT;
-      storeChunk(to, bytes, value);
-      finishWrite(cpu, to);
-      work += WORK_SINGLE;
+  }
+  const to = prepareWrite(cpu, target, bytes, SEG_ES, access, false);
+  if (to == 0) return 0;
+  storeChunk(to, bytes, value);
+  finishWrite(cpu, to);
+  return 1;
+}
+
+export function stos(cpu: usize, bytes: i32, addressSize: i32): i32 {
+  const mask = maskFor(cpu, addressSize);
+  const shift = shiftOf(bytes);
+  const down = goesDown(cpu);
+  const is64 = in64BitMode(cpu);
+  let left = getReg(cpu, REG_RCX) & mask;
+  let work = 0;
+  while (left != 0) {
+    if (work >= WORK_LIMIT || trapped(cpu)) return again(cpu, work);
+    let n: u64 = 0;
+    if (!down) {
+      const di = getReg(cpu, REG_RDI) & mask;
+      const target = linearOf(cpu, is64, SEG_ES, di);
+      n = min(left, upToPageEnd(target, shift));
+      const span = n << shift;
+      const to = openRun(cpu, is64, TLB_ENTRY_writeTag, VCPU_segWritable, SEG_ES, di, target, span, mask);
+      if (n != 0 && to != 0) {
+        noteWrite(cpu, to, <usize>span);
+        fillUp(to, bytes, <usize>span, getReg(cpu, REG_RAX));
+      } else {
+        n = 0;
+      }
     }
-    advance(cpu, REG_RDI, mask, down ? -(<i64>n * bytes) : <i64>n * bytes);
+    if (n == 0) n = storeNext(cpu, bytes, mask, down, left);
+    if (n == 0) return STATUS_FAULT;
+    work += workOf(n, shift);
+    advance(cpu, REG_RDI, mask, down ? -<i64>(n << shift) : <i64>(n << shift));
     left -= n;
-    if (rep != 0) setRegMasked(cpu, REG_RCX, left, mask);
+    setRegMasked(cpu, REG_RCX, left, mask);
   }
   return done(cpu, work);
 }
@@ -315,11 +362,11 @@ function setAccumulator(cpu: usize, bytes: i32, value: u64): void {
   else storeChunk(regAddress(cpu, REG_RAX), bytes, value);
 }
 
-export function lods(cpu: usize, bytes: i32, rep: i32, addressSize: i32, segment: i32): i32 {
+export function lods(cpu: usize, bytes: i32, addressSize: i32, segment: i32): i32 {
   const mask = maskFor(cpu, addressSize);
   const access = ownAccess(cpu);
   const step: i64 = goesDown(cpu) ? -bytes : bytes;
-  let left = rep != 0 ? getReg(cpu, REG_RCX) & mask : 1;
+  let left = getReg(cpu, REG_RCX) & mask;
   let work = 0;
   while (left != 0) {
     if (work >= WORK_LIMIT || trapped(cpu)) return again(cpu, work);
@@ -331,7 +378,7 @@ export function lods(cpu: usize, bytes: i32, rep: i32, addressSize: i32, segment
     work += WORK_SINGLE;
     advance(cpu, REG_RSI, mask, step);
     left--;
-    if (rep != 0) setRegMasked(cpu, REG_RCX, left, mask);
+    setRegMasked(cpu, REG_RCX, left, mask);
   }
   return done(cpu, work);
 }
@@ -351,99 +398,139 @@ function setCompareFlags(cpu: usize, a: u64, b: u64, bytes: i32): void {
 
 export function cmps(cpu: usize, bytes: i32, rep: i32, addressSize: i32, segment: i32): i32 {
   const mask = maskFor(cpu, addressSize);
+  const shift = shiftOf(bytes);
   const down = goesDown(cpu);
+  const is64 = in64BitMode(cpu);
   const access = ownAccess(cpu);
   const untilEqual = rep == REPEAT_WHILE_NOT_EQUAL;
-  let left = rep != 0 ? getReg(cpu, REG_RCX) & mask : 1;
+  let left = getReg(cpu, REG_RCX) & mask;
   let work = 0;
   while (left != 0) {
     if (work >= WORK_LIMIT || trapped(cpu)) return again(cpu, work);
     const si = getReg(cpu, REG_RSI) & mask;
     const di = getReg(cpu, REG_RDI) & mask;
-    const source = elementLinear(cpu, segment, si, bytes, 0);
-    if (segmentFaulted(cpu, source)) return STATUS_FAULT;
-    const target = elementLinear(cpu, SEG_ES, di, bytes, 0);
-    if (segmentFaulted(cpu, target)) return STATUS_FAULT;
-    let n: u64 = 1;
-    if (left > 1 && (access & ACCESS_SINGLE) == 0) {
-      n = min(runLength(source, si, mask, bytes, left, down), runLength(target, di, mask, bytes, left, down));
-      const inside =
-        runInside(cpu, segment, si, bytes, n, down, 0) && runInside(cpu, SEG_ES, di, bytes, n, down, 0);
-      if (!inside) n = 1;
+    let n: u64 = 0;
+    let first: usize = 0;
+    let second: usize = 0;
+    let a: u64 = 0;
+    let b: u64 = 0;
+    if (!down) {
+      const source = linearOf(cpu, is64, segment, si);
+      const target = linearOf(cpu, is64, SEG_ES, di);
+      n = min(left, min(upToPageEnd(source, shift), upToPageEnd(target, shift)));
+      const span = n << shift;
+      first = openRun(cpu, is64, TLB_ENTRY_readTag, VCPU_segReadable, segment, si, source, span, mask);
+      second = openRun(cpu, is64, TLB_ENTRY_readTag, VCPU_segReadable, SEG_ES, di, target, span, mask);
     }
-    const first = prepareRead(cpu, source, bytes, segment, access);
-    if (first == 0) return STATUS_FAULT;
-    let a = loadChunk(first, bytes);
-    const firstIsRam = first != scratchAddress(cpu);
-    const second = prepareRead(cpu, target, bytes, SEG_ES, access);
-    if (second == 0) return STATUS_FAULT;
-    let b = loadChunk(second, bytes);
-    if (!firstIsRam || second == scratchAddress(cpu)) n = 1;
+    if (n != 0 && first != 0 && second != 0) {
+      a = loadChunk(first, bytes);
+      b = loadChunk(second, bytes);
+    } else {
+      const source = elementLinear(cpu, segment, si, bytes, 0);
+      if (segmentFaulted(cpu, source)) return STATUS_FAULT;
+      const target = elementLinear(cpu, SEG_ES, di, bytes, 0);
+      if (segmentFaulted(cpu, target)) return STATUS_FAULT;
+      n = 1;
+      if (left > 1 && (access & ACCESS_SINGLE) == 0) {
+        n = min(
+          runLength(source, si, mask, bytes, left, down),
+          runLength(target, di, mask, bytes, left, down),
+        );
+        const inside =
+          runInside(cpu, segment, si, bytes, n, down, 0) && runInside(cpu, SEG_ES, di, bytes, n, down, 0);
+        if (!inside) n = 1;
+      }
+      first = prepareRead(cpu, source, bytes, segment, access);
+      if (first == 0) return STATUS_FAULT;
+      a = loadChunk(first, bytes);
+      const firstIsRam = first != scratchAddress(cpu);
+      second = prepareRead(cpu, target, bytes, SEG_ES, access);
+      if (second == 0) return STATUS_FAULT;
+      b = loadChunk(second, bytes);
+      if (!firstIsRam || second == scratchAddress(cpu)) n = 1;
+    }
 
     // The first pair is at hand; the others of the run follow in RAM.
     let compared: u64 = 1;
-    const step = down ? -bytes : bytes;
-    let at = step;
     let stop = (a == b) == untilEqual;
     while (compared < n && !stop) {
+      if (!down) {
+        // All but the last pair may be passed over.
+        const at = <usize>(compared << shift);
+        const skipped = skipPairs(first + at, second + at, bytes, <usize>((n - compared - 1) << shift), untilEqual);
+        compared += <u64>skipped >> shift;
+      }
+      const at = down ? -<i32>(compared << shift) : <i32>(compared << shift);
       a = loadChunk(first + at, bytes);
       b = loadChunk(second + at, bytes);
       stop = (a == b) == untilEqual;
-      at += step;
       compared++;
     }
-    work += WORK_SINGLE + <i32>compared * WORK_COMPARE;
-    const distance = <i64>compared * step;
+    work += WORK_SINGLE + (down ? <i32>compared * WORK_COMPARE : <i32>(compared << shift));
+    const distance = down ? -<i64>(compared << shift) : <i64>(compared << shift);
     advance(cpu, REG_RSI, mask, distance);
     advance(cpu, REG_RDI, mask, distance);
     left -= compared;
-    if (rep != 0) setRegMasked(cpu, REG_RCX, left, mask);
+    setRegMasked(cpu, REG_RCX, left, mask);
     // Now, as the next element may fault.
     setCompareFlags(cpu, a, b, bytes);
-    if (rep == 0 || stop || left == 0) break;
+    if (stop) break;
   }
   return done(cpu, work);
 }
 
-export function scas(cpu: usize, bytes: i32, rep: i32, addressSize: i32, segment: i32): i32 {
+export function scas(cpu: usize, bytes: i32, rep: i32, addressSize: i32): i32 {
   const mask = maskFor(cpu, addressSize);
+  const shift = shiftOf(bytes);
   const down = goesDown(cpu);
+  const is64 = in64BitMode(cpu);
   const access = ownAccess(cpu);
   const untilEqual = rep == REPEAT_WHILE_NOT_EQUAL;
   const a = loadChunk(regAddress(cpu, REG_RAX), bytes);
-  let left = rep != 0 ? getReg(cpu, REG_RCX) & mask : 1;
+  let left = getReg(cpu, REG_RCX) & mask;
   let work = 0;
   while (left != 0) {
     if (work >= WORK_LIMIT || trapped(cpu)) return again(cpu, work);
     const di = getReg(cpu, REG_RDI) & mask;
-    const target = elementLinear(cpu, SEG_ES, di, bytes, 0);
-    if (segmentFaulted(cpu, target)) return STATUS_FAULT;
-    let n: u64 = 1;
-    if (left > 1 && (access & ACCESS_SINGLE) == 0) {
-      n = runLength(target, di, mask, bytes, left, down);
-      if (!runInside(cpu, SEG_ES, di, bytes, n, down, 0)) n = 1;
+    let n: u64 = 0;
+    let host: usize = 0;
+    if (!down) {
+      const target = linearOf(cpu, is64, SEG_ES, di);
+      n = min(left, upToPageEnd(target, shift));
+      host = openRun(cpu, is64, TLB_ENTRY_readTag, VCPU_segReadable, SEG_ES, di, target, n << shift, mask);
     }
-    const host = prepareRead(cpu, target, bytes, SEG_ES, access);
-    if (host == 0) return STATUS_FAULT;
-    if (host == scratchAddress(cpu)) n = 1;
+    if (n == 0 || host == 0) {
+      const target = elementLinear(cpu, SEG_ES, di, bytes, 0);
+      if (segmentFaulted(cpu, target)) return STATUS_FAULT;
+      n = 1;
+      if (left > 1 && (access & ACCESS_SINGLE) == 0) {
+        n = runLength(target, di, mask, bytes, left, down);
+        if (!runInside(cpu, SEG_ES, di, bytes, n, down, 0)) n = 1;
+      }
+      host = prepareRead(cpu, target, bytes, SEG_ES, access);
+      if (host == 0) return STATUS_FAULT;
+      if (host == scratchAddress(cpu)) n = 1;
+    }
     let b = loadChunk(host, bytes);
     let compared: u64 = 1;
-    const step = down ? -bytes : bytes;
-    let at = step;
     let stop = (a == b) == untilEqual;
     while (compared < n && !stop) {
-      b = loadChunk(host + at, bytes);
+      if (!down) {
+        // All but the last element may be passed over.
+        const at = <usize>(compared << shift);
+        compared += <u64>skipElements(host + at, bytes, <usize>((n - compared - 1) << shift), a, untilEqual) >> shift;
+      }
+      b = loadChunk(host + (down ? -<i32>(compared << shift) : <i32>(compared << shift)), bytes);
       stop = (a == b) == untilEqual;
-      at += step;
       compared++;
     }
-    work += WORK_SINGLE + <i32>compared * WORK_COMPARE;
-    advance(cpu, REG_RDI, mask, <i64>compared * step);
+    work += WORK_SINGLE + (down ? <i32>compared * WORK_COMPARE : <i32>(compared << shift));
+    advance(cpu, REG_RDI, mask, down ? -<i64>(compared << shift) : <i64>(compared << shift));
     left -= compared;
-    if (rep != 0) setRegMasked(cpu, REG_RCX, left, mask);
+    setRegMasked(cpu, REG_RCX, left, mask);
     // Now, as the next element may fault.
     setCompareFlags(cpu, a, b, bytes);
-    if (rep == 0 || stop || left == 0) break;
+    if (stop) break;
   }
   return done(cpu, work);
 }

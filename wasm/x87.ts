@@ -153,7 +153,7 @@ function compute(op: u32, aSe: u32, aSig: u64, bSe: u32, bSig: u64, cw: u32): vo
 }
 
 /** ST(0) op b into a register where that is ordinary: the new status word. */
-function ordinary(status: u32, register: i32, op: u32, aSe: u32, aSig: u64, bSe: u32, bSig: u64): u32 {
+export function ordinary(status: u32, register: i32, op: u32, aSe: u32, aSig: u64, bSe: u32, bSig: u64): u32 {
   switch (op) {
     case OP_ADD:
       return sum(status, register, aSe, aSig, bSe, bSig);
@@ -171,7 +171,7 @@ function ordinary(status: u32, register: i32, op: u32, aSe: u32, aSig: u64, bSe:
 }
 
 /** Arithmetic and comparison with a memory operand, already widened; `loaded` holds DE for a denormal. */
-function withOperand(cpu: i32, op: u32, bSe: u32, bSig: u64, loaded: u32): void {
+export function withOperand(cpu: i32, op: u32, bSe: u32, bSig: u64, loaded: u32): void {
   if (isEmpty(cpu, 0)) {
     if (op == OP_COM || op == OP_COMP) compareUnderflow(cpu, op == OP_COMP ? 1 : 0);
     else underflowTo(cpu, 0);

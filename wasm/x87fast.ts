@@ -17,9 +17,9 @@ import {
   VCPU_fpuStatus,
   VCPU_fpuTag,
 } from './generated/layout';
-import { fromFloat32, fromFloat64, INTEGER_BIT, PE, rFlags, ROUND_CHOP, ROUNDED_UP, toInteger } from './softfloat80';
-import { loadOperand, memoryForm, registerForm } from './x87';
-import { hostForRead, hostForWrite, stored } from './x87memory';
+import { fromFloat32, fromFloat64, fromInt64, INTEGER_BIT, PE, rFlags, rSe, rSig, ROUND_CHOP, ROUNDED_UP, toInteger } from './softfloat80';
+import { loadOperand, memoryForm, registerForm, withOperand } from './x87';
+import { quickHostForRead, quickHostForWrite, stored } from './x87memory';
 import {
   BIAS,
   isComparable,
@@ -38,6 +38,7 @@ import {
 import {
   noteInstruction,
   noteOperand,
+  setControl,
   STATUS_C0,
   STATUS_C1,
   STATUS_C2,
@@ -331,7 +332,7 @@ export function x87LoadExtended(cpu: i32, code: i32, linear: i64, segment: i32):
   const status: u32 = load<u16>(cpu, VCPU_fpuStatus);
   const tags: u32 = load<u8>(cpu, VCPU_fpuTag);
   if (available(cpu, status) && hasRoom(status, tags)) {
-    const host = hostForRead(cpu, linear, 10, segment);
+    const host = quickHostForRead(cpu, linear, 10, segment);
     if (host == 0) return 1;
     noteOperand(cpu, linear, segment);
     return completePush(cpu, code, status, tags, load<u16>(host, 8), load<u64>(host));
@@ -345,7 +346,7 @@ export function x87StoreExtended(cpu: i32, code: i32, linear: i64, segment: i32)
   const tags: u32 = load<u8>(cpu, VCPU_fpuTag);
   const top = topOf(status);
   if (available(cpu, status) && bothFull(tags, top, top)) {
-    const host = hostForWrite(cpu, linear, 10, segment);
+    const host = quickHostForWrite(cpu, linear, 10, segment);
     if (host == 0) return 1;
     noteOperand(cpu, linear, segment);
     const a = at(cpu, top);
@@ -363,7 +364,7 @@ export function x87LoadFloat(cpu: i32, code: i32, linear: i64, segment: i32): i3
   const tags: u32 = load<u8>(cpu, VCPU_fpuTag);
   if (!available(cpu, status) || !hasRoom(status, tags)) return memoryForm(cpu, code, linear, segment, 0);
   const wide = (code & 0x400) != 0;
-  const host = hostForRead(cpu, linear, wide ? 8 : 4, segment);
+  const host = quickHostForRead(cpu, linear, wide ? 8 : 4, segment);
   if (host == 0) return 1;
   noteOperand(cpu, linear, segment);
   // The sign is the highest bit, behind it exponent and fraction.
@@ -394,7 +395,7 @@ export function x87LoadInteger(cpu: i32, code: i32, linear: i64, segment: i32): 
   const tags: u32 = load<u8>(cpu, VCPU_fpuTag);
   if (!available(cpu, status) || !hasRoom(status, tags)) return memoryForm(cpu, code, linear, segment, 0);
   const size = (code & 0x400) == 0 ? 4 : (code & 0x20) != 0 ? 8 : 2;
-  const host = hostForRead(cpu, linear, size, segment);
+  const host = quickHostForRead(cpu, linear, size, segment);
   if (host == 0) return 1;
   noteOperand(cpu, linear, segment);
   const value = size == 8 ? load<i64>(host) : size == 4 ? <i64>load<i32>(host) : <i64>load<i16>(host);
@@ -425,7 +426,7 @@ export function x87StoreFloat(cpu: i32, code: i32, linear: i64, segment: i32): i
   const exp: u32 = zero ? 1 : (se & 0x7fff) - (wide ? BIAS - 1023 : BIAS - 127);
   // A carry of the rounding may make the largest exponent that of infinity.
   if (exp - 1 >= <u32>(wide ? 0x7fd : 0xfd)) return memoryForm(cpu, code, linear, segment, 0);
-  const host = hostForWrite(cpu, linear, wide ? 8 : 4, segment);
+  const host = quickHostForWrite(cpu, linear, wide ? 8 : 4, segment);
   if (host == 0) return 1;
   noteOperand(cpu, linear, segment);
   const dropped: u64 = wide ? 11 : 40;
@@ -456,7 +457,7 @@ export function x87StoreInteger(cpu: i32, code: i32, linear: i64, segment: i32):
   const rounding = row == 1 ? ROUND_CHOP : (control >> 10) & 3;
   const value = toInteger(seAt(at(cpu, top)), sigAt(at(cpu, top)), size << 3, rounding);
   const flags = rFlags;
-  const host = hostForWrite(cpu, linear, size, segment);
+  const host = quickHostForWrite(cpu, linear, size, segment);
   if (host == 0) return 1;
   noteOperand(cpu, linear, segment);
   if (size == 2) store<u16>(host, <u16>value);
@@ -464,6 +465,79 @@ export function x87StoreInteger(cpu: i32, code: i32, linear: i64, segment: i32):
   else store<i64>(host, value);
   stored(cpu, host);
   return complete(cpu, code, (status & ~STATUS_C1) | flags, tags, top, u32(row != 2));
+}
+
+/** Arithmetic and comparison with m32 and m64 (D8, DC), and with integers of 32 and 16 bits (DA, DE). */
+export function x87Operate(cpu: i32, code: i32, linear: i64, segment: i32): i32 {
+  const status: u32 = load<u16>(cpu, VCPU_fpuStatus);
+  const tags: u32 = load<u8>(cpu, VCPU_fpuTag);
+  const top = topOf(status);
+  if (!available(cpu, status) || !bothFull(tags, top, top)) return memoryForm(cpu, code, linear, segment, 0);
+  const opcode = (code >> 8) & 7;
+  const host = quickHostForRead(cpu, linear, opcode == 4 ? 8 : opcode == 6 ? 2 : 4, segment);
+  if (host == 0) return 1;
+  noteInstruction(cpu, code);
+  noteOperand(cpu, linear, segment);
+  let se: u32;
+  let sig: u64;
+  if ((opcode & 2) == 0) {
+    // The sign is the highest bit, behind it exponent and fraction.
+    const bits = opcode == 4 ? load<u64>(host) : (<u64>load<u32>(host)) << 32;
+    const fraction = opcode == 4 ? bits << 11 : bits << 8;
+    const exp = opcode == 4 ? <u32>(bits >> 52) & 0x7ff : <u32>(bits >> 55) & 0xff;
+    se = <u32>(bits >> 48) & 0x8000;
+    sig = 0;
+    if (exp - 1 < <u32>(opcode == 4 ? 0x7fe : 0xfe)) {
+      se |= exp + (opcode == 4 ? BIAS - 1023 : BIAS - 127);
+      sig = fraction | INTEGER_BIT;
+    } else if (bits << 1 != 0) {
+      if (opcode == 4) fromFloat64(bits);
+      else fromFloat32(<u32>(bits >> 32));
+      withOperand(cpu, (code >> 3) & 7, rSe, rSig, rFlags);
+      return STATUS_NEXT;
+    }
+  } else {
+    fromInt64(opcode == 2 ? <i64>load<i32>(host) : <i64>load<i16>(host));
+    se = rSe;
+    sig = rSig;
+  }
+  withOperand(cpu, (code >> 3) & 7, se, sig, 0);
+  return STATUS_NEXT;
+}
+
+/** FLDCW. */
+export function x87LoadControl(cpu: i32, code: i32, linear: i64, segment: i32): i32 {
+  const status: u32 = load<u16>(cpu, VCPU_fpuStatus);
+  if (!available(cpu, status)) return memoryForm(cpu, code, linear, segment, 0);
+  const host = quickHostForRead(cpu, linear, 2, segment);
+  if (host == 0) return 1;
+  setControl(cpu, load<u16>(host));
+  return STATUS_NEXT;
+}
+
+/** FNSTCW and FNSTSW m16: D9 and DD /7. */
+export function x87StoreWord(cpu: i32, code: i32, linear: i64, segment: i32): i32 {
+  if (!available(cpu, 0)) return memoryForm(cpu, code, linear, segment, 0);
+  const host = quickHostForWrite(cpu, linear, 2, segment);
+  if (host == 0) return 1;
+  store<u16>(host, (code & 0x400) != 0 ? load<u16>(cpu, VCPU_fpuStatus) : load<u16>(cpu, VCPU_fpuControl));
+  stored(cpu, host);
+  return STATUS_NEXT;
+}
+
+/** FNSTSW AX. */
+export function x87StatusWord(cpu: i32, code: i32): i32 {
+  return registerForm(cpu, code);
+}
+
+/** FCMOVcc. */
+export function x87ConditionalMove(cpu: i32, code: i32): i32 {
+  return registerForm(cpu, code);
+}
+
+/** Whatever else touches neither general registers nor flags. */
+export function x87Other(cpu: i32, code: i32): i32 {
+  return registerForm(cpu, code);
 }
 
 /** ModRM.reg of the arithmetic opcodes: ADD, MUL, COM, COMP, SUB, SUBR, DIV, DIVR. */
@@ -511,6 +585,11 @@ export function x87Register(cpu: i32, code: i32): i32 {
 export function x87Memory(cpu: i32, code: i32, linear: i64, segment: i32, bytes: i32): i32 {
   const row = (code >> 3) & 7;
   switch ((code >> 8) & 0xff) {
+    case 0xd8:
+    case 0xda:
+    case 0xdc:
+    case 0xde:
+      return x87Operate(cpu, code, linear, segment);
     case 0xd9:
       if (row == 0) return x87LoadFloat(cpu, code, linear, segment);
       if (row == 2 || row == 3) return x87StoreFloat(cpu, code, linear, segment);

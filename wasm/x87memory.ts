@@ -25,12 +25,17 @@ import {
   return load<u32>(cpu, VCPU_tlb) + tlbOffset(linear);
 }
 
-/** The caller has checked one byte at most: whether all of the operand is inside its segment. */
-function insideSegment(cpu: i32, linear: i64, size: i32, segment: i32, write: i32): bool {
+/** Whether no segment stands in the way of an access. Nothing can be written through CS, flat or not. */
+// @ts-ignore: decorator
+@inline function isUnsegmented(cpu: i32, segment: i32): bool {
   const mode = load<i32>(cpu, VCPU_mode);
   if ((mode & MODE_CODE_MASK) == MODE_CODE64) return true;
-  // Nothing can be written through CS, flat or not.
-  if ((mode & MODE_FLAT) != 0 && segment < SEG_FS && segment != SEG_CS) return true;
+  return (mode & MODE_FLAT) != 0 && segment < SEG_FS && segment != SEG_CS;
+}
+
+/** The caller has checked one byte at most: whether all of the operand is inside its segment. */
+function insideSegment(cpu: i32, linear: i64, size: i32, segment: i32, write: i32): bool {
+  if (isUnsegmented(cpu, segment)) return true;
   const offset = linear - load<i64>(cpu + (segment << 3), VCPU_segEffective);
   return segmentLinear(cpu, segment, offset, size, write) != -1;
 }
@@ -53,6 +58,24 @@ export function hostForWrite(cpu: i32, linear: i64, size: i32, segment: i32): i3
     return <i32>linear + load<i32>(entry, TLB_ENTRY_addend);
   }
   return <i32>writeSlow(cpu, linear, size | (segment << ACCESS_SEGMENT_SHIFT));
+}
+
+/** hostForRead with its usual way inline. */
+// @ts-ignore: decorator
+@inline export function quickHostForRead(cpu: i32, linear: i64, size: i32, segment: i32): i32 {
+  const entry = tlbEntry(cpu, linear);
+  const hit = ((linear + size - 1) & ~0xfff) == load<i64>(entry, TLB_ENTRY_readTag);
+  if (hit && isUnsegmented(cpu, segment)) return <i32>linear + load<i32>(entry, TLB_ENTRY_addend);
+  return hostForRead(cpu, linear, size, segment);
+}
+
+/** hostForWrite with its usual way inline. */
+// @ts-ignore: decorator
+@inline export function quickHostForWrite(cpu: i32, linear: i64, size: i32, segment: i32): i32 {
+  const entry = tlbEntry(cpu, linear);
+  const hit = ((linear + size - 1) & ~0xfff) == load<i64>(entry, TLB_ENTRY_writeTag);
+  if (hit && isUnsegmented(cpu, segment)) return <i32>linear + load<i32>(entry, TLB_ENTRY_addend);
+  return hostForWrite(cpu, linear, size, segment);
 }
 
 /** As hostForRead, for a part of an image whose alignment counts as a whole. */

@@ -84,7 +84,8 @@ import { STATUS_C1 } from './x87state';
 }
 
 /** a + b into a physical register; b may be zero, or a, or both. */
-export function sum(status: u32, register: i32, aSe: u32, aSig: u64, bSe: u32, bSig: u64): u32 {
+// @ts-ignore: decorator
+@inline export function sum(status: u32, register: i32, aSe: u32, aSig: u64, bSe: u32, bSig: u64): u32 {
   if (!areOrdinary(aSe, aSig, bSe, bSig)) return sumWithZero(status, register, aSe, aSig, bSe, bSig);
   let exp = aSe & 0x7fff;
   let distance = <i32>exp - <i32>(bSe & 0x7fff);
@@ -170,7 +171,8 @@ function sumWithZero(status: u32, register: i32, aSe: u32, aSig: u64, bSe: u32, 
 }
 
 /** a * b into a physical register. */
-export function product(status: u32, register: i32, aSe: u32, aSig: u64, bSe: u32, bSig: u64): u32 {
+// @ts-ignore: decorator
+@inline export function product(status: u32, register: i32, aSe: u32, aSig: u64, bSe: u32, bSig: u64): u32 {
   const sign = (aSe ^ bSe) & 0x8000;
   if (!areOrdinary(aSe, aSig, bSe, bSig)) return NOT_ORDINARY;
   let exp = (aSe & 0x7fff) + (bSe & 0x7fff) - (BIAS - 1);

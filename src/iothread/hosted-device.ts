@@ -79,6 +79,10 @@ export class HostedDevice {
       listener: loop.doorbells,
       notifyMatch: (queue) => transport.notifyMatch(queue),
       kick: (queue) => this.#host.kick(queue),
+      // A packet that waits makes the far side wait.
+      ...(fn.device.kind === 'virtio-blk'
+        ? { patientBy: (queue: number) => this.#host.counters(queue) }
+        : {}),
       enabled: this.#decision.enabled,
     });
     loop.addHost(fn.slot, this.#host);

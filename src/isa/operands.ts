@@ -330,6 +330,20 @@ export function setStackPointer(s: Builder, site: Site, value: Value): void {
   s.writeRegister(rsp, 8, s.or(s.and(old, s.not(kept)), s.and(value, kept)));
 }
 
+/** Writes the part of a register that addresses cover: 16 bits leave the rest alone, 32 clear the upper half. */
+export function setAddressRegister(s: Builder, site: Site, number: number, value: Value): void {
+  const mask = site.addressMask(s);
+  const register = general(number);
+  if (mask.kind === 'const') {
+    s.writeRegister(register, mask.value === 0xffffn ? 2 : mask.value === 0xffffffffn ? 4 : 8, value);
+    return;
+  }
+  const kept = s.let(mask);
+  const rest = s.select(s.eq(kept, s.i64(0xffff)), s.i64(~0xffffn), s.i64(0));
+  const old = s.readRegister(register, 8, false);
+  s.writeRegister(register, 8, s.or(s.and(old, rest), s.and(value, kept)));
+}
+
 export function stackPointer(s: Builder): Value {
   return s.readRegister(general(REG_RSP), 8, false);
 }

@@ -129,12 +129,15 @@ export const CORE_FUNCTIONS = {
   portIn: fn('checked', 'i32', 'i32'),
   portOut: fn('status', 'i32', 'i32', 'i64'),
 
-  // --- string instructions: (bytes per element, 0 = no prefix 1 = REP/REPE 2 = REPNE, address size code, segment)
-  movs: fn('status', 'i32', 'i32', 'i32', 'i32'),
+  // --- repeated string instructions. (bytes per element, address size code, segment of the source)
+  movs: fn('status', 'i32', 'i32', 'i32'),
+  lods: fn('status', 'i32', 'i32', 'i32'),
+  /** (bytes per element, address size code) */
+  stos: fn('status', 'i32', 'i32'),
+  /** (bytes per element, 1 = REPE 2 = REPNE, address size code, segment) */
   cmps: fn('status', 'i32', 'i32', 'i32', 'i32'),
-  stos: fn('status', 'i32', 'i32', 'i32', 'i32'),
-  lods: fn('status', 'i32', 'i32', 'i32', 'i32'),
-  scas: fn('status', 'i32', 'i32', 'i32', 'i32'),
+  scas: fn('status', 'i32', 'i32', 'i32'),
+  /** (bytes per element, 0 = no prefix 1 = REP, address size code, segment) */
   ins: fn('status', 'i32', 'i32', 'i32', 'i32'),
   outs: fn('status', 'i32', 'i32', 'i32', 'i32'),
 
@@ -184,6 +187,9 @@ export const CORE_FUNCTIONS = {
   x87Exchange: fn('status', 'i32'),
   x87StoreRegister: fn('status', 'i32'),
   x87Sign: fn('status', 'i32'),
+  x87StatusWord: fn('status', 'i32'),
+  x87ConditionalMove: fn('status', 'i32'),
+  x87Other: fn('status', 'i32'),
   /** (the same code, linear address, segment): what x87Memory does. */
   x87LoadExtended: fn('status', 'i32', 'i64', 'i32'),
   x87LoadFloat: fn('status', 'i32', 'i64', 'i32'),
@@ -191,6 +197,9 @@ export const CORE_FUNCTIONS = {
   x87StoreExtended: fn('status', 'i32', 'i64', 'i32'),
   x87StoreFloat: fn('status', 'i32', 'i64', 'i32'),
   x87StoreInteger: fn('status', 'i32', 'i64', 'i32'),
+  x87Operate: fn('status', 'i32', 'i64', 'i32'),
+  x87LoadControl: fn('status', 'i32', 'i64', 'i32'),
+  x87StoreWord: fn('status', 'i32', 'i64', 'i32'),
   /** (linear, segment) */
   loadMxcsr: fn('status', 'i64', 'i32'),
 

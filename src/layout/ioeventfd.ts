@@ -61,10 +61,12 @@ export const DOORBELL = struct({
   thread: 'u32',
   /** Kicks that had to wake that thread. The others found it awake. */
   notifies: 'i32',
+  /** 1: a vCPU may put the waking of that thread off until it halts, but not for long (`VCPU.owedKick`). */
+  patient: 'u32',
   /** On hosts that may reorder stores: where the queue's `avail.idx` is in shared memory, 0: nowhere; and what it was at the last kick. */
   availAddress: 'u32',
   availIdx: 'i32',
-  pad: ['u32', 11],
+  pad: ['u32', 10],
 });
 export const DOORBELLS_ADDRESS = IOEVENTFD_BASE + 0x4000;
 export const MAX_DOORBELLS = MAX_VIRTIO_DEVICES * MAX_VIRTIO_QUEUES;

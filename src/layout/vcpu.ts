@@ -230,6 +230,8 @@ export const VCPU = struct({
   eferAllowed: 'u32',
   /** The translated code that runs, as BLOCK.region, or 0: for whoever looks from another thread where time goes. */
   region: 'u32',
+  /** 1 + the doorbell whose thread this vCPU has yet to wake, 0: none (docs/ioeventfd.md, Patience). */
+  owedKick: 'u32',
 
   /**
    * By segment, outside 64-bit mode: how many bytes from offset 0 on may be read, and written. 0 where only

@@ -9,6 +9,7 @@ import { CAUSE_DOORBELL, THREAD, threadAddress } from '../layout/machine.ts';
 const KICKS = DOORBELL.at.kicks >>> 2;
 const TARGET = DOORBELL.at.thread >>> 2;
 const NOTIFIES = DOORBELL.at.notifies >>> 2;
+const PATIENT = DOORBELL.at.patient >>> 2;
 const AVAIL_ADDRESS = DOORBELL.at.availAddress >>> 2;
 const AVAIL_IDX = DOORBELL.at.availIdx >>> 2;
 const WAKE = THREAD.at.wake >>> 2;
@@ -35,6 +36,13 @@ export function ringDoorbell(views: Views, doorbell: number): void {
   // Before the look at `sleeping`: the listener announces its sleep and looks at the count after that. So either we see
   // that it sleeps, or it sees our kick.
   Atomics.add(words, bell + KICKS, 1);
+  wakeListener(views, doorbell);
+}
+
+/** Wakes the thread that listens to a doorbell which was rung, if it still sleeps. */
+export function wakeListener(views: Views, doorbell: number): void {
+  const words = views.i32;
+  const bell = doorbellAddress(doorbell) >>> 2;
   const thread = threadAddress(words[bell + TARGET]!) >>> 2;
   if (Atomics.load(words, thread + SLEEPING) === 0) return;
   // Only one of several kickers finds it set and pays for the notify.
@@ -78,7 +86,14 @@ export class DoorbellListener {
   /** From now on `dispatch` calls `action` after kicks; what rang before is forgotten. Before anybody can ring. */
   listen(doorbell: number, action: () => void): void {
     this.#views.u32[(doorbellAddress(doorbell) >>> 2) + TARGET] = this.#thread;
+    this.setPatient(doorbell, false);
     this.#listened = [...this.#listened, { doorbell, action, seen: this.#kicks(doorbell) }];
+  }
+
+  /** Whether a vCPU may put the waking of this thread off for a little while (docs/ioeventfd.md, Patience). */
+  setPatient(doorbell: number, patient: boolean): void {
+    // Ordered with nothing: the count of kicks decides what is looked at, and this only when.
+    this.#views.u32[(doorbellAddress(doorbell) >>> 2) + PATIENT] = patient ? 1 : 0;
   }
 
   /** After a last `dispatch`. */

@@ -97,4 +97,12 @@ describe('the run loop', () => {
     expect(machine.views.u32[(machine.vcpu.cpu + VCPU.at.halted) >>> 2]).toBe(1);
     expect(machine.register(RAX)).toBe(5n);
   });
+
+  it('wakes the thread that it owes a kick before it halts', () => {
+    const machine = bareMachine(CORE, INTERPRETER, false);
+    const owed = (machine.vcpu.cpu + VCPU.at.owedKick) >>> 2;
+    machine.views.u32[owed] = 1;
+    run(machine, { code: 'f4' });
+    expect(machine.views.u32[owed]).toBe(0);
+  });
 });

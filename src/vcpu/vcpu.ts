@@ -35,6 +35,7 @@ import { WakeWord } from '../sync/wake.ts';
 import { BlockDecoder } from './blocks.ts';
 import { regionOf, PLAIN, type FormRegion } from '../jit/translate.ts';
 import { InPlaceCompiler, type Compiler } from './compiler.ts';
+import { OwedKick } from './owed-kick.ts';
 import { link, type CoreExports, type HostCalls, type InterpreterExports } from './link.ts';
 import { Translator } from './translator.ts';
 import { Disagreement, Verifier } from './verify/verifier.ts';
@@ -100,6 +101,7 @@ export class Vcpu<Asked> {
   readonly #environment: VcpuEnvironment;
   readonly #thread: number;
   readonly #wake: WakeWord;
+  readonly #owedKick: OwedKick;
   readonly #blocks: BlockDecoder;
   readonly #translator: Translator;
   readonly #verifier: Verifier | undefined;
@@ -117,6 +119,7 @@ export class Vcpu<Asked> {
     this.#environment = options.environment;
     this.#thread = THREAD_VCPU0 + options.index;
     this.#wake = new WakeWord(options.views, this.#thread);
+    this.#owedKick = new OwedKick(options.views, this.cpu);
     this.#hostNow = options.hostNow;
     const features = options.features ?? DEFAULT_FEATURES;
     const form = options.verify?.form ?? regionOf;
@@ -194,6 +197,8 @@ export class Vcpu<Asked> {
     } catch (error) {
       if (error instanceof Disagreement) return { kind: 'disagreement', report: error.message };
       throw error;
+    } finally {
+      this.#owedKick.pay();
     }
   }
 
@@ -208,6 +213,7 @@ export class Vcpu<Asked> {
       const request = stopRequest(this.#views, this.#thread);
       if (request !== STOP_RUN) return { kind: 'stop', request };
       const now = this.#environment.now();
+      this.#owedKick.turn(now);
       if (now >= this.#environment.nextDeadline()) this.#environment.expire(now);
       if (this.#attention() !== 0) {
         if (this.#takeCompiled()) return { kind: 'compiled' };
@@ -433,6 +439,7 @@ export class Vcpu<Asked> {
 
   /** HLT: waits for the next timer or for whoever bumps the wake word. */
   #sleep(): void {
+    this.#owedKick.pay();
     const started = this.#hostNow();
     const left = (this.#environment.nextDeadline() - this.#environment.now()) / 1e6;
     // Every cause makes the loop test all its reasons again, so which one it was does not matter.

@@ -11,9 +11,11 @@ import {
 } from '../layout/ioeventfd.ts';
 import { doorbellCounts } from '../sync/doorbell.ts';
 import type { DoorbellCounts, DoorbellListener } from '../sync/doorbell.ts';
+import { KickPatience } from './kick-patience.ts';
 import type { DoorbellMatch, IoeventfdTable } from './ioeventfd.ts';
 import { IOEVENTFD_STATE_NAMES, nextIoeventfdState } from './ioeventfd-state.ts';
 import type { IoeventfdEvent, IoeventfdState } from './ioeventfd-state.ts';
+import type { QueueCounters } from './queue.ts';
 import type { VirtioState } from './state.ts';
 
 export const IOEVENTFD_SETTINGS = ['on', 'off', 'auto'] as const;
@@ -50,6 +52,8 @@ export interface QueueDoorbellsOptions {
   readonly notifyMatch: (queue: number) => DoorbellMatch;
   /** `DeviceHost.kick`. */
   readonly kick: (queue: number) => void;
+  /** `DeviceHost.counters`, for a device whose kicks may wait a little where that lets requests gather. */
+  readonly patientBy?: (queue: number) => QueueCounters;
   readonly enabled: boolean;
 }
 
@@ -151,7 +155,7 @@ export class QueueDoorbells {
     if (after === before) return;
     if (after === IOEVENTFD_ASSIGNED) {
       // First somebody listens, then somebody rings.
-      listener.listen(doorbell, () => this.#options.kick(queue));
+      listener.listen(doorbell, this.#onRing(queue, doorbell));
       if (!table.assign(doorbell, notifyMatch(queue))) {
         listener.forget(doorbell);
         after = nextIoeventfdState(after, 'slot-lost', { ...facts, slot: false });
@@ -162,6 +166,20 @@ export class QueueDoorbells {
     if (before === IOEVENTFD_OFFLIMITS && after === IOEVENTFD_DEASSIGNED) table.withdraw(doorbell);
     // Kicks for vhost may have come while nobody listened.
     if (before === IOEVENTFD_OFFLIMITS && this.#driverOk) this.#options.kick(queue);
+  }
+
+  #onRing(queue: number, doorbell: number): () => void {
+    const { kick, patientBy, listener } = this.#options;
+    if (patientBy === undefined) return () => kick(queue);
+    const patience = new KickPatience();
+    let before = { ...patientBy(queue) };
+    return () => {
+      kick(queue);
+      const { chains, interrupts, suppressedInterrupts } = patientBy(queue);
+      patience.woken(chains - before.chains, interrupts > before.interrupts);
+      before = { chains, interrupts, suppressedInterrupts };
+      listener.setPatient(doorbell, patience.patient);
+    };
   }
 
   /** Drains: after the withdrawal nobody rings any more, so one look takes the last kicks. */

@@ -29,6 +29,8 @@ export interface IoReport {
   readonly load: readonly number[];
   readonly seconds: number;
   readonly repetitions: number;
+  readonly warmSeconds: number;
+  readonly realTime: boolean;
   readonly state: 'warm';
   readonly subjects: readonly SubjectRows[];
   readonly rings: readonly RingRun[];
@@ -94,7 +96,8 @@ export function formatIo(report: IoReport): string {
   const { host } = report;
   const parts = [
     `${report.started}, commit ${host.commit}. ${host.cores} cores of ${host.cpu}, ${host.memoryGib} GiB; Chromium ${host.chromium}. ` +
-      `${report.repetitions} repetitions of ${report.seconds} s; everything warm in the host's page cache; load average ${report.load.map((load) => load.toFixed(1)).join(', ')}.`,
+      `${report.repetitions} repetitions of ${report.seconds} s after ${report.warmSeconds} s of each kind; everything warm in the host's page cache; ` +
+      `${report.realTime ? 'real-time priority for what was measured; ' : ''}load average ${report.load.map((load) => load.toFixed(1)).join(', ')}.`,
   ];
   const jobsOf = [...new Set(report.subjects.flatMap(({ rows }) => rows.map(({ jobs }) => jobs)))].sort(
     (a, b) => a - b,

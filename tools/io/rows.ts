@@ -1,6 +1,7 @@
 /** The rows of IO.md's virtio-blk table: what is measured of one machine, one after the other, in one boot. */
 import { copyFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setRealTime } from '../bench/priority.ts';
 import type { Log } from '../guest/apt.ts';
 import { root } from '../runner/stale.ts';
 import { benchDisk, MEMORY_MIB } from './guest.ts';
@@ -43,6 +44,10 @@ export interface RowsOptions {
   readonly kinds: readonly Kind[];
   readonly seconds: number;
   readonly repetitions: number;
+  /** Seconds of each kind before anything is measured: translators must have seen the code. */
+  readonly warmSeconds: number;
+  /** With real-time priority while something is measured. */
+  readonly realTime: boolean;
 }
 
 const LIMIT_MS = 600_000;
@@ -81,12 +86,21 @@ export async function measureRows(options: RowsOptions, log: Log): Promise<Machi
       const settings: readonly (Ioeventfd | undefined)[] =
         machine.setIoeventfd === undefined ? [undefined] : ['off', 'on'];
       const timed = async (command: string): Promise<readonly [string, Sample, Sample]> => {
+        if (options.realTime) setRealTime(true);
         const before = await machine.sample();
         const result = await ask(command);
-        return [result, before, await machine.sample()];
+        const after = await machine.sample();
+        if (options.realTime) setRealTime(false);
+        return [result, before, after];
       };
       // fio's files are read once, and the whole of the data: everything after this is warm.
       await ask(`measure seqread 1 /mnt/data 2`);
+      for (const kind of options.warmSeconds > 0 ? options.kinds : []) {
+        const [line] = await timed(`measure ${kind} 8 /mnt/data ${options.warmSeconds}`);
+        log(
+          `${kind}, 8 jobs, before the measurements: ${megabytesPerSecond(parseTerse(line)).toFixed(1)} MB/s`,
+        );
+      }
       const rows: Row[] = [];
       for (let repetition = 0; repetition < options.repetitions; repetition++) {
         for (const jobs of options.jobs) {
@@ -146,7 +160,7 @@ function between(from: Sample, to: Sample): Sample {
   };
 }
 
-export function megabytesPerSecond({ bytes, seconds }: Row): number {
+export function megabytesPerSecond({ bytes, seconds }: Pick<Row, 'bytes' | 'seconds'>): number {
   return bytes / 1e6 / seconds;
 }
 

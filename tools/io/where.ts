@@ -7,7 +7,7 @@
  * With `--perf` the last round runs under perf(1), which must be told what Chromium's code is: VIRTAB_CHROMIUM names a script that
  * adds `--js-flags=--perf-basic-prof`.
  */
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { copyFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -15,6 +15,7 @@ import { parseQemuOptions } from '../../src/config/qemu-options.ts';
 import type { MachineInfo } from '../../src/control/info.ts';
 import type { RunnerCounters } from '../../src/runner.ts';
 import { descendants, threadTimes } from '../bench/cpu-time.ts';
+import { setRealTime } from '../bench/priority.ts';
 import { runInChromium } from '../runner/run-in-chromium.ts';
 import { ensureSite } from '../runner/site.ts';
 import { root } from '../runner/stale.ts';
@@ -86,21 +87,6 @@ async function snapshot(): Promise<Snapshot> {
   const counters = await runner.counters();
   if (info === undefined || counters === undefined) throw new Error('the machine is gone');
   return { info, counters, threads: threadTimes(descendants(process.pid), 'DedicatedWorker') };
-}
-
-function schedule(...policy: readonly string[]): void {
-  if (!values.priority) return;
-  for (const pid of descendants(process.pid)) {
-    try {
-      execFileSync(
-        'chrt',
-        ['--all-tasks', ...policy, '--pid', ...(policy[0] === '--rr' ? ['5'] : ['0']), String(pid)],
-        { stdio: 'ignore' },
-      );
-    } catch {
-      // It ended meanwhile.
-    }
-  }
 }
 
 /** The sum of all numbers called `name` anywhere in a value. */
@@ -182,11 +168,11 @@ try {
               ].concat('-t', [...booted.keys()].join(',')),
               { stdio: 'ignore' },
             );
-      schedule('--rr');
+      if (values.priority) setRealTime(true);
       const before = await snapshot();
       const result = await ask(`measure ${values.kind} ${values.jobs} /mnt/data ${values.seconds}`);
       const after = await snapshot();
-      schedule('--other');
+      if (values.priority) setRealTime(false);
       perf?.kill('SIGINT');
       report(`${values.kind}, ${values.jobs} jobs, ioeventfd=${setting}`, before, after, result);
     }

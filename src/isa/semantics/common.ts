@@ -2,7 +2,7 @@ import type { Builder } from '../../ir/builder.ts';
 import type { Value } from '../../ir/ir.ts';
 import { EXCEPTION_GP } from '../../layout/exceptions.ts';
 import { FLAG_AF, FLAG_CF, FLAG_OF, FLAG_PF, FLAG_SF, FLAG_ZF } from '../../layout/registers.ts';
-import { VCPU } from '../../layout/vcpu.ts';
+import { FLAGS_SUB, VCPU } from '../../layout/vcpu.ts';
 import type { Operand, Site } from '../operands.ts';
 
 /** What an instruction does: its operands in the order of its row, and the site for everything else. */
@@ -34,4 +34,9 @@ export function arithmeticFlags(s: Builder): Value {
 export function requireCpl0(s: Builder): void {
   const cpl = s.readState('i32.load', VCPU.at.cpl);
   s.if(cpl, () => s.raise(EXCEPTION_GP, s.i32(0)), undefined, false);
+}
+
+/** The flags of a - b, both sign-extended temporaries. */
+export function compare(s: Builder, a: Value, b: Value, bits: number): void {
+  s.flags(FLAGS_SUB, s.let(s.signExtend(s.sub(a, b), bits)), a, b);
 }

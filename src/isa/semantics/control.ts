@@ -10,8 +10,8 @@ import {
   push,
   RegisterOperand,
   SEGMENT_NAMES,
+  setAddressRegister,
   setStackPointer,
-  sizeBits,
   stackOperand,
   stackPointer,
   type Operand,
@@ -70,21 +70,8 @@ function loop(condition: number | undefined): Description {
     const again = s.ne(left, s.i64(0));
     const taken = s.let(condition === undefined ? again : s.op('i32.and', again, s.condition(condition)));
     s.if(taken, () => s.push({ kind: 'checkBranch' }));
-    const rcx = s.readRegister(general(REG_RCX), 8, false);
-    // A 16-bit count leaves the rest of ECX alone; a 32-bit one clears the upper half.
-    const keep = s.select(s.eq(mask, s.i64(0xffff)), s.i64(~0xffffn), s.i64(0));
-    s.writeRegister(general(REG_RCX), 8, s.or(s.and(rcx, keep), left));
+    setAddressRegister(s, site, REG_RCX, left);
     s.branch(taken);
-  };
-}
-
-/** A string instruction: the core does it; which operand size, the row says. */
-function string(name: string): Description {
-  return (s, site) => {
-    const { size } = site.form.row.operands[0]!;
-    const bytes = sizeBits(size, site.form.operandBits) / 8;
-    const rep = s.narrow(site.immediate(s));
-    s.status(name, s.i32(bytes), rep, site.addressSize(s), site.segment(s));
   };
 }
 
@@ -273,14 +260,6 @@ export const CONTROL: Descriptions = {
       () => s.flags(0, undefined, kept),
     );
   },
-
-  movs: string('movs'),
-  cmps: string('cmps'),
-  stos: string('stos'),
-  lods: string('lods'),
-  scas: string('scas'),
-  ins: string('ins'),
-  outs: string('outs'),
 
   nop: () => {},
   nopE: () => {},

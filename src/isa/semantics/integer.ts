@@ -23,6 +23,7 @@ import {
   arithmeticFlags,
   carry,
   CF,
+  compare,
   CONDITION_B,
   CONDITION_O,
   OF,
@@ -272,10 +273,6 @@ function divide(signed: boolean): Description {
 function add(s: Builder, d: Operand, b: Value): void {
   const { old, now } = d.update((a) => s.signExtend(s.add(a, b), d.bits));
   s.flags(FLAGS_ADD, now, old, b);
-}
-
-function compare(s: Builder, a: Value, b: Value, bits: number): void {
-  s.flags(FLAGS_SUB, s.let(s.signExtend(s.sub(a, b), bits)), a, b);
 }
 
 function withCarry(subtract: boolean): Description {

@@ -34,37 +34,42 @@ export function registerFunction(code: number): CoreName {
       if (modrm === 0xe0 || modrm === 0xe1) return 'x87Sign';
       if (modrm === 0xe8 || modrm === 0xee) return 'x87LoadConstant';
       if (modrm === 0xfa) return 'x87SquareRoot';
-      break;
+      return 'x87Other';
     case 0xda:
       if (modrm === 0xe9) return 'x87Compare';
-      break;
+      return row < 4 ? 'x87ConditionalMove' : 'x87Other';
     case 0xdb:
-      if (row === 5 || row === 6) return 'x87CompareFlags';
-      break;
+      if (row < 4) return 'x87ConditionalMove';
+      return row === 5 || row === 6 ? 'x87CompareFlags' : 'x87Other';
     case 0xdd:
       if (row === 1) return 'x87Exchange';
       if (row === 2 || row === 3) return 'x87StoreRegister';
-      if (row === 4 || row === 5) return 'x87Compare';
-      break;
+      return row === 4 || row === 5 ? 'x87Compare' : 'x87Other';
     case 0xde:
-      if (row === 3 && modrm !== 0xd9) break;
-      return ARITHMETIC[row]!;
-    case 0xdf:
+      return row === 3 && modrm !== 0xd9 ? 'x87Other' : ARITHMETIC[row]!;
+    default:
+      if (modrm === 0xe0) return 'x87StatusWord';
       if (row === 1) return 'x87Exchange';
       if (row === 2 || row === 3) return 'x87StoreRegister';
-      if (row === 5 || row === 6) return 'x87CompareFlags';
+      return row === 5 || row === 6 ? 'x87CompareFlags' : 'x87Other';
   }
-  return 'x87Register';
 }
 
 /** The function for an instruction with a memory operand. */
 export function memoryFunction(code: number): CoreName {
   const row = (code >> 3) & 7;
   switch ((code >> 8) & 0xff) {
+    case 0xd8:
+    case 0xda:
+    case 0xdc:
+    case 0xde:
+      return 'x87Operate';
     case 0xd9:
     case 0xdd:
       if (row === 0) return 'x87LoadFloat';
       if (row === 2 || row === 3) return 'x87StoreFloat';
+      if (row === 7) return 'x87StoreWord';
+      if (((code >> 8) & 0xff) === 0xd9 && row === 5) return 'x87LoadControl';
       break;
     case 0xdb:
       if (row === 0) return 'x87LoadInteger';

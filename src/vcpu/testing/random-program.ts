@@ -63,6 +63,32 @@ export interface RandomProgram {
   readonly functions: readonly { readonly start: number; readonly items: readonly Item[] }[];
 }
 
+/** x87 instructions with registers: one or more for each function of the core. */
+const X87_REGISTER_FORMS: readonly (readonly [opcode: number, modrm: number])[] = [
+  ...[0xc0, 0xc1, 0xc8, 0xc9, 0xd1, 0xd9, 0xe0, 0xe1, 0xe9, 0xf1, 0xf9].map((x) => [0xd8, x] as const),
+  ...[0xc0, 0xc1, 0xc9, 0xe0, 0xe1, 0xe4, 0xe5, 0xe8, 0xeb, 0xee, 0xf7, 0xfa, 0xfc].map(
+    (x) => [0xd9, x] as const,
+  ),
+  ...[0xc1, 0xc9, 0xe9].map((x) => [0xda, x] as const),
+  ...[0xc1, 0xd9, 0xe9, 0xf0, 0xf1].map((x) => [0xdb, x] as const),
+  ...[0xc1, 0xe1, 0xf9].map((x) => [0xdc, x] as const),
+  ...[0xc1, 0xd1, 0xd9, 0xe1, 0xe9].map((x) => [0xdd, x] as const),
+  ...[0xc1, 0xc9, 0xd9, 0xe1, 0xe9, 0xf9].map((x) => [0xde, x] as const),
+  ...[0xe0, 0xe9, 0xf1].map((x) => [0xdf, x] as const),
+];
+
+/** The same with memory: opcode and ModRM.reg. */
+const X87_MEMORY_FORMS: readonly (readonly [opcode: number, reg: number])[] = [
+  ...[0, 1, 2, 4, 7].map((reg) => [0xd8, reg] as const),
+  ...[0, 2, 3, 5, 7].map((reg) => [0xd9, reg] as const),
+  ...[0, 1, 3].map((reg) => [0xda, reg] as const),
+  ...[0, 1, 2, 3, 5, 7].map((reg) => [0xdb, reg] as const),
+  ...[0, 1, 3, 5, 6].map((reg) => [0xdc, reg] as const),
+  ...[0, 2, 3, 7].map((reg) => [0xdd, reg] as const),
+  ...[0, 1, 6].map((reg) => [0xde, reg] as const),
+  ...[0, 2, 3, 5, 7].map((reg) => [0xdf, reg] as const),
+];
+
 /** mulberry32, by Tommy Ettinger. */
 export class Random {
   #state: number;
@@ -376,14 +402,15 @@ export class Generator {
         reg: register,
         rm: { base: RBX, disp: 0x780 + random.below(0x80) - 64 },
       });
-    const count = [0xb9, ...le(random.below(20), 4)];
+    const count = [0xb9, ...le(random.below(random.chance(0.3) ? 100 : 20), 4)];
+    const narrow = random.chance(0.15) ? [0x67] : [];
     const operation = random.pick([0xa4, 0xa5, 0xaa, 0xab, 0xac, 0xad, 0xa6, 0xa7, 0xae, 0xaf]);
     const compares = [0xa6, 0xa7, 0xae, 0xaf].includes(operation);
     const repeat = random.chance(0.7) ? [compares ? random.pick([0xf2, 0xf3]) : 0xf3] : [];
     const wide = random.pick([[], [], [0x48]]);
     const backward = random.chance(0.2);
     const bytes = [...at(RSI), ...at(RDI), ...count, ...(backward ? [0xfd] : [0xfc])];
-    return optional([...bytes, ...repeat, ...wide, operation, 0xfc]);
+    return optional([...bytes, ...narrow, ...repeat, ...wide, operation, 0xfc]);
   }
 
   #stack(): number[] {
@@ -468,21 +495,18 @@ export class Generator {
     const memory = this.#memory();
     const load = (opcode: number, reg: number, from: Memory) =>
       encode({ size: 4, opcode: [opcode], reg, rm: from });
-    // fld qword; an operation; fstp qword: the stack stays empty between instructions, except when one faults.
-    const operation = random.pick([
-      [0xd8, 0xc0],
-      [0xd8, 0xc8],
-      [0xd9, 0xe0],
-      [0xd9, 0xe1],
-      [0xd9, 0xfc],
-      [0xdb, 0xf0],
-    ]);
+    // A load, some operations, fstp: what runs empty or full on the way is masked, unless FLDCW says otherwise.
+    const operation = (): number[] =>
+      random.chance(0.7)
+        ? [...random.pick(X87_REGISTER_FORMS)]
+        : load(...random.pick(X87_MEMORY_FORMS), random.chance(0.3) ? memory : this.#memory());
+    const operations = Array.from({ length: 1 + random.below(4) }, operation);
     return [
       // fninit: a fault in a former one may have left something
       0xdb,
       0xe3,
       ...load(random.pick([0xdd, 0xd9, 0xdf]), 0, memory),
-      ...operation,
+      ...operations.flat(),
       ...load(random.pick([0xdd, 0xd9]), 3, { base: RBX, disp: random.below(64) }),
     ];
   }

@@ -216,6 +216,16 @@ describe('verify', () => {
     expect(runOften(machine, code, { [RAX]: 0n, [RDX]: 0n, [RCX]: 100n, [RSI]: 0n })).toBe('asked');
   });
 
+  it('takes back what repeated string instructions wrote to pages that are open for writing', () => {
+    const machine = verifying();
+    // 1: add eax, [rbx + 100h]; inc dword [rbx]; mov esi, ebx; lea edi, [rbx + 100h]; mov ecx, 20h; rep movsb; dec edx; jnz 1b; out 80h, al
+    const code = '038300010000 ff03 89de 8dbb00010000 b920000000 f3a4 ffca 75e5 e680';
+    expect(runOften(machine, code, { [RAX]: 0n, [RBX]: 0x20000n, [RDX]: 100n })).toBe('asked');
+    // 1900 + 1901 + ... + 1999
+    expect(machine.register(RAX)).toBe(194_950n);
+    expect(figures(machine).instructions).toBeGreaterThan(5000);
+  });
+
   it('lets a run go that writes more than the journal holds', () => {
     const machine = verifying();
     // 1: ten times (mov edi, ebx; mov ecx, 10000h; rep stosb); dec edx; jnz 1b; out 80h, al

@@ -66,13 +66,13 @@ test('a guest reboots when it is told to', async ({ virtab, serve }) => {
 test('the address sets memory, kernel command line and JIT', async ({ virtab, serve }) => {
   const site = await serve();
   await virtab.page.goto(
-    `${site.url}?m=300M&append=console%3DttyS0+cryptomgr.notests+virtab.mark%3D7&jit=on`,
+    `${site.url}?m=300M&append=console%3DttyS0+cryptomgr.notests+virtab.mark%3D7&jit=off`,
   );
   await virtab.waitForOutput(PROMPT, 110_000);
   await virtab.type('cat /proc/cmdline; head -n 1 /proc/meminfo\n');
   await virtab.waitForOutput('\nconsole=ttyS0 cryptomgr.notests virtab.mark=7');
   await virtab.waitForOutput('MemTotal:         2');
-  expect(await virtab.regionInstructions()).toBeGreaterThan(10_000_000);
+  expect(await virtab.regionInstructions()).toBe(0);
 });
 
 test('a guest that is translated survives pause and reset in the middle of its boot', async ({

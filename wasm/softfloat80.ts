@@ -562,37 +562,39 @@ export function sqrt80(se: u32, sig: u64, cw: u32): void {
 /** What follows the integer root, as a fraction that rounds the same. */
 export let rootFraction: u64 = 0;
 
-/** Integer square root of high:low, with high >= 2^62. */
+/**
+ * Integer square root of high:low, with high >= 2^62: that of the upper half, and 32 more bits by one division (Zimmermann,
+ * "Karatsuba Square Root", algorithm SqrtRem).
+ */
 export function squareRoot128(high: u64, lowPart: u64): u64 {
-  const estimate = Math.sqrt(<f64>high) * 4294967296.0;
-  let root: u64 = estimate >= 18446744073709549568.0 ? 0xfffffffffffff800 : <u64>estimate;
-  let squareHigh = multiply64(root, root);
-  let squareLow = low;
-  // One Newton step on the error, which is below 2^78, then steps of one.
-  const errorLow = lowPart - squareLow;
-  const errorHigh = <i64>(high - squareHigh - u64(lowPart < squareLow));
-  const error = <f64>errorHigh * 18446744073709551616.0 + <f64>errorLow;
-  const step = <i64>(error / (2.0 * <f64>root));
-  const moved = root + <u64>step;
-  root = step > 0 && moved < root ? ~(<u64>0) : moved;
-  squareHigh = multiply64(root, root);
-  squareLow = low;
-  while (squareHigh > high || (squareHigh == high && squareLow > lowPart)) {
+  let upper = <u64>Math.sqrt(<f64>high);
+  // The rounding of `high` may have made it one too large or too small.
+  if (upper >> 32 != 0 || upper * upper > high) upper--;
+  let rest = high - upper * upper;
+  if (rest > upper << 1) {
+    rest -= (upper << 1) | 1;
+    upper++;
+  }
+  // rest : next 32 bits = 2 * upper * lower + over
+  const dividend = (rest << 31) | (lowPart >> 33);
+  let lower = dividend / upper;
+  let over = ((dividend - lower * upper) << 1) | ((lowPart >> 32) & 1);
+  while (lower >> 32 != 0) {
+    lower--;
+    over += upper << 1;
+  }
+  let root = (upper << 32) | lower;
+  const square = lower * lower;
+  let restLow = (over << 32) | (lowPart & 0xffffffff);
+  let restHigh = <i64>(over >> 32) - i64(restLow < square);
+  restLow -= square;
+  while (restHigh < 0) {
     root--;
-    squareHigh = multiply64(root, root);
-    squareLow = low;
-  }
-  let restHigh = high - squareHigh - u64(lowPart < squareLow);
-  let restLow = lowPart - squareLow;
-  // While rest >= 2 root + 1, the root is too small.
-  while (restHigh > root >> 63 || (restHigh == root >> 63 && restLow > root << 1)) {
     const odd = (root << 1) | 1;
-    const borrow = u64(restLow < odd);
-    restLow -= odd;
-    restHigh -= (root >> 63) + borrow;
-    root++;
+    restLow += odd;
+    restHigh += <i64>(root >> 63) + i64(restLow < odd);
   }
-  rootFraction = (restHigh | restLow) == 0 ? 0 : restHigh != 0 || restLow > root ? INTEGER_BIT | 1 : 1;
+  rootFraction = (<u64>restHigh | restLow) == 0 ? 0 : restHigh != 0 || restLow > root ? INTEGER_BIT | 1 : 1;
   return root;
 }
 

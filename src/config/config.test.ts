@@ -63,7 +63,7 @@ describe('QEMU options', () => {
           cpuFeatures: [],
           debugExit: { port: 0xf4, bytes: 4 },
           noReboot: true,
-          jit: 'off',
+          jit: 'on',
           drives: [],
           netdevs: [],
           devices: [],
@@ -241,9 +241,9 @@ describe('URL', () => {
   });
 
   it.each([
-    ['jit=on', { jit: 'on' }],
+    ['jit=on', {}],
     ['jit=verify', { jit: 'verify' }],
-    ['jit=off', {}],
+    ['jit=off', { jit: 'off' }],
     ['m=96', { memoryBytes: 96 * MIB }],
     ['m=size%3D1.5G', { memoryBytes: 1536 * MIB }],
     ['append=', { commandLine: '' }],

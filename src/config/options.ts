@@ -138,7 +138,7 @@ export const OPTIONS: readonly Option[] = [
   {
     name: 'jit',
     value: 'on|off|verify',
-    help: 'translate hot guest code (default off); verify: compare what it does with the interpreter, and stop where they differ',
+    help: 'translate hot guest code (default on); verify: compare what it does with the interpreter, and stop where they differ',
     apply: setJit,
     print: ({ jit }) => (jit === DEFAULT_CONFIG.jit ? [] : [jit]),
   },

@@ -52,7 +52,7 @@ export const DEFAULT_CONFIG: VmConfig = {
   cpuFeatures: [],
   serial: ['stdio'],
   noReboot: false,
-  jit: 'off',
+  jit: 'on',
   drives: [],
   netdevs: [],
   devices: [],

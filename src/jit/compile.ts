@@ -11,7 +11,9 @@ import { ModuleBuilder, type Signature } from '../wasmgen/module.ts';
 import { I32, I64 } from '../wasmgen/opcodes.ts';
 import type { Window } from './plan.ts';
 import { RegionLowering, VALUE_TYPES, type RegionFrame } from './region-lowering.ts';
+import { tracesOf, type Loop } from './plan.ts';
 import type { Region } from './region.ts';
+import { Scopes } from './scopes.ts';
 
 const MAX_PAGES = 65536;
 const CPU = 0;
@@ -73,7 +75,7 @@ interface Linkage {
 
 function compileRegion({ plan, mode, page }: Region, linkage: Linkage): Code {
   const code = new Code([I32, I32]);
-  const kept = new Map(plan.traces.flatMap(({ loop }) => [...(loop?.kept ?? [])]));
+  const kept = new Map(plan.traces.flatMap(({ loops }) => [...(loops[0]?.kept ?? [])]));
   const frame: RegionFrame = {
     cpu: CPU,
     next: code.local(I32),
@@ -88,17 +90,20 @@ function compileRegion({ plan, mode, page }: Region, linkage: Linkage): Code {
   code.get(CPU).memory('i32.load', VCPU.at.budget).set(frame.budget);
   code.get(ENTRY).i32Const(0xff).op('i32.and').set(frame.next);
   const exit = code.block();
-  const header = plan.returns.length > 0 || plan.comesBack ? code.loop() : undefined;
+  const header = plan.comesBack ? code.loop() : undefined;
   const dispatch = code.block();
-  const traces: Label[] = [];
-  /** By number of the entry: in front of the trace, where its loop is entered and its window checked. */
-  const entries: Label[] = [];
-  for (const { entry, loop } of plan.traces.toReversed()) {
-    const trace = code.block();
-    traces.unshift(trace);
-    if (entry >= 0) entries[entry] = loop || guard ? code.block() : trace;
+  const scopes = new Scopes(code, plan, frame.next, header);
+  /** By number of the entry: in front of its trace or loop, where that is entered and the window checked. */
+  const pads: Label[] = [];
+  const padsOf = (item: number | Loop): readonly number[] => {
+    const entries = tracesOf(item).map((trace) => plan.traces[trace]!.entry);
+    return typeof item === 'number' && !guard ? [] : entries.filter((entry) => entry >= 0);
+  };
+  for (const item of plan.items.toReversed()) {
+    scopes.open(item);
+    for (const entry of padsOf(item).toReversed()) pads[entry] = code.block();
   }
-  const targets = [...entries, ...plan.returns.map((index) => traces[index]!)];
+  const targets = plan.entries.map((offset, entry) => pads[entry] ?? scopes.front(plan.heads.get(offset)!));
   code.get(frame.next).brTable(targets.slice(0, -1), targets.at(-1)!);
   const lowering = new RegionLowering(
     code,
@@ -106,19 +111,21 @@ function compileRegion({ plan, mode, page }: Region, linkage: Linkage): Code {
     linkage.core,
     linkage.condition,
     frame,
-    { exit, dispatch, header, traces },
+    { exit, dispatch, way: (from, to) => scopes.way(from, to) },
     plan,
     mode,
   );
-  plan.traces.forEach((trace, i) => {
-    if (trace.entry >= 0 && (trace.loop || guard)) {
+  for (const item of plan.items) {
+    const front = scopes.front(item);
+    const entries = padsOf(item);
+    entries.forEach((entry, i) => {
       code.end();
-      if (guard) checkWindow(code, guard, plan.windows[trace.entry]!);
-      lowering.enterLoop(trace.loop);
-    }
-    code.end();
-    lowering.emitTrace(i, trace);
-  });
+      if (guard) checkWindow(code, guard, plan.windows[entry]!);
+      if (typeof item !== 'number') lowering.enterLoop(item);
+      if (i < entries.length - 1) code.br(front);
+    });
+    scopes.emit(item, (trace) => lowering.emitTrace(trace, plan.traces[trace]!));
+  }
   code.end(); // dispatch
   emitDispatch(code, frame, mode, linkage, header && plan.comesBack ? { header, page } : undefined);
   if (header) code.end().unreachable();

@@ -1,12 +1,6 @@
-/** Loops of a region, and the registers that stay in locals all around them. */
+/** The registers that stay in locals all around a loop of a region. */
 import type { Statement, Type } from '../ir/ir.ts';
 import { REG_PAGE_RIP, VCPU } from '../layout/vcpu.ts';
-
-/** Traces that can reach each other. */
-export interface Loop {
-  /** Registers whose contents come from outside of some of its traces, by `key`. */
-  readonly kept: ReadonlyMap<string, KeptRegister>;
-}
 
 export interface KeptRegister {
   /** `general3` for RBX, `xmm16 f64` for the low half of XMM1. */
@@ -28,38 +22,10 @@ export function vectorKey(where: number, type: Type): string {
 /** Statements of a trace: those of each instruction. */
 type Bodies = readonly (readonly Statement[])[];
 
-/** The strongly connected parts of a graph of traces that have an edge inside, by trace (Tarjan, SIAM J. Comput. 1, 1972). */
-export function findLoops(
-  edges: readonly (readonly number[])[],
-  traces: readonly Bodies[],
-): (Loop | undefined)[] {
-  const loops: (Loop | undefined)[] = edges.map(() => undefined);
-  const order: number[] = [];
-  const low: number[] = [];
-  const open: number[] = [];
-  let count = 0;
-  const visit = (node: number): void => {
-    const number = ++count;
-    order[node] = number;
-    let lowest = number;
-    open.push(node);
-    for (const to of edges[node]!) {
-      if (order[to] === undefined) visit(to);
-      if (open.includes(to)) lowest = Math.min(lowest, low[to] ?? order[to] ?? lowest);
-    }
-    low[node] = lowest;
-    if (lowest !== number) return;
-    const members = open.splice(open.indexOf(node));
-    if (members.length === 1 && !edges[node]!.includes(node)) return;
-    const bodies = members.map((member) => traces[member]!);
-    const kept = [...keptGeneral(bodies), ...keptVectors(bodies)];
-    const loop = { kept: new Map(kept.map((register) => [register.key, register])) };
-    for (const member of members) loops[member] = loop;
-  };
-  edges.forEach((_, node) => {
-    if (order[node] === undefined) visit(node);
-  });
-  return loops;
+/** Those of a loop of these traces, by `key`: registers whose contents come from outside of some of them. */
+export function keptRegisters(traces: readonly Bodies[]): ReadonlyMap<string, KeptRegister> {
+  const kept = [...keptGeneral(traces), ...keptVectors(traces)];
+  return new Map(kept.map((register) => [register.key, register]));
 }
 
 /** One look at a register. */

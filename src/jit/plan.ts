@@ -7,7 +7,8 @@ import { describeInstruction } from '../isa/semantics/index.ts';
 import { CORE_FUNCTIONS, type CoreName } from '../layout/core-abi.ts';
 import { effectsOf } from './effects.ts';
 import { MODE_CODE16, MODE_CODE_MASK } from '../layout/vcpu.ts';
-import { findLoops, type Loop } from './loops.ts';
+import { keptRegisters, type KeptRegister } from './loops.ts';
+import { nestLoops, nodesOf, type Item } from './nesting.ts';
 import type { RegionBlock } from './region.ts';
 import { InstructionSite } from './site.ts';
 
@@ -24,10 +25,23 @@ export interface Trace {
   readonly blocks: readonly PlannedBlock[];
   /** Number of the region's entry that leads here, or -1. */
   readonly entry: number;
-  /** The outermost loop of the region that it is part of. */
-  readonly loop: Loop | undefined;
-  /** One of its branches leads back to its start. */
-  readonly circular: boolean;
+  /** The loops of the region that it is part of, from the outermost. */
+  readonly loops: readonly Loop[];
+}
+
+export interface Loop {
+  /** Index of the trace that all branches back lead to; the first of `items`. */
+  readonly head: number;
+  readonly items: readonly (number | Loop)[];
+  /** Other traces inside that are reached from outside: entries of the region, and targets of branches. */
+  readonly landings: readonly number[];
+  /** Registers in locals all around it; of a loop inside another, the same as that one's. */
+  readonly kept: ReadonlyMap<string, KeptRegister>;
+}
+
+/** Indices of the traces in an item of the plan. */
+export function tracesOf(item: number | Loop): readonly number[] {
+  return typeof item === 'number' ? [item] : item.items.flatMap(tracesOf);
 }
 
 export interface Plan {
@@ -37,8 +51,10 @@ export interface Plan {
   readonly entries: readonly number[];
   /** Index of the trace that starts at a page offset. */
   readonly heads: ReadonlyMap<number, number>;
-  /** Indices of traces to which a branch leads back, not counting those from the trace itself. */
-  readonly returns: readonly number[];
+  /** Traces and loops in the order of emission. */
+  readonly items: readonly (number | Loop)[];
+  /** By the index of a trace that is reached through the start of a loop: its number there, that of its entry if it is one. */
+  readonly landings: ReadonlyMap<number, number>;
   /** By number of the entry: what it can reach without leaving the region. */
   readonly windows: readonly Window[];
   /** What leaves by an address that it computes may well come back: a call inside the page, or a jump table. */
@@ -136,34 +152,84 @@ export function planRegion(blocks: readonly RegionBlock[], mode: number, wanted:
   // Circles that nothing leads into were made entries; what is left is behind a block that was placed by another.
   for (const block of planned) if (!placed.has(block)) place(block);
 
-  const heads = new Map(chains.map((chain, i) => [chain[0]!.offset, i]));
-  const edges = chains.map((chain) => {
-    const targets = chain.flatMap((block) => next(block).map(({ offset }) => heads.get(offset)));
-    return targets.filter((to) => to !== undefined);
-  });
-  const returns = new Set<number>();
+  const { items, order, edges } = arrange(chains, next);
+  const heads = new Map(order.map((chain, i) => [chain[0]!.offset, i]));
   edges.forEach((targets, from) => {
-    for (const to of targets) {
-      // The budget may end at any branch back: the region is entered there again.
-      if (to <= from) entered.add(chains[to]![0]!);
-      if (to < from) returns.add(to);
-    }
+    // The budget may end at any branch back: the region is entered there again.
+    for (const to of targets) if (to <= from) entered.add(order[to]![0]!);
   });
-  const loops = findLoops(
-    edges,
-    chains.map((chain) => chain.flatMap(({ bodies }) => bodies)),
-  );
   const entries: number[] = [];
-  const traces = chains.map((chain, i): Trace => {
-    const entry = entered.has(chain[0]!) ? entries.push(chain[0]!.offset) - 1 : -1;
-    return { blocks: chain, entry, loop: loops[i], circular: edges[i]!.includes(i) };
-  });
+  const entryOf = order.map(([head]) => (entered.has(head!) ? entries.push(head!.offset) - 1 : -1));
+  const loopsOf: Loop[][] = order.map(() => []);
+  const landings = new Map<number, number>();
+  const build = (item: Item, outside: Loop['kept'] | undefined): number | Loop => {
+    if (typeof item === 'number') return item;
+    const members = nodesOf(item);
+    const isReached = (to: number): boolean =>
+      entryOf[to]! >= 0 || edges.some((targets, from) => targets.includes(to) && !members.includes(from));
+    const landed = members.filter((member) => member !== item.head && isReached(member));
+    for (const member of landed) {
+      if (!landings.has(member)) landings.set(member, numberOf(member));
+    }
+    const kept =
+      outside ?? keptRegisters(members.map((member) => order[member]!.flatMap(({ bodies }) => bodies)));
+    const items = item.items.map((inner) => build(inner, kept));
+    const loop = { head: item.head, items, landings: landed, kept };
+    for (const member of members) loopsOf[member]!.unshift(loop);
+    return loop;
+  };
+  let others = 0;
+  const numberOf = (trace: number): number =>
+    entryOf[trace]! >= 0 ? entryOf[trace]! : entries.length + others++;
+  const hasJumpTable = (item: Item): boolean =>
+    nodesOf(item).some((node) => order[node]!.some((block) => semanticsOf(block) === 'jmpTo'));
+  // A jump table leads to anywhere in its loop: the start of the region is as good as that of the loop, and nearer.
+  const dissolve = (item: Item): readonly Item[] =>
+    typeof item !== 'number' && hasJumpTable(item) ? item.items.flatMap(dissolve) : [item];
+  const built = items.flatMap(dissolve).map((item) => build(item, undefined));
+  const traces = order.map((blocks, i): Trace => ({ blocks, entry: entryOf[i]!, loops: loopsOf[i]! }));
   const comesBack = planned.some((block) => {
-    const { semantics } = block.instructions.at(-1)!.form.row;
+    const semantics = semanticsOf(block);
     return semantics === 'jmpTo' || (semantics === 'call' && next(block).length > 0);
   });
   const windows = entries.map((offset) => windowFrom(byOffset.get(offset)!, next, mode));
-  return { traces, entries, windows, heads, returns: [...returns], comesBack };
+  return { traces, entries, windows, heads, items: built, landings, comesBack };
+}
+
+interface Arranged {
+  /** Indices are places in `order`. */
+  readonly items: readonly Item[];
+  readonly order: readonly (readonly PlannedBlock[])[];
+  readonly edges: readonly (readonly number[])[];
+}
+
+/** An order of the traces' blocks in which branches lead back to the heads of loops alone. */
+function arrange(
+  chains: readonly (readonly PlannedBlock[])[],
+  next: (block: PlannedBlock) => readonly PlannedBlock[],
+): Arranged {
+  const byOffset = new Map(chains.map((chain, i) => [chain[0]!.offset, i]));
+  const edges = chains.map((chain) => {
+    const targets = chain.flatMap((block) => next(block).map(({ offset }) => byOffset.get(offset)));
+    return targets.filter((to) => to !== undefined);
+  });
+  const items = nestLoops(edges);
+  const order = items.flatMap(nodesOf);
+  const places = new Map(order.map((chain, place) => [chain, place]));
+  const placed = (item: Item): Item =>
+    typeof item === 'number'
+      ? places.get(item)!
+      : { head: places.get(item.head)!, items: item.items.map(placed) };
+  return {
+    items: items.map(placed),
+    order: order.map((chain) => chains[chain]!),
+    edges: order.map((chain) => edges[chain]!.map((to) => places.get(to)!)),
+  };
+}
+
+/** What the last instruction of a block does. */
+function semanticsOf(block: PlannedBlock): string {
+  return block.instructions.at(-1)!.form.row.semantics;
 }
 
 function windowFrom(

@@ -31,12 +31,14 @@ import {
   isTerminal,
   setsFlags,
   staysInPage,
+  type Loop,
   type Plan,
   type PlannedBlock,
   type Trace,
 } from './plan.ts';
-import { generalKey, vectorKey, type Loop } from './loops.ts';
+import { generalKey, vectorKey } from './loops.ts';
 import { pageKeys, type PageKeys } from './pages.ts';
+import type { Way } from './scopes.ts';
 import type { Instruction } from './site.ts';
 
 const FILES = { xmm: VCPU.at.xmm, mmx: VCPU.at.fpu };
@@ -49,7 +51,7 @@ export interface RegionFrame {
   readonly status: number;
   /** Where `dispatch` goes. */
   readonly rip: number;
-  /** Selects the trace at the loop's header: the number of an entry, or `entries` + place in `Plan.returns`. */
+  /** Selects a trace at the start of the region or of a loop: see jit/scopes.ts. */
   readonly next: number;
   /** The core is told of every store (`-jit verify`). */
   readonly journaled: boolean;
@@ -62,10 +64,8 @@ export interface RegionLabels {
   readonly exit: Label;
   /** Go to the code at `rip`, in another region if it is translated. */
   readonly dispatch: Label;
-  /** The loop around all traces; undefined if no branch leads back to another trace. */
-  readonly header: Label | undefined;
-  /** By the trace's index; open only for those behind the current one. */
-  readonly traces: readonly Label[];
+  /** How a trace goes to another. */
+  readonly way: (from: number, to: number) => Way;
 }
 
 /** The lazy flags. Values are of temporaries that nothing changes while the flags are current. */
@@ -148,7 +148,6 @@ export class RegionLowering extends Lowering {
   #traceIndex = 0;
   #trace!: Trace;
   /** The loop that is the trace itself. */
-  #circle: Label | undefined;
   #block!: PlannedBlock;
   #instruction!: Instruction;
   #index = 0;
@@ -199,7 +198,6 @@ export class RegionLowering extends Lowering {
     this.#state = freshState();
     this.#pads = [];
     this.#pageKeys = pageKeys(blocks);
-    this.#circle = trace.circular ? this.code.loop() : undefined;
     blocks.forEach((block, i) => {
       this.#following = blocks[i + 1];
       this.#emitBlock(block, i, blocks);
@@ -209,7 +207,6 @@ export class RegionLowering extends Lowering {
       this.#storeFlags(flags);
       this.code.br(this.#labels.exit);
     }
-    if (this.#circle) this.code.end().unreachable();
     this.pool.reset();
   }
 
@@ -224,9 +221,14 @@ export class RegionLowering extends Lowering {
     }
   }
 
-  /** The local that holds a register all around the loop that is being emitted. */
+  /** The outermost loop around the trace that is being emitted. */
+  get #loop(): Loop | undefined {
+    return this.#trace.loops[0];
+  }
+
+  /** The local that holds a register all around that loop. */
   #home(key: string): number | undefined {
-    return this.#trace.loop?.kept.has(key) ? this.#frame.homes.get(key) : undefined;
+    return this.#loop?.kept.has(key) ? this.#frame.homes.get(key) : undefined;
   }
 
   #emitBlock(block: PlannedBlock, position: number, trace: readonly PlannedBlock[]): void {
@@ -291,26 +293,20 @@ export class RegionLowering extends Lowering {
       this.#dispatch();
       return;
     }
-    const { blocks, loop } = this.#plan.traces[target]!;
+    const { blocks, loops } = this.#plan.traces[target]!;
     if (!blocksReplaceFlags(blocks)) this.#flush();
-    if (loop !== this.#trace.loop) this.enterLoop(loop, this.#state);
-    if (target > this.#traceIndex) {
-      code.br(this.#labels.traces[target]!);
-      return;
+    const way = this.#labels.way(this.#traceIndex, target);
+    if (loops[0] !== this.#loop && !way.isBack) this.enterLoop(loops[0], this.#state);
+    if (way.isBack) {
+      code.get(budget).i32Const(0).op('i32.le_s').if(false);
+      this.#aside(() => {
+        this.#rip(offset);
+        this.#dispatch();
+      });
+      code.end();
     }
-    code.get(budget).i32Const(0).op('i32.le_s').if(false);
-    this.#aside(() => {
-      this.#rip(offset);
-      this.#dispatch();
-    });
-    code.end();
-    if (target === this.#traceIndex) {
-      code.br(this.#circle!);
-      return;
-    }
-    const { entries, returns } = this.#plan;
-    code.i32Const(entries.length + returns.indexOf(target)).set(next);
-    code.br(this.#labels.header!);
+    if (way.next !== undefined) code.i32Const(way.next).set(next);
+    code.br(way.label);
   }
 
   /** Where faults go. */
@@ -939,7 +935,7 @@ export class RegionLowering extends Lowering {
       this.#forgetRegister(generalKey(register));
     }
     if (effects.vectors) {
-      const known = new Set([...this.#state.registers.keys(), ...(this.#trace.loop?.kept.keys() ?? [])]);
+      const known = new Set([...this.#state.registers.keys(), ...(this.#loop?.kept.keys() ?? [])]);
       for (const key of known) if (!key.startsWith('general')) this.#forgetRegister(key);
     }
     if (effects.writesFlags) this.#state.flags = IN_MEMORY;
@@ -962,7 +958,7 @@ export class RegionLowering extends Lowering {
   /** Only memory has what is in a register now. */
   #forgetRegister(key: string): void {
     this.#state.registers.delete(key);
-    const kept = this.#trace.loop?.kept.get(key);
+    const kept = this.#loop?.kept.get(key);
     if (!kept) return;
     this.code
       .get(this.cpu)

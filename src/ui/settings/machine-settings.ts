@@ -110,7 +110,7 @@ export function machineSettings(defaultCommandLine: string): readonly MachineSet
       option: '-jit',
       isOwn: true,
       sentence:
-        'Translates guest code that runs often into WebAssembly. It pays for long computations; off, everything is interpreted. Verify runs everything both ways, slowly, and stops with a report where the results differ.',
+        'Translates guest code that runs often into WebAssembly. Off, everything is interpreted: slower, but nothing is compiled. Verify runs everything both ways, slowly, and stops with a report where the results differ.',
       usual: DEFAULT_CONFIG.jit,
     },
     read: (config) => config.jit,

@@ -44,6 +44,7 @@ const UNSEEN: ReadonlySet<string> = new Set<FieldName>([
   'scratchSplit',
   'scratchKind',
   'refund',
+  'segStale',
   'pad0',
   'pad1',
   'pad2',

@@ -4,7 +4,7 @@
  *
  * A test that looks for reordering can only ever find some. But the sign of the NaN that an invalid operation makes tells the architecture:
  * set on x86 (SDM vol. 1, 4.8.3.7: the real indefinite QNaN), clear on ARM (the default NaN) and RISC-V (the canonical NaN). WebAssembly leaves the sign
- * to the processor, so this is the processor's own word in every browser.
+ * to the processor, so this is the processor’s own word, in every browser.
  */
 // oxfmt-ignore
 const MODULE = Uint8Array.of(

@@ -24,6 +24,7 @@ import {
   VCPU_segEffective,
   VCPU_segLimit,
   VCPU_segSelector,
+  VCPU_segStale,
   VCPU_shadow,
   VCPU_shadowRip,
   ATTENTION_INTERRUPT,
@@ -162,6 +163,7 @@ export function setRegMasked(cpu: usize, index: i32, value: u64, mask: u64): voi
 // @ts-ignore: decorator
 @inline export function setSegAttr(cpu: usize, segment: i32, value: u32): void {
   store<u32>(cpu + ((<usize>segment) << 2), value, VCPU_segAttr);
+  store<u32>(cpu, load<u32>(cpu, VCPU_segStale) | (1 << segment), VCPU_segStale);
 }
 
 export function setSegment(

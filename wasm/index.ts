@@ -39,7 +39,7 @@ export {
   translateDebug,
   writeSlow,
 } from './mmu';
-export { reset, updateMode } from './mode';
+export { recomputeMode as updateMode, reset } from './mode';
 export { cli, portIn, portOut, readFlags, sti, writeAc, writeFlags } from './privilege';
 export { checkCodeOffset, lar, loadLdt, loadSegment, loadTask, lsl, segmentLinear, verify } from './segments';
 export { maskedStore, sseCompute } from './sse';

@@ -63,6 +63,7 @@ import {
   VCPU_ripMask,
   VCPU_segEffective,
   VCPU_segReadable,
+  VCPU_segStale,
   VCPU_segWritable,
   VCPU_stackBytes,
   VCPU_stackMask,
@@ -85,6 +86,9 @@ import {
 import { flushBlocks } from './blocks';
 import { contextBase, currentContext, resetTlb } from './tlb';
 
+// @ts-ignore: decorator
+@inline const ALL_SEGMENTS: u32 = (1 << (SEG_GS + 1)) - 1;
+
 /** Whether accesses through a data segment need neither base, limit nor rights, in protected mode. */
 function isFlatData(cpu: usize, segment: i32): bool {
   const attr = segAttr(cpu, segment);
@@ -99,8 +103,9 @@ function isFlatData(cpu: usize, segment: i32): bool {
  * `segReadable` and `segWritable`: what `segmentLinear` would allow of an expand-up segment, so that generated code asks
  * it about the others only.
  */
-function updateWindows(cpu: usize, checkTypes: bool): void {
-  for (let segment = SEG_ES; segment <= SEG_GS; segment++) {
+function updateWindows(cpu: usize, stale: u32, checkTypes: bool): void {
+  for (stale &= ALL_SEGMENTS; stale != 0; stale &= stale - 1) {
+    const segment = ctz(stale);
     const attr = segAttr(cpu, segment);
     const expandDown = (attr & (ATTR_S | ATTR_CODE | ATTR_EXPAND_DOWN)) == (ATTR_S | ATTR_EXPAND_DOWN);
     const bytes: u64 = expandDown ? 0 : <u64>segLimit(cpu, segment) + 1;
@@ -164,7 +169,9 @@ export function updateMode(cpu: usize): void {
     setEffective(cpu, SEG_SS, 0);
     setEffective(cpu, SEG_DS, 0);
   } else {
-    if ((load<u32>(cpu, VCPU_mode) & MODE_CODE_MASK) == MODE_CODE64) dropUpperHalves(cpu);
+    const before = load<u32>(cpu, VCPU_mode);
+    const leaves64 = (before & MODE_CODE_MASK) == MODE_CODE64;
+    if (leaves64) dropUpperHalves(cpu);
     const wide = (code & ATTR_DB) != 0;
     const flat = isFlat(cpu) ? MODE_FLAT : 0;
     const real = !protectedMode || (eflags(cpu) & FLAG_VM) != 0 ? MODE_REAL : 0;
@@ -180,7 +187,9 @@ export function updateMode(cpu: usize): void {
     setEffective(cpu, SEG_CS, segBase(cpu, SEG_CS));
     setEffective(cpu, SEG_SS, segBase(cpu, SEG_SS));
     setEffective(cpu, SEG_DS, segBase(cpu, SEG_DS));
-    updateWindows(cpu, real == 0);
+    const isNew = leaves64 || ((before ^ real) & MODE_REAL) != 0;
+    updateWindows(cpu, isNew ? ALL_SEGMENTS : load<u32>(cpu, VCPU_segStale), real == 0);
+    store<u32>(cpu, 0, VCPU_segStale);
   }
   setEffective(cpu, SEG_FS, segBase(cpu, SEG_FS));
   setEffective(cpu, SEG_GS, segBase(cpu, SEG_GS));
@@ -194,6 +203,12 @@ function updateFpuGates(cpu: usize): void {
   const sse = x87 || (load<u32>(cpu, VCPU_cr4) & CR4_OSFXSR) == 0;
   const blocked = x87 ? FPU_BLOCKED_X87 | FPU_BLOCKED_MMX : 0;
   store<u32>(cpu, blocked | (sse ? FPU_BLOCKED_SSE : 0), VCPU_fpuBlocked);
+}
+
+/** For the run loop, which may have set any part of the state. */
+export function recomputeMode(cpu: usize): void {
+  store<u32>(cpu, ALL_SEGMENTS, VCPU_segStale);
+  updateMode(cpu);
 }
 
 /** Power-on state: AMD64 APM vol. 2, table 14-1. EDX, the processor's signature, is left to the run loop. */

@@ -5,11 +5,14 @@
  */
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { readCompressedRecording } from './testing/x87-recording.ts';
+import { readCompressedRecording, type Recorded } from './testing/x87-recording.ts';
 import { byInstruction, mismatches, openBench, readCore } from './testing/x87-replay.ts';
 
-const recording = readFileSync(new URL('../tools/record-x87/x87.bin.gz', import.meta.url));
-const instructions = byInstruction(readCompressedRecording(recording));
+const read = (name: string): Recorded[] =>
+  readCompressedRecording(readFileSync(new URL(`../tools/record-x87/${name}`, import.meta.url)));
+/** All kinds of numbers and control words; then mostly normal numbers with the control word that programs start with. */
+const recorded = [...read('x87.bin.gz'), ...read('x87-ordinary.bin.gz')];
+const instructions = byInstruction(recorded);
 const bench = openBench(readCore());
 
 it('has a recording of 143 opcodes', () => {

@@ -1,4 +1,5 @@
 /** Guest memory as the x87 and the state-saving instructions use it: TLB first, the slow path behind it. */
+import { isNoting, noteWrite } from './journal';
 import { beyondFlat, carryOut, ownAccess, prepareRead, prepareWrite, readSlow, writeSlow } from './mmu';
 import { ACCESS_ALIGNED } from './paging';
 import { segmentLinear } from './segments';
@@ -55,7 +56,9 @@ export function hostForWrite(cpu: i32, linear: i64, size: i32, segment: i32): i3
   if (!insideSegment(cpu, linear, size, segment, 1)) return 0;
   const entry = tlbEntry(cpu, linear);
   if (((linear + size - 1) & ~0xfff) == load<i64>(entry, TLB_ENTRY_writeTag)) {
-    return <i32>linear + load<i32>(entry, TLB_ENTRY_addend);
+    const host = <i32>linear + load<i32>(entry, TLB_ENTRY_addend);
+    noteWrite(cpu, host, size);
+    return host;
   }
   return <i32>writeSlow(cpu, linear, size | (segment << ACCESS_SEGMENT_SHIFT));
 }
@@ -74,7 +77,7 @@ export function hostForWrite(cpu: i32, linear: i64, size: i32, segment: i32): i3
 @inline export function quickHostForWrite(cpu: i32, linear: i64, size: i32, segment: i32): i32 {
   const entry = tlbEntry(cpu, linear);
   const hit = ((linear + size - 1) & ~0xfff) == load<i64>(entry, TLB_ENTRY_writeTag);
-  if (hit && isUnsegmented(cpu, segment)) return <i32>linear + load<i32>(entry, TLB_ENTRY_addend);
+  if (hit && !isNoting(cpu) && isUnsegmented(cpu, segment)) return <i32>linear + load<i32>(entry, TLB_ENTRY_addend);
   return hostForWrite(cpu, linear, size, segment);
 }
 

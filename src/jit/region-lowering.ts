@@ -9,7 +9,9 @@ import { EXCEPTION_GP } from '../layout/exceptions.ts';
 import { PAGE_SIZE } from '../layout/map.ts';
 import { STATUS_BRANCH, STATUS_FAULT_AT_RIP } from '../layout/exits.ts';
 import {
+  FLAGS_ADC,
   FLAGS_EXPLICIT,
+  FLAGS_SBB,
   MODE_CODE64,
   MODE_CODE_MASK,
   RECORD_CHECKED,
@@ -72,6 +74,8 @@ export interface RegionLabels {
 interface Flags {
   /** FLAGS_*, if that is known here. */
   readonly kind: number | undefined;
+  /** Of FLAGS_ADC and FLAGS_SBB: an i32; where it is 0 they are FLAGS_ADD and FLAGS_SUB. */
+  readonly carryIn?: Value | undefined;
   readonly result?: Value | undefined;
   readonly a?: Value | undefined;
   readonly b?: Value | undefined;
@@ -82,6 +86,9 @@ interface Flags {
   /** Stores them, then leaves by `exit`. */
   readonly pad?: Label;
 }
+
+/** The condition code of CF. */
+const CARRY = 2;
 
 const IN_MEMORY: Flags = { kind: undefined, dirty: false };
 
@@ -257,7 +264,7 @@ export class RegionLowering extends Lowering {
     for (const { tag, addend } of pages.values()) kept.add(tag).add(addend);
     for (const { local } of registers.values()) kept.add(local);
     for (let at: Flags | undefined = flags; at; at = at.over?.under) {
-      for (const value of [at.result, at.a, at.b, at.over?.bits]) {
+      for (const value of [at.result, at.a, at.b, at.carryIn, at.over?.bits]) {
         for (const id of tempsOf(value)) kept.add(this.temps.get(id)!);
       }
     }
@@ -648,6 +655,13 @@ export class RegionLowering extends Lowering {
       if (this.#conditionally || this.#leaving || faultFate(rest) === 'fault') this.#flush();
       return;
     }
+    const carried = carriedKind(flagKind);
+    if (carried !== undefined) {
+      const carryIn = this.#hold(carried.carryIn);
+      this.#state.flags = { ...flags, kind: carried.kind, carryIn, dirty: true };
+      if (this.#conditionally || this.#leaving || faultFate(rest) === 'fault') this.#flush();
+      return;
+    }
     const { code, cpu } = this;
     code.get(cpu);
     this.value(flagKind);
@@ -708,7 +722,12 @@ export class RegionLowering extends Lowering {
       code.get(cpu).i32Const(FLAGS_EXPLICIT).memory('i32.store', VCPU.at.flagKind);
       return;
     }
-    code.get(cpu).i32Const(flags.kind!).memory('i32.store', VCPU.at.flagKind);
+    code.get(cpu);
+    if (flags.carryIn) {
+      this.value(flags.carryIn);
+      code.i32Const(flags.kind! - 1).op('i32.add');
+    } else code.i32Const(flags.kind!);
+    code.memory('i32.store', VCPU.at.flagKind);
     this.#storeValues(flags);
   }
 
@@ -732,7 +751,7 @@ export class RegionLowering extends Lowering {
 
   #condition(even: number, flags: Flags): void {
     const { code } = this;
-    const { kind, result, a, b, over } = flags;
+    const { kind, carryIn, result, a, b, over } = flags;
     if (over) {
       this.#conditionOver(even, over);
       return;
@@ -741,11 +760,25 @@ export class RegionLowering extends Lowering {
       code.get(this.cpu).call(this.#conditionFunction(even));
       return;
     }
-    emitCondition(code, even, kind, {
+    const values = {
       result: () => this.value(result!),
       a: () => this.value(a!),
       b: () => this.value(b!),
-    });
+    };
+    // Of the conditions only "carry" and "carry or zero" depend on the carry that came in.
+    const composed = COMPOSED_CONDITIONS[even];
+    if (carryIn && composed?.includes(CARRY)) {
+      const [first, second, operator] = composed;
+      this.#condition(first, flags);
+      this.#condition(second, flags);
+      code.op(operator);
+      return;
+    }
+    emitCondition(code, even, kind, values);
+    if (!carryIn || even !== CARRY) return;
+    emitCondition(code, even, kind - 1, values);
+    this.value(carryIn);
+    code.select();
   }
 
   #conditionOver(even: number, over: NonNullable<Flags['over']>): void {
@@ -1020,6 +1053,16 @@ function blocksReplaceFlags(blocks: readonly PlannedBlock[]): boolean {
   return false;
 }
 
+/** The flags of ADC and SBB: their kind depends on the carry that came in. */
+function carriedKind(flagKind: Value): { readonly kind: number; readonly carryIn: Value } | undefined {
+  if (flagKind.kind !== 'op' || flagKind.op !== 'select') return undefined;
+  const [carried, plain, carryIn] = flagKind.args;
+  if (carried?.kind !== 'const' || plain?.kind !== 'const' || carryIn === undefined) return undefined;
+  const kind = Number(carried.value);
+  const isCarried = kind === FLAGS_ADC || kind === FLAGS_SBB;
+  return isCarried && Number(plain.value) === kind - 1 ? { kind, carryIn } : undefined;
+}
+
 /** What is known where two paths meet. */
 function meet(a: State, b: State): State {
   const registers = new Map<string, Cached>();
@@ -1030,6 +1073,7 @@ function meet(a: State, b: State): State {
     a.flags.kind === b.flags.kind &&
     a.flags.result === b.flags.result &&
     a.flags.a === b.flags.a &&
+    a.flags.carryIn === b.flags.carryIn &&
     a.flags.over === b.flags.over;
   const pages = new Map<string, KnownPage>();
   for (const [key, page] of a.pages) if (b.pages.get(key) === page) pages.set(key, page);

@@ -239,6 +239,8 @@ export const VCPU = struct({
    */
   segReadable: ['u64', 6],
   segWritable: ['u64', 6],
+  /** Bit n: limit or attributes of segment n were set since. */
+  segStale: 'u32',
 
   /** JOURNAL_*: stores to RAM are noted from `journalNext` on, which must not pass `journalEnd`. */
   journal: 'u32',

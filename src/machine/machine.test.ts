@@ -134,6 +134,16 @@ test('a triple fault without reboot gives rip and registers', async () => {
   expect(machine.status).toHaveProperty('report', expect.stringContaining('RIP=0000000000000000'));
 });
 
+test('a disagreement under verify ends the machine with the report and the registers in front of it', async () => {
+  const host = new FakeHost();
+  const { machine } = machineWith(host, { jit: 'verify' });
+  await machine.execute({ kind: 'start' });
+  host.end({ kind: 'disagreement', report: 'rax  1  2' });
+  await vi.waitFor(() => expect(machine.status.state).toBe('crashed'));
+  expect(machine.status).toMatchObject({ problem: { kind: 'translation-wrong' } });
+  expect(machine.status).toHaveProperty('report', expect.stringMatching(/^rax {2}1 {2}2\n\n[^]*RIP=/));
+});
+
 test('output arrives complete and in order, also more than the ring holds at once', async () => {
   const host = new FakeHost();
   const { machine, events } = machineWith(host);

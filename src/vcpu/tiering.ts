@@ -30,7 +30,7 @@ export interface Candidate {
  * grows is translated as a whole a few times only, but a loop that was found in pieces becomes one.
  */
 export function isWhole(round: number): boolean {
-  return round >= 4 && (round & (round - 1)) === 0;
+  return round >= 2 && (round & (round - 1)) === 0;
 }
 
 /** Which blocks of a page make its next region: their offsets, rising. The hottest ones if there are too many. */

@@ -24,8 +24,8 @@ const BOUNDS: readonly (readonly [name: string, operationsPerInstruction: number
   ['bytecode, execute_code, 32 bits', 33.3],
   ['sort, quicksort, 32 bits', 40.4],
   ['recursion, queens, 32 bits', 39.1],
-  ['wide, program, 32 bits', 33.9],
-  ['sha256, program, 32 bits', 30.8],
+  ['wide, program, 32 bits', 33.8],
+  ['sha256, program, 32 bits', 30.7],
   ['sort, quicksort, 16 bits', 58.0],
 ];
 

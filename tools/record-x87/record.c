@@ -4,6 +4,7 @@
  *
  * The committed data (AMD family 1Ah, Zen 5) was made with
  *   gcc -O1 -o record record.c && ./record x87.bin 20240607 62 && gzip -9 -n x87.bin
+ *   ./record x87-ordinary.bin 20261121 20 ordinary && gzip -9 -n x87-ordinary.bin
  * Intel's CPUs give other C1, PE and last places in the transcendental instructions, and do not push a
  * denormal that FLD loads with DE unmasked.
  *

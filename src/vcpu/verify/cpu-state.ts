@@ -44,6 +44,7 @@ const UNSEEN: ReadonlySet<string> = new Set<FieldName>([
   'scratchSplit',
   'scratchKind',
   'refund',
+  'segStale',
   'pad0',
   'pad1',
   'pad2',
@@ -114,6 +115,8 @@ export interface StateDifference {
 /** What the vCPU's block held at one time. */
 export class CpuState {
   readonly words = new Uint32Array(VCPU.size >>> 2);
+  /** Its parts that are not machinery. */
+  readonly parts = KEPT.map(([start, end]) => this.words.subarray(start, end));
   /** CF, PF, AF, ZF, SF and OF. */
   flags = 0n;
 }
@@ -121,11 +124,11 @@ export class CpuState {
 export class CpuBlock {
   readonly #live: Uint32Array;
   /** The same parts of the block and of a copy. */
-  readonly #parts: readonly (readonly [live: Uint32Array, start: number, end: number])[];
+  readonly #parts: readonly (readonly [live: Uint32Array, start: number])[];
 
   constructor(views: Views, cpu: number) {
     this.#live = views.u32.subarray(cpu >>> 2, (cpu + VCPU.size) >>> 2);
-    this.#parts = KEPT.map(([start, end]) => [this.#live.subarray(start, end), start, end]);
+    this.#parts = KEPT.map(([start, end]) => [this.#live.subarray(start, end), start]);
   }
 
   save(state: CpuState): void {
@@ -134,7 +137,7 @@ export class CpuBlock {
 
   /** All but the machinery's. */
   restore(state: CpuState): void {
-    for (const [live, start, end] of this.#parts) live.set(state.words.subarray(start, end));
+    this.#parts.forEach(([live], i) => live.set(state.parts[i]!));
   }
 
   /** What a call has changed since `before`, as pairs of word and value. */

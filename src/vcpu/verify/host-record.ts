@@ -35,6 +35,8 @@ export class HostRecord {
   #recorded: Call[] = [];
   /** Of the next call that is played back. */
   #at = 0;
+  /** Calls of the first run. */
+  #expected = 0;
   #mode: 'through' | 'record' | 'repeat' = 'through';
 
   constructor(views: Views, cpu: number, host: HostCalls) {
@@ -69,17 +71,17 @@ export class HostRecord {
     this.#core = core;
   }
 
-  /** A new run begins, of which nothing is known. */
-  begin(): void {
-    this.#recorded = [];
+  /** The first run, or once more; what is known is played back, and more may follow. */
+  record(): void {
     this.#at = 0;
     this.#mode = 'record';
   }
 
-  /** The same run once more; what is known is played back. `mayAdd`: more may follow. */
-  again(mayAdd: boolean): void {
+  /** The second run has to ask for the same. */
+  repeat(): void {
+    this.#expected = this.#at;
     this.#at = 0;
-    this.#mode = mayAdd ? 'record' : 'repeat';
+    this.#mode = 'repeat';
   }
 
   pass(): void {
@@ -88,23 +90,34 @@ export class HostRecord {
 
   /** What the first run asked for and the second has not, or undefined. */
   get missing(): string | undefined {
-    const call = this.#recorded[this.#at];
+    const call = this.#at < this.#expected ? this.#recorded[this.#at] : undefined;
     return call && textOf(call.name, call.args);
   }
 
   /** Whether the run loop has to be asked before the guest goes on. */
   get wantsRunLoop(): boolean {
-    return this.#recorded.some(({ usesUp }) => usesUp);
+    return this.#recorded.slice(0, this.#expected).some(({ usesUp }) => usesUp);
   }
 
-  /** Carries out the writes that were held back. */
+  /**
+   * Both runs agree: carries out the writes that were held back. What a longer run had asked for beyond that is kept for the
+   * next one.
+   */
   release(): void {
+    const kept = this.#recorded.slice(this.#expected);
+    this.#recorded.length = this.#expected;
+    this.#performAll();
+    this.#recorded = kept;
+  }
+
+  #performAll(): void {
     for (const call of this.#recorded) if (call.isHeldBack) this.#perform(call);
   }
 
   #call(name: CallName, args: readonly number[], perform: () => number | void): number {
     if (this.#mode === 'through') return perform() ?? 0;
-    const known = this.#recorded[this.#at];
+    const known =
+      this.#mode === 'repeat' && this.#at >= this.#expected ? undefined : this.#recorded[this.#at];
     if (known !== undefined) {
       if (known.name === name && known.args.every((value, i) => value === args[i])) {
         this.#at++;
@@ -121,7 +134,7 @@ export class HostRecord {
     if (this.#mode === 'repeat') throw new AnotherRequest(textOf(name, args));
     const isWrite = name === 'mmioWrite' || name === 'portWrite';
     if (isWrite) this.#useUp();
-    else this.release();
+    else this.#performAll();
     const call = isWrite ? { result: 0, changes: [], usesUp: true } : this.#observe(perform);
     this.#recorded.push({ name, args, ...call, isHeldBack: isWrite });
     this.#at++;

@@ -116,6 +116,40 @@ describe('verify', () => {
     expect(wasm!.replace(/\s+/g, ' ')).toContain('i64.const 5 i64.add i64.const 1 i64.sub');
   });
 
+  it('runs regions one after the other, and names the one among them that is wrong', () => {
+    const machine = verifying({ form: BROKEN });
+    // 11000: add eax, 3; ret
+    machine.views.u8.set([0x83, 0xc0, 3, 0xc3], RAM_BASE + 0x11000);
+    // 12000: inc ebx; ret
+    machine.views.u8.set([0xff, 0xc3, 0xc3], RAM_BASE + 0x12000);
+    // 1: call 12000; call 11000; dec ecx; jnz 1b; out 80h, al
+    const code = 'e8fb1f0000 e8f60f0000 ffc9 75f2 e680';
+    const report = runOften(machine, code, { [RAX]: 0n, [RBX]: 0n, [RCX]: 2000n });
+    expect(report).toContain('physical page 11000h, entered at 11000h; 2 instructions.');
+    expect(Number(machine.register(RBX))).toBeGreaterThan(0);
+  });
+
+  it('takes back what x87 instructions store', () => {
+    const machine = verifying();
+    // CR0.MP, NE; CR4.OSFXSR
+    machine.views.data.setBigUint64(machine.vcpu.cpu + VCPU.at.cr0, 0x80000033n, true);
+    machine.vcpu.core.updateMode(machine.vcpu.cpu);
+    // fninit; 1: fld1; fadd qword [rbx + rcx*8]; fstp qword [rbx + rcx*8]; dec ecx; jnz 1b; out 80h, al
+    const code = 'dbe3 d9e8 dc04cb dd1ccb ffc9 75f4 e680';
+    expect(runOften(machine, code, { [RBX]: 0x20000n, [RCX]: 400n })).toBe('asked');
+    expect(machine.views.data.getFloat64(RAM_BASE + 0x20000 + 8 * 7, true)).toBe(20);
+    expect(figures(machine).instructions).toBeGreaterThan(10_000);
+  });
+
+  it('compares several regions in one run', () => {
+    const machine = verifying();
+    machine.views.u8.set([0x83, 0xc0, 3, 0xc3], RAM_BASE + 0x11000);
+    // 1: call 11000; dec ecx; jnz 1b; out 80h, al
+    expect(runOften(machine, 'e8fb0f0000 ffc9 75f7 e680', { [RAX]: 0n, [RCX]: 2000n })).toBe('asked');
+    const { runs, instructions } = figures(machine);
+    expect(instructions / runs).toBeGreaterThan(500);
+  });
+
   it('stops in front of the region that is wrong', () => {
     const machine = verifying({ form: BROKEN });
     // 1: add rax, 1; mov [rbx], rax; cmp rax, rcx; jb 1b; out 80h, al

@@ -19,6 +19,8 @@ import {
   JOURNAL_BYTES,
   PAGE_SIZE,
   RAM_BASE,
+  REGION_CACHE_ENTRIES,
+  REGION_CACHE_OFFSET,
   VCPU_BASE,
   VCPU_STRIDE,
 } from '../../layout/map.ts';
@@ -27,7 +29,9 @@ import {
   JOURNAL_CLOSED,
   JOURNAL_OFF,
   JOURNAL_OPEN,
+  blockHash,
   REG_PAGE_RIP,
+  REGION_CACHE,
   SEG_CS,
   VCPU,
 } from '../../layout/vcpu.ts';
@@ -123,6 +127,10 @@ export class Verifier {
   #linked!: Linked;
   #replayer!: Replayer;
   #isBusy = false;
+  /** A run ends where another region begins. */
+  #isAlone = false;
+  /** A run of several regions disagreed: instructions that are left of it, and the report if none of them is wrong alone. */
+  #suspicion: { left: number; readonly report: string } | undefined;
   #runs = 0;
   #instructions = 0;
   #repeated = 0;
@@ -205,7 +213,7 @@ export class Verifier {
     if (host !== RAM_BASE + entered.region.request.address + entered.offset) return STATUS_BRANCH;
     core.flushTlb(this.#cpu, 0);
     this.#block.save(this.#start);
-    this.#record.begin();
+    this.#isAlone = this.#suspicion !== undefined;
     let longest = Math.max(1, Math.min(budget, LONGEST_RUN));
     let outcome = this.#runBoth(entered, longest);
     if (outcome === undefined) outcome = this.#runBoth(entered, (longest = 1));
@@ -217,6 +225,13 @@ export class Verifier {
       this.#repeated++;
       outcome = this.#runBoth(entered, longest) ?? outcome;
     }
+    if (outcome.differences !== undefined && !this.#isAlone) {
+      // Which of these regions is it? From here on each runs alone, until the one is entered that is wrong by itself.
+      const report = this.#report(entered, longest, outcome.differences);
+      this.#suspicion = { left: outcome.retired, report };
+      this.#isAlone = true;
+      outcome = this.#runBoth(entered, longest) ?? outcome;
+    }
     if (outcome.differences !== undefined) {
       const report = this.#report(entered, longest, outcome.differences);
       this.#set(VCPU.at.budget, budget);
@@ -225,6 +240,10 @@ export class Verifier {
       throw new Disagreement(report);
     }
     this.#accept();
+    if (this.#suspicion !== undefined) {
+      this.#suspicion.left -= outcome.retired;
+      if (this.#suspicion.left <= 0) throw new Disagreement(this.#suspicion.report);
+    }
     this.#runs++;
     this.#instructions += outcome.retired;
     const { retired, charged } = outcome;
@@ -243,7 +262,7 @@ export class Verifier {
   #runBoth(entered: Entered, longest: number): Outcome | undefined {
     const run = this.#translatedRun(entered, longest);
     if (run === undefined) return undefined;
-    this.#record.again(false);
+    this.#record.repeat();
     const other = this.#interpretedRun(run);
     if (other === undefined) return undefined;
     const isSameWrites = isSameJournal(this.#views, this.#translatedPart, this.#interpretedPart);
@@ -266,7 +285,7 @@ export class Verifier {
   #translatedRun({ region, number }: Entered, longest: number): Run | undefined {
     const { core } = this.#linked;
     const from = this.#journal;
-    this.#record.again(true);
+    this.#record.record();
     this.#begin(JOURNAL_OPEN, from, from + JOURNAL_BYTES / 2);
     this.#setBudget(longest);
     let status = STATUS_BRANCH;
@@ -275,6 +294,11 @@ export class Verifier {
     let isTooLong = false;
     try {
       status = region.func(this.#cpu, number);
+      while (status === STATUS_BRANCH && !this.#isAlone && (this.#get(VCPU.at.budget) | 0) > 0) {
+        const next = this.#nextRegion();
+        if (next === 0) break;
+        status = this.#slots.get(next >>> 8)!.func(this.#cpu, next);
+      }
       isUnfinished = status === STATUS_FAULT_AT_RIP;
       isRepeated = status === STATUS_REPEAT;
       if (status === STATUS_FAULT_AT_RIP) status = core.deliverException(this.#cpu);
@@ -291,6 +315,28 @@ export class Verifier {
     this.#set(VCPU.at.journal, JOURNAL_OFF);
     this.#takeBack(this.#translated, this.#translatedPart);
     return isTooLong ? undefined : { retired, charged, exit, isUnfinished };
+  }
+
+  /** What is translated for rip, as BLOCK.region, if a region would find its way there; 0 if not. */
+  #nextRegion(): number {
+    const { core } = this.#linked;
+    const { u32 } = this.#views;
+    const linear = this.#linearRip;
+    const address = core.translateDebug(this.#cpu, linear) >>> 0;
+    const index = blockHash(address) & (REGION_CACHE_ENTRIES - 1);
+    const route = (this.#cpu + REGION_CACHE_OFFSET + index * REGION_CACHE.size) >>> 2;
+    const found = u32[route + (REGION_CACHE.at.region >>> 2)]!;
+    if (found === 0 || u32[route + (REGION_CACHE.at.address >>> 2)] !== address) return 0;
+    if (u32[route + (REGION_CACHE.at.mode >>> 2)] !== this.#get(VCPU.at.mode)) return 0;
+    // Only now, as it sets accessed bits: the interpreter will fetch there, too.
+    const host = core.fetchSlow(this.#cpu, linear) >>> 0;
+    if (host !== RAM_BASE + address) {
+      this.#set(VCPU.at.exception, 0);
+      return 0;
+    }
+    const page = this.#get64(VCPU.at.rip) - BigInt(address & (PAGE_SIZE - 1));
+    this.#set64(VCPU.at.regs + REG_PAGE_RIP * 8, BigInt.asUintN(64, page));
+    return found;
   }
 
   /** Sentences about what cannot be compared; undefined: the journal was too short. */
@@ -348,8 +394,9 @@ export class Verifier {
   /** Even the shortest run writes more than the journal holds. */
   #runUnverified({ region, number }: Entered): number {
     this.#unverified++;
-    this.#record.again(true);
+    this.#record.record();
     const status = region.func(this.#cpu, number);
+    this.#record.repeat();
     this.#record.pass();
     this.#record.release();
     return status;
@@ -432,7 +479,7 @@ export class Verifier {
     const run = this.#translatedRun(entered, longest);
     if (run === undefined) return [];
     const path: bigint[] = [];
-    this.#record.again(false);
+    this.#record.repeat();
     this.#interpretedRun(run, () => path.push(this.#get64(VCPU.at.rip)));
     this.#forgetCode();
     return path;

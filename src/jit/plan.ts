@@ -7,7 +7,7 @@ import { describeInstruction } from '../isa/semantics/index.ts';
 import { CORE_FUNCTIONS, type CoreName } from '../layout/core-abi.ts';
 import { effectsOf } from './effects.ts';
 import { MODE_CODE16, MODE_CODE_MASK } from '../layout/vcpu.ts';
-import { keptRegisters, type KeptRegister } from './loops.ts';
+import { keptRegisters, type KeptRegister } from './kept-registers.ts';
 import { nestLoops, nodesOf, type Item } from './nesting.ts';
 import type { RegionBlock } from './region.ts';
 import { InstructionSite } from './site.ts';
@@ -161,12 +161,17 @@ export function planRegion(blocks: readonly RegionBlock[], mode: number, wanted:
   const entries: number[] = [];
   const entryOf = order.map(([head]) => (entered.has(head!) ? entries.push(head!.offset) - 1 : -1));
   const loopsOf: Loop[][] = order.map(() => []);
+  const predecessorsOf: number[][] = order.map(() => []);
+  edges.forEach((targets, from) => {
+    for (const to of targets) predecessorsOf[to]!.push(from);
+  });
   const landings = new Map<number, number>();
   const build = (item: Item, outside: Loop['kept'] | undefined): number | Loop => {
     if (typeof item === 'number') return item;
     const members = nodesOf(item);
+    const inside = new Set(members);
     const isReached = (to: number): boolean =>
-      entryOf[to]! >= 0 || edges.some((targets, from) => targets.includes(to) && !members.includes(from));
+      entryOf[to]! >= 0 || predecessorsOf[to]!.some((from) => !inside.has(from));
     const landed = members.filter((member) => member !== item.head && isReached(member));
     for (const member of landed) {
       if (!landings.has(member)) landings.set(member, numberOf(member));

@@ -38,7 +38,7 @@ import {
   type PlannedBlock,
   type Trace,
 } from './plan.ts';
-import { generalKey, vectorKey } from './loops.ts';
+import { generalKey, vectorKey } from './kept-registers.ts';
 import { pageKeys, type PageKeys } from './pages.ts';
 import type { Way } from './scopes.ts';
 import type { Instruction } from './site.ts';

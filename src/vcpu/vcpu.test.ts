@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { RAM_BASE } from '../layout/map.ts';
 import { VCPU } from '../layout/vcpu.ts';
 import { bareMachine, run, type BareMachine } from './testing/bare-machine.ts';
 
@@ -73,6 +74,20 @@ describe.each([
     const other = 'ffc9 75f9 ffcb 780e c605eeffffff6b b901000000 ebe7 e680';
     run(machine, { at: 0x20ffe, code: `83c005 ${other}`, registers: { [RAX]: 0n, [RCX]: 2n, [RBX]: 1n } });
     expect(machine.register(RAX)).toBe(50n);
+  });
+
+  it('reads an XMM register that FXRSTOR has loaded, not what was written to it before', () => {
+    const machine = bareMachine(CORE, INTERPRETER, jit);
+    const { views, vcpu } = machine;
+    views.data.setBigUint64(vcpu.cpu + VCPU.at.cr4, 0x220n, true);
+    vcpu.core.updateMode(vcpu.cpu);
+    views.data.setUint32(RAM_BASE + 0x20000 + 24, 0x1f80, true);
+    views.data.setUint32(RAM_BASE + 0x20000 + 160, 0x12345678, true);
+    // 1: movd xmm0, ecx; fxrstor [rbx]; movaps [rdi], xmm0; dec ecx; jnz 1b
+    const code = '660f6ec1 0fae0b 0f2907 ffc9 75f2 e680';
+    run(machine, { code, registers: { [RCX]: 500_000n, [RBX]: 0x20000n, 7: 0x21000n } });
+    expect(count(machine, VCPU.at.countRegionInstructions) > 500_000).toBe(jit);
+    expect(views.data.getUint32(RAM_BASE + 0x21000, true)).toBe(0x12345678);
   });
 
   it('keeps registers and flags exact at a fault in the middle of a block', () => {

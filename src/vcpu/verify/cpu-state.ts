@@ -16,7 +16,7 @@ const MACHINERY: ReadonlySet<string> = new Set<FieldName>([
   'tlbFilled',
   'tlbLarge',
   'ramBytes',
-  'jitThreshold',
+  'heatMask',
   'cr4Allowed',
   'eferAllowed',
   'journal',

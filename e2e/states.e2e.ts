@@ -150,7 +150,7 @@ test('a translation that is wrong stops the guest under verify, with a report th
   const site = await serve({ files: new Map([['/kernel', kernel], ...files]) });
   await context.grantPermissions(['clipboard-read', 'clipboard-write']);
   await virtab.page.goto(`${site.url}?kernel=kernel&jit=verify`);
-  await expect(virtab.notice).toHaveAttribute('data-kind', 'translation-wrong');
+  await expect(virtab.notice).toHaveAttribute('data-kind', 'translation-wrong', { timeout: 60_000 });
   await expect(virtab.status).toHaveText('Crashed');
   await expect(virtab.notice).toContainText('This is a fault of Virtab, not of your guest.');
   expect(await virtab.consoleText()).toContain('before');

@@ -8,6 +8,8 @@ import {
   FLAG_AC,
   JOURNAL_CLOSED,
   RAM_BASE,
+  REG_PAGE_RIP,
+  SEG_CS,
   TLB_BYTES,
   TLB_CONTEXTS,
   TLB_CONTEXT_KERNEL,
@@ -32,15 +34,20 @@ import {
   TLB_NONE_OFFSET,
   TLB_OFFSET,
   TLB_WRITABLE,
+  VCPU_BASE,
+  VCPU_STRIDE,
   VCPU_breakpointsCode,
   VCPU_breakpointsData,
   VCPU_countTlbFills,
   VCPU_journal,
   VCPU_tlbFilled,
+  VCPU_regs,
   VCPU_tlbLarge,
+  WRITE_TAGS_BASE,
+  WRITE_TAGS_BYTES,
 } from './generated/layout';
 import { isWatchedPage } from './breakpoints';
-import { a20, count, cpl, cr4, eflags } from './cpu';
+import { a20, count, cpl, cr4, eflags, segEffective } from './cpu';
 import {
   ACCESS_FETCH,
   ACCESS_SYSTEM,
@@ -140,12 +147,24 @@ function noteLarge(cpu: usize, context: i32, list: i32, linear: u64, flags: u32)
   }
 }
 
+/** `WRITE_TAGS_BASE`: the count for the page of `gpa`. */
+// @ts-ignore: decorator
+@inline function writeTags(cpu: usize, gpa: u32): usize {
+  return WRITE_TAGS_BASE + ((<u32>cpu - <u32>VCPU_BASE) / <u32>VCPU_STRIDE) * WRITE_TAGS_BYTES + (gpa >> 12);
+}
+// @ts-ignore: decorator
+@inline const ANY_NUMBER: u32 = 255;
+
 /** Lets writes through, if no code was decoded from the page. Its first write makes it dirty. */
 function openForWriting(cpu: usize, entry: usize, tag: i64, gpa: u32, access: u32): void {
   if (atomic.load<u64>(codeBits(gpa)) != 0 || load<u32>(cpu, VCPU_journal) == JOURNAL_CLOSED) return;
   // Writes through the tag are not seen one by one.
   if ((access & ACCESS_WRITE) != 0) setDirty(gpa);
-  if (isDirty(gpa)) store<i64>(entry, tag, TLB_ENTRY_writeTag);
+  if (!isDirty(gpa) || load<i64>(entry, TLB_ENTRY_writeTag) == tag) return;
+  store<i64>(entry, tag, TLB_ENTRY_writeTag);
+  const counter = writeTags(cpu, gpa);
+  const tags = <u32>load<u8>(counter);
+  if (tags != ANY_NUMBER) store<u8>(counter, <u8>(tags + 1));
 }
 
 function fill(cpu: usize, context: i32, linear: u64, gpa: u32, page: u64, access: u32): void {
@@ -296,21 +315,35 @@ export function flushPage(cpu: usize, linear: u64): void {
   }
 }
 
-/** Makes writes to the page of `gpa` miss, in every context and at every linear address. */
+/** Clears an entry's write tag if it is for the page at `host`; gives how many that were. */
+// @ts-ignore: decorator
+@inline function dropWriteTag(entry: usize, host: u32): u32 {
+  const tag = load<i64>(entry, TLB_ENTRY_writeTag);
+  if (tag == TLB_EMPTY || <u32>tag + load<u32>(entry, TLB_ENTRY_addend) != host) return 0;
+  store<i64>(entry, TLB_EMPTY, TLB_ENTRY_writeTag);
+  return 1;
+}
+
+/** Makes writes to the page of `gpa`, where code is about to run, miss in every context and at every linear address. */
 export function dropWriteTags(cpu: usize, gpa: u32): void {
-  const host = RAM_BASE + (gpa & ~4095);
+  const counter = writeTags(cpu, gpa);
+  const tags = <u32>load<u8>(counter);
+  if (tags == 0) return;
+  store<u8>(counter, 0);
+  const host = <u32>RAM_BASE + (gpa & ~4095);
+  // Mostly it is written where it runs, and nowhere else.
+  const offset = tlbOffset(load<u64>(cpu, VCPU_regs + REG_PAGE_RIP * 8) + segEffective(cpu, SEG_CS));
+  let dropped: u32 = 0;
+  for (let context = 0; context < TLB_CONTEXTS; context++) {
+    dropped += dropWriteTag(contextBase(cpu, context) + offset, host);
+  }
+  if (dropped == tags && tags != ANY_NUMBER) return;
   for (let context = 0; context < TLB_CONTEXTS; context++) {
     const base = contextBase(cpu, context);
     for (let list = LOCAL; list <= GLOBAL; list++) {
       const first = filledList(cpu, context, list);
       const end = first + (<usize>load<u32>(filledCounter(cpu, context, list)) << 1);
-      for (let at = first; at < end; at += 2) {
-        const entry = base + <usize>load<u16>(at) * TLB_ENTRY_SIZE;
-        const tag = load<i64>(entry, TLB_ENTRY_writeTag);
-        if (tag != TLB_EMPTY && <u32>tag + load<u32>(entry, TLB_ENTRY_addend) == <u32>host) {
-          store<i64>(entry, TLB_EMPTY, TLB_ENTRY_writeTag);
-        }
-      }
+      for (let at = first; at < end; at += 2) dropWriteTag(base + <usize>load<u16>(at) * TLB_ENTRY_SIZE, host);
     }
   }
 }

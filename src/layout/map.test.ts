@@ -1,10 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import {
+  ARENA_BASE,
   BLOCK_HASH_ENTRIES,
   BLOCK_HASH_OFFSET,
   CODE_BITMAP_BASE,
+  DIRTY_BITMAP_BASE,
   JOURNAL_BASE,
   JOURNAL_BYTES,
+  MAX_RAM_BYTES,
   MAX_VCPUS,
   PAGE_HASH_ENTRIES,
   PAGE_HASH_OFFSET,
@@ -20,6 +23,8 @@ import {
   TLB_NONE_OFFSET,
   TLB_OFFSET,
   vcpuAddress,
+  WRITE_TAGS_BASE,
+  WRITE_TAGS_BYTES,
   VCPU_STRIDE,
 } from './map.ts';
 import { REGION_CACHE, VCPU } from './vcpu.ts';
@@ -52,4 +57,10 @@ describe('the area of a vCPU', () => {
 it('the journals end before the code bitmap begins', () => {
   expect(JOURNAL_BASE + MAX_VCPUS * JOURNAL_BYTES).toBeLessThanOrEqual(CODE_BITMAP_BASE);
   expect(vcpuAddress(MAX_VCPUS)).toBeLessThanOrEqual(JOURNAL_BASE);
+});
+
+it('the counts of write tags cover all RAM and end before the arena begins', () => {
+  expect(MAX_RAM_BYTES / PAGE_SIZE).toBeLessThanOrEqual(WRITE_TAGS_BYTES);
+  expect(DIRTY_BITMAP_BASE + MAX_RAM_BYTES / PAGE_SIZE / 8).toBeLessThanOrEqual(WRITE_TAGS_BASE);
+  expect(WRITE_TAGS_BASE + MAX_VCPUS * WRITE_TAGS_BYTES).toBeLessThanOrEqual(ARENA_BASE);
 });

@@ -64,6 +64,9 @@ export const JOURNAL_BYTES = 0xe0000;
 export const CODE_BITMAP_BASE = 0x1000000;
 /** One bit per physical page: written since the bit was cleared. */
 export const DIRTY_BITMAP_BASE = 0x1800000;
+/** For each vCPU a byte per physical page: at most so many entries of its TLB have a write tag for the page; 255: any number. */
+export const WRITE_TAGS_BASE = 0x1900000;
+export const WRITE_TAGS_BYTES = 0xc0000;
 /** Decoded blocks, divided among the vCPUs. */
 export const ARENA_BASE = 0x2000000;
 export const ARENA_BYTES = 0x2000000;

@@ -34,8 +34,6 @@ import {
   TLB_NONE_OFFSET,
   TLB_OFFSET,
   TLB_WRITABLE,
-  VCPU_BASE,
-  VCPU_STRIDE,
   VCPU_breakpointsCode,
   VCPU_breakpointsData,
   VCPU_countTlbFills,
@@ -43,8 +41,8 @@ import {
   VCPU_tlbFilled,
   VCPU_regs,
   VCPU_tlbLarge,
-  WRITE_TAGS_BASE,
-  WRITE_TAGS_BYTES,
+  WRITE_TAGS_ENTRIES,
+  WRITE_TAGS_OFFSET,
 } from './generated/layout';
 import { isWatchedPage } from './breakpoints';
 import { a20, count, cpl, cr4, eflags, segEffective } from './cpu';
@@ -147,10 +145,10 @@ function noteLarge(cpu: usize, context: i32, list: i32, linear: u64, flags: u32)
   }
 }
 
-/** `WRITE_TAGS_BASE`: the count for the page of `gpa`. */
+/** The count of write tags for the page of `gpa` and those that share it. */
 // @ts-ignore: decorator
 @inline function writeTags(cpu: usize, gpa: u32): usize {
-  return WRITE_TAGS_BASE + ((<u32>cpu - <u32>VCPU_BASE) / <u32>VCPU_STRIDE) * WRITE_TAGS_BYTES + (gpa >> 12);
+  return cpu + WRITE_TAGS_OFFSET + ((gpa >> 12) & (WRITE_TAGS_ENTRIES - 1));
 }
 // @ts-ignore: decorator
 @inline const ANY_NUMBER: u32 = 255;
@@ -315,13 +313,11 @@ export function flushPage(cpu: usize, linear: u64): void {
   }
 }
 
-/** Clears an entry's write tag if it is for the page at `host`; gives how many that were. */
+/** Host address of the page that an entry lets writes to, or 0. */
 // @ts-ignore: decorator
-@inline function dropWriteTag(entry: usize, host: u32): u32 {
+@inline function writtenPage(entry: usize): u32 {
   const tag = load<i64>(entry, TLB_ENTRY_writeTag);
-  if (tag == TLB_EMPTY || <u32>tag + load<u32>(entry, TLB_ENTRY_addend) != host) return 0;
-  store<i64>(entry, TLB_EMPTY, TLB_ENTRY_writeTag);
-  return 1;
+  return tag == TLB_EMPTY ? 0 : <u32>tag + load<u32>(entry, TLB_ENTRY_addend);
 }
 
 /** Makes writes to the page of `gpa`, where code is about to run, miss in every context and at every linear address. */
@@ -329,21 +325,33 @@ export function dropWriteTags(cpu: usize, gpa: u32): void {
   const counter = writeTags(cpu, gpa);
   const tags = <u32>load<u8>(counter);
   if (tags == 0) return;
-  store<u8>(counter, 0);
   const host = <u32>RAM_BASE + (gpa & ~4095);
   // Mostly it is written where it runs, and nowhere else.
   const offset = tlbOffset(load<u64>(cpu, VCPU_regs + REG_PAGE_RIP * 8) + segEffective(cpu, SEG_CS));
   let dropped: u32 = 0;
   for (let context = 0; context < TLB_CONTEXTS; context++) {
-    dropped += dropWriteTag(contextBase(cpu, context) + offset, host);
+    const entry = contextBase(cpu, context) + offset;
+    if (writtenPage(entry) != host) continue;
+    store<i64>(entry, TLB_EMPTY, TLB_ENTRY_writeTag);
+    dropped++;
   }
-  if (dropped == tags && tags != ANY_NUMBER) return;
+  if (dropped == tags && tags != ANY_NUMBER) {
+    store<u8>(counter, 0);
+    return;
+  }
+  let others: u32 = 0;
   for (let context = 0; context < TLB_CONTEXTS; context++) {
     const base = contextBase(cpu, context);
     for (let list = LOCAL; list <= GLOBAL; list++) {
       const first = filledList(cpu, context, list);
       const end = first + (<usize>load<u32>(filledCounter(cpu, context, list)) << 1);
-      for (let at = first; at < end; at += 2) dropWriteTag(base + <usize>load<u16>(at) * TLB_ENTRY_SIZE, host);
+      for (let at = first; at < end; at += 2) {
+        const entry = base + <usize>load<u16>(at) * TLB_ENTRY_SIZE;
+        const page = writtenPage(entry);
+        if (page == host) store<i64>(entry, TLB_EMPTY, TLB_ENTRY_writeTag);
+        else if (page != 0 && writeTags(cpu, page - RAM_BASE) == counter) others++;
+      }
     }
   }
+  store<u8>(counter, <u8>min<u32>(others, ANY_NUMBER));
 }

@@ -1,8 +1,9 @@
 /** Every state that is not a running guest: each says what happened and what to do. */
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { pvhKernel } from '../src/machine/pvh-kernel.ts';
 import { ECHO, POWER_OFF, print, SPIN, TRIPLE_FAULT } from './tiny-guest.ts';
 import { expect, test } from './virtab-page.ts';
+import { wrongVcpu } from './wrong-vcpu.ts';
 
 test('without headers and service workers the page says which headers are missing', async ({
   virtab,
@@ -134,6 +135,48 @@ test('a triple fault shows rip and a report that can be copied', async ({
   expect(report).toContain('\n\nqemu-system-x86_64 ');
   expect(report).toMatch(/\ninstructions \d+, /);
   expect(report).toMatch(/\nVirtab \d+\.\d+\.\d+.*\nMozilla.*Chrome/);
+});
+
+test('a translation that is wrong stops the guest under verify, with a report that can be read', async ({
+  virtab,
+  serve,
+  context,
+}, testInfo) => {
+  const kernel = testInfo.outputPath('vmlinux');
+  // mov ecx, 10000h; xor eax, eax; 1: add eax, 5; dec ecx; jnz 1b
+  const loop = [0xb9, 0x00, 0x00, 0x01, 0x00, 0x31, 0xc0, 0x83, 0xc0, 0x05, 0x49, 0x75, 0xfa];
+  writeFileSync(kernel, pvhKernel([...print('before\r\n'), ...loop, ...print('after\r\n'), ...SPIN]));
+  const { folder, files } = await wrongVcpu();
+  const site = await serve({ files: new Map([['/kernel', kernel], ...files]) });
+  await context.grantPermissions(['clipboard-read', 'clipboard-write']);
+  await virtab.page.goto(`${site.url}?kernel=kernel&jit=verify`);
+  await expect(virtab.notice).toHaveAttribute('data-kind', 'translation-wrong', { timeout: 60_000 });
+  await expect(virtab.status).toHaveText('Crashed');
+  await expect(virtab.notice).toContainText('This is a fault of Virtab, not of your guest.');
+  expect(await virtab.consoleText()).toContain('before');
+  expect(await virtab.consoleText()).not.toContain('after');
+
+  const shown = virtab.notice.getByLabel('Report');
+  await expect(shown).toBeHidden();
+  await virtab.notice.getByText('Report', { exact: true }).click();
+  await virtab.lookAt('translation-wrong');
+  await expect(shown).toBeInViewport({ ratio: 1 });
+  const text = await shown.innerText();
+  expect(text).toMatch(/^rax +[0-9a-f]{16} +[0-9a-f]{16}$/m);
+  expect(text).toMatch(/^[0-9a-f]{16} {2}83 c0 05 +add eax, 5h$/m);
+  expect(text).toContain('WebAssembly of the region\n(func');
+  expect(text).toMatch(/RIP=[0-9a-f]{16}/);
+  // Its length is scrolled inside the report, not with the page.
+  expect(await shown.evaluate((node) => node.scrollHeight > node.clientHeight)).toBe(true);
+  const isPageStill = await virtab.page.evaluate(
+    () => document.documentElement.scrollHeight <= document.documentElement.clientHeight,
+  );
+  expect(isPageStill).toBe(true);
+
+  await virtab.button('Copy report').click();
+  await expect(virtab.button('Copied')).toBeVisible();
+  expect(await virtab.page.evaluate(() => navigator.clipboard.readText())).toBe(text);
+  rmSync(folder, { recursive: true });
 });
 
 test('a guest that powers off leaves its last words and can start again', async ({

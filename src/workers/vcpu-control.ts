@@ -9,6 +9,7 @@ import type { VcpuControl, VcpuSetup, VcpuStop } from '../control/vcpu-control.t
 import { cpuModel } from '../isa/cpuid.ts';
 import { STOP_PAUSE, STOP_QUIT, STOP_RUN, THREAD_VCPU0 } from '../layout/machine.ts';
 import { VCPU } from '../layout/vcpu.ts';
+import type { FormRegion } from '../jit/translate.ts';
 import { GuestMemory } from '../memory/guest-memory.ts';
 import { acknowledgeStop } from '../sync/stop.ts';
 import { ModelSpecificRegisters } from '../vcpu/msr.ts';
@@ -30,7 +31,7 @@ class VcpuThread {
   readonly #compiler: RemoteCompiler | undefined;
   #isPowered = false;
 
-  constructor(setup: VcpuSetup) {
+  constructor(setup: VcpuSetup, form: FormRegion | undefined) {
     const { index } = setup;
     const views = viewsOf(setup.memory.buffer);
     this.#views = views;
@@ -94,7 +95,7 @@ class VcpuThread {
         takeMail: () => this.#parts.takeMail(),
       },
       jit: setup.jit !== 'off',
-      ...(setup.jit === 'verify' ? { verify: {} } : {}),
+      ...(setup.jit === 'verify' ? { verify: form === undefined ? {} : { form } } : {}),
       ...(this.#compiler === undefined ? {} : { compiler: this.#compiler }),
       features: model.features,
       hostNow: () => performance.now(),
@@ -156,7 +157,8 @@ class VcpuThread {
   }
 }
 
-export function createVcpuControl(): VcpuControl<StartState> {
+/** `form`: what regions are under verify; tests of it hand over a wrong one. */
+export function createVcpuControl(form?: FormRegion): VcpuControl<StartState> {
   let thread: VcpuThread | undefined;
   const prepared = (): VcpuThread => {
     if (thread === undefined) throw new Error('the vCPU was not prepared');
@@ -164,7 +166,7 @@ export function createVcpuControl(): VcpuControl<StartState> {
   };
   return {
     prepare: (setup) => {
-      thread = new VcpuThread(setup);
+      thread = new VcpuThread(setup, form);
     },
     reset: (entry) => prepared().reset(entry),
     run: () => prepared().run(),

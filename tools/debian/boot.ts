@@ -1,6 +1,8 @@
 /** Boots a Debian kernel under Node to its shell, asks it a few things, and turns it off from inside. */
 import type { JitMode } from '../../src/config/vm-config.ts';
 import { DEFAULT_CONFIG } from '../../src/config/vm-config.ts';
+import type { MachineStatus } from '../../src/control/status.ts';
+import { nodeHost } from '../runner/node-host.ts';
 import { runInNode } from '../runner/run-in-node.ts';
 import type { DebianGuest } from './guests.ts';
 
@@ -11,6 +13,8 @@ const COMMAND_LINE = 'console=ttyS0 cryptomgr.notests COLUMNS=200 LINES=40';
 export interface DebianBoot {
   /** `power-off` is how it should end. */
   readonly ended: string;
+  /** Why it did not: what the machine says, under `-jit verify` the whole disagreement. */
+  readonly report: readonly string[];
   /** `uname -rm`. */
   readonly release: string;
   /** /proc/sys/kernel/tainted: 0 unless the kernel has warned or oopsed. */
@@ -19,6 +23,8 @@ export interface DebianBoot {
   readonly suspicious: readonly string[];
   readonly clocksource: string;
   readonly instructions: number;
+  /** Executed twice and compared, under `-jit verify`. */
+  readonly verified: number;
   readonly seconds: number;
   readonly log: string;
 }
@@ -42,11 +48,17 @@ const QUESTIONS = [
   'cat /sys/devices/system/clocksource/clocksource0/current_clocksource',
 ] as const;
 
+export interface BootOptions {
+  readonly jit: JitMode;
+  readonly limitMs: number;
+  readonly onText?: (text: string) => void;
+  /** Another script for the vCPU's thread. */
+  readonly vcpu?: string;
+}
+
 export async function bootDebian(
   guest: DebianGuest,
-  jit: JitMode,
-  limitMs: number,
-  onText: (text: string) => void = () => undefined,
+  { jit, limitMs, onText, vcpu }: BootOptions,
 ): Promise<DebianBoot> {
   const decoder = new TextDecoder();
   const encoder = new TextEncoder();
@@ -56,14 +68,14 @@ export async function bootDebian(
   let answerAt = 0;
   const answers: string[] = [];
   let asked = 0;
-  const runner = await runInNode({
+  const options = {
     config: { ...DEFAULT_CONFIG, noReboot: true, jit, commandLine: COMMAND_LINE },
     kernel: guest.kernel,
     initrd: guest.initrd,
-    onOutput: (bytes) => {
+    onOutput: (bytes: Uint8Array) => {
       const text = decoder.decode(bytes, { stream: true });
       log += text;
-      onText(text);
+      onText?.(text);
       const prompt = log.indexOf(PROMPT, answerAt);
       if (prompt < 0 || asked > QUESTIONS.length) return;
       if (asked > 0) answers.push(answerIn(log.slice(answerAt, prompt)));
@@ -71,22 +83,41 @@ export async function bootDebian(
       runner.send(encoder.encode(`${QUESTIONS[asked] ?? 'poweroff'}\r`));
       asked++;
     },
-  });
+  };
+  const runner = await runInNode(options, nodeHost(vcpu));
   const timer = setTimeout(() => runner.end(), limitMs);
-  const { ended, status, stats, registers } = await runner.finished;
+  const { ended, status, stats, figures, registers } = await runner.finished;
   clearTimeout(timer);
   await runner.close();
-  const how = status.state === 'shutdown' ? status.reason.kind : JSON.stringify(status);
+  const isLate = ended === 'told';
   return {
-    ended: ended === 'told' ? `no end after ${limitMs / 1000} s: ${registers ?? ''}` : how,
+    ended: isLate ? `no end after ${limitMs / 1000} s` : howEnded(status),
+    report: isLate ? (registers ?? '').split('\n') : reportOf(status),
     release: answers[0] ?? '',
     tainted: answers[1] ?? '',
     clocksource: answers[2] ?? '',
     suspicious: suspiciousLines(log),
     instructions: stats?.instructions ?? 0,
+    verified: figures?.verify?.instructions ?? 0,
     seconds: (performance.now() - started) / 1000,
     log,
   };
+}
+
+function howEnded(status: MachineStatus): string {
+  if (status.state === 'shutdown') return status.reason.kind;
+  return status.state === 'crashed' ? status.problem.kind : status.state;
+}
+
+function reportOf(status: MachineStatus): string[] {
+  switch (status.state) {
+    case 'crashed':
+      return [status.problem.message, status.problem.advice, '', ...status.report.split('\n')];
+    case 'shutdown':
+      return status.report?.split('\n') ?? [];
+    default:
+      return [];
+  }
 }
 
 /** The line between the echo of the command and the next prompt. */

@@ -21,17 +21,20 @@ async function check(flavour: KernelFlavour, jit: JitMode): Promise<boolean> {
     console.error(`FAIL ${flavour}: ${guest.error}`);
     return false;
   }
-  const boot = await bootDebian(guest.value, jit, LIMIT_MS, (text) => {
+  const onText = (text: string): void => {
     if (isVerbose) process.stdout.write(text);
-  });
+  };
+  const boot = await bootDebian(guest.value, { jit, limitMs: LIMIT_MS, onText });
   const isGood = boot.ended === 'power-off' && boot.tainted === '0' && boot.suspicious.length === 0;
-  const figures = `${(boot.instructions / 1e9).toFixed(2)} G instructions, ${boot.seconds.toFixed(0)} s`;
+  const verified = jit === 'verify' ? `, ${(boot.verified / 1e9).toFixed(2)} G compared` : '';
+  const figures = `${(boot.instructions / 1e9).toFixed(2)} G instructions${verified}, ${boot.seconds.toFixed(0)} s`;
   console.log(
     `${isGood ? 'ok  ' : 'FAIL'} ${flavour}, jit ${jit}: ${boot.release}, clocksource ${boot.clocksource}, ` +
       `tainted ${boot.tainted}, ${boot.ended} (${figures})`,
   );
   for (const line of boot.suspicious) console.log(`     ${line}`);
   if (!isGood && !isVerbose) console.log(boot.log.slice(-2000));
+  if (boot.report.length > 0) console.log(boot.report.join('\n'));
   return isGood;
 }
 

@@ -32,8 +32,8 @@ function startThread(
   return { worker, lost };
 }
 
-function startVcpu(): VcpuThread {
-  const { worker, lost } = startThread('./node-vcpu.ts', 'vcpu0');
+function startVcpu(entry: string): VcpuThread {
+  const { worker, lost } = startThread(entry, 'vcpu0');
   return {
     control: wrap<VcpuControl<StartState>>(nodeEndpoint(worker)),
     lost,
@@ -50,10 +50,13 @@ function startIo(name: string, onEvent: (event: IoEvent) => void): IoThreadHandl
   return { control: wrap<IoControl>(nodeEndpoint(worker)), lost, terminate: () => void worker.terminate() };
 }
 
-export const nodeHost: MachineHost = {
-  loadModule,
-  startVcpu,
-  // The runner's --node is for tests: what is translated when does not depend on another thread's speed.
-  startCompiler: () => undefined,
-  startIo,
-};
+/** `vcpu`: the script of the vCPU's thread. */
+export function nodeHost(vcpu = './node-vcpu.ts'): MachineHost {
+  return {
+    loadModule,
+    startVcpu: () => startVcpu(vcpu),
+    // The runner's --node is for tests: what is translated when does not depend on another thread's speed.
+    startCompiler: () => undefined,
+    startIo,
+  };
+}

@@ -18,7 +18,7 @@ function fileFromDisk(path: string, name = basename(path)): BootFile {
   };
 }
 
-export function runInNode(options: RunnerOptions): Promise<Runner> {
+export function runInNode(options: RunnerOptions, host = nodeHost()): Promise<Runner> {
   const session = new Session({
     parts: {
       config: renameFiles(options.config, options.disks ?? [], ({ path }) => path),
@@ -27,7 +27,7 @@ export function runInNode(options: RunnerOptions): Promise<Runner> {
       ...(options.modules === undefined
         ? {}
         : { modules: options.modules.map(({ path, commandLine }) => fileFromDisk(path, commandLine)) }),
-      host: nodeHost,
+      host,
     },
     ...(options.until === undefined ? {} : { until: options.until }),
     ...(options.marker === undefined ? {} : { marker: options.marker }),

@@ -15,6 +15,8 @@ const MACHINERY: ReadonlySet<string> = new Set<FieldName>([
   'arenaStart',
   'tlbFilled',
   'tlbLarge',
+  'returns',
+  'returnsTop',
   'ramBytes',
   'jitThreshold',
   'cr4Allowed',

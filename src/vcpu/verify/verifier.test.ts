@@ -2,13 +2,13 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_FEATURES } from '../../base/cpu-features.ts';
 import type { VerifyFigures } from '../../control/figures.ts';
-import type { Statement, Value } from '../../ir/ir.ts';
 import { regionOf, type FormRegion } from '../../jit/translate.ts';
 import { RAM_BASE } from '../../layout/map.ts';
 import { VCPU } from '../../layout/vcpu.ts';
 import { InPlaceCompiler, type Compiler } from '../compiler.ts';
 import type { HostCalls } from '../link.ts';
 import { bareMachine, run, setHandlers, type BareMachine } from '../testing/bare-machine.ts';
+import { mistranslate } from '../testing/mistranslate.ts';
 
 const CORE = readFileSync('build/core.wasm');
 const INTERPRETER = readFileSync('build/interpreter.wasm');
@@ -43,21 +43,7 @@ function figures(machine: BareMachine): VerifyFigures {
   return machine.vcpu.figures.verify!;
 }
 
-/** Writes one less into RAX. */
-function spoil(statement: Statement): Statement {
-  if (statement.kind !== 'writeRegister' || statement.register.where !== RAX * 8) return statement;
-  const one: Value = { kind: 'const', type: 'i64', value: 1n };
-  return { ...statement, value: { kind: 'op', type: 'i64', op: 'i64.sub', args: [statement.value, one] } };
-}
-
-const BROKEN: FormRegion = (decoder, request) => {
-  const region = regionOf(decoder, request);
-  const traces = region.plan.traces.map((trace) => ({
-    ...trace,
-    blocks: trace.blocks.map((block) => ({ ...block, bodies: block.bodies.map((body) => body.map(spoil)) })),
-  }));
-  return { ...region, plan: { ...region.plan, traces } };
-};
+const BROKEN = mistranslate();
 
 /** So often that the loop is translated and verified. Gives the report, or how the last run ended. */
 function runOften(machine: BareMachine, code: string, registers: Record<number, bigint>): string {

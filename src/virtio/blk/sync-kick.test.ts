@@ -66,9 +66,7 @@ it.each<[string, () => BlockDriver | Promise<BlockDriver>]>([
   ['memory', () => new MemoryDriver({ sizeBytes: DISK_BYTES, limitBytes: DISK_BYTES, readOnly: false })],
 ])('is answered before the driver %s begins, with all chains popped', async (_, create) => {
   const { log, host, ring } = guestOf(await create());
-  host.kick(0, () =>
-    log.push(`answered: ${host.counters(0).chains} popped, ${ring.takeUsed().length} used`),
-  );
+  host.kick(0, () => log.push(`answered: ${host.counters(0).chains} popped, ${ring.takeUsed().length} used`));
   expect(log).toEqual(['answered: 3 popped, 0 used', 'read 0', 'read 8', 'read 16']);
   expect(ring.takeUsed()).toHaveLength(3);
 });

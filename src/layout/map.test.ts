@@ -22,6 +22,8 @@ import {
   TLB_NONE_OFFSET,
   TLB_OFFSET,
   vcpuAddress,
+  WRITE_TAGS_ENTRIES,
+  WRITE_TAGS_OFFSET,
   VCPU_STRIDE,
 } from './map.ts';
 import { REGION_CACHE, VCPU } from './vcpu.ts';
@@ -43,9 +45,10 @@ describe('the area of a vCPU', () => {
     [
       'the region cache',
       REGION_CACHE_OFFSET + REGION_CACHE_ENTRIES * REGION_CACHE.size,
-      'the next vCPU',
-      VCPU_STRIDE,
+      'the counts of write tags',
+      WRITE_TAGS_OFFSET,
     ],
+    ['the counts of write tags', WRITE_TAGS_OFFSET + WRITE_TAGS_ENTRIES, 'the next vCPU', VCPU_STRIDE],
   ])('%s ends (%i) before %s begins (%i)', (_name, end, _next, start) => {
     expect(end).toBeLessThanOrEqual(start);
   });

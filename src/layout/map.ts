@@ -54,6 +54,12 @@ export const TLB_NONE_OFFSET = 0xe0000;
 /** `REGION_CACHE` entries by `blockHash(physical address) & (entries - 1)`: the way from region to region. */
 export const REGION_CACHE_OFFSET = 0x100000;
 export const REGION_CACHE_ENTRIES = 16384;
+/**
+ * A byte per physical page number & (entries - 1): at most so many entries of the TLB have a write tag for such a page; 255: any
+ * number. Up to 1 GiB of RAM each page has its own.
+ */
+export const WRITE_TAGS_OFFSET = 0x140000;
+export const WRITE_TAGS_ENTRIES = 0x40000;
 
 /** One u64 per physical page: bit n says that bytes [64 n, 64 n + 63] were decoded as code. */
 export const CODE_BITMAP_BASE = 0x1000000;

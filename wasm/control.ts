@@ -86,7 +86,8 @@ import {
   yieldIfAttention,
 } from './cpu';
 import { ATTR_L, TYPE_TSS16 } from './descriptor';
-import { hostCpuid, hostRandom, hostTsc, readMsr, setTaskPriority, taskPriority, writeMsr } from './host';
+import { hostCpuid, hostRandom, readMsr, setTaskPriority, taskPriority, writeMsr } from './host';
+import { timeStamp } from './time-stamp';
 import { updateMode } from './mode';
 import { pdpteReservedBits, PHYSICAL_RESERVED } from './paging';
 import { flushPage, flushTlb } from './tlb';
@@ -123,6 +124,8 @@ import { flushPage, flushTlb } from './tlb';
 @inline const MSR_GS_BASE: u32 = 0xc0000101;
 // @ts-ignore: decorator
 @inline const MSR_KERNEL_GS_BASE: u32 = 0xc0000102;
+// @ts-ignore: decorator
+@inline const MSR_TSC: u32 = 0x10;
 // @ts-ignore: decorator
 @inline const MSR_TSC_AUX: u32 = 0xc0000103;
 
@@ -346,6 +349,8 @@ export function rdmsr(cpu: usize): i32 {
       return setEdxEax(cpu, segBase(cpu, SEG_GS));
     case MSR_KERNEL_GS_BASE:
       return setEdxEax(cpu, load<u64>(cpu, VCPU_kernelGsBase));
+    case MSR_TSC:
+      return setEdxEax(cpu, timeStamp(cpu));
     case MSR_TSC_AUX:
       return setEdxEax(cpu, load<u64>(cpu, VCPU_tscAux));
     default:
@@ -438,13 +443,13 @@ export function wrmsr(cpu: usize): i32 {
 
 export function rdtsc(cpu: usize): i32 {
   if (!tscAllowed(cpu)) return raise(cpu, EXCEPTION_GP, 0);
-  return setEdxEax(cpu, <u64>hostTsc(cpu));
+  return setEdxEax(cpu, timeStamp(cpu));
 }
 
 export function rdtscp(cpu: usize): i32 {
   if (!tscAllowed(cpu)) return raise(cpu, EXCEPTION_GP, 0);
   setReg(cpu, REG_RCX, load<u64>(cpu, VCPU_tscAux) & 0xffffffff);
-  return setEdxEax(cpu, <u64>hostTsc(cpu));
+  return setEdxEax(cpu, timeStamp(cpu));
 }
 
 /** RDRAND, RDSEED. */

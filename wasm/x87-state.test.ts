@@ -176,7 +176,7 @@ describe('the last instruction', () => {
     memory(FLD_WITH_LENGTH_6);
     memory(FNSTENV);
     expect(hex(0, 30)).toBe(
-      '7f 03 ff ff 00 38 ff ff ff 3f ff ff 72 56 34 12 33 00 02 01 00 00 20 00 2b 00 ff ff cc cc',
+      '7f 03 ff ff 00 38 ff ff ff 3f ff ff 72 56 34 12 33 00 02 01 00 00 30 00 2b 00 ff ff cc cc',
     );
   });
 
@@ -191,7 +191,7 @@ describe('the last instruction', () => {
     view.setBigUint64(cpu + at.cr0, 0x30n, true);
     memory(FNSTENV);
     expect(hex(0, 28)).toBe(
-      '7f 03 ff ff 00 38 ff ff ff 3f ff ff a2 59 ff ff 02 41 23 01 b0 02 ff ff 00 00 02 00',
+      '7f 03 ff ff 00 38 ff ff ff 3f ff ff a2 59 ff ff 02 41 23 01 b0 02 ff ff 00 00 03 00',
     );
   });
 
@@ -206,7 +206,7 @@ describe('the last instruction', () => {
     memory(FLD_WITH_LENGTH_6);
     register(FLD1);
     memory(FNSTENV);
-    expect(hex(12, 16)).toBe('76 56 34 12 33 00 e8 01 00 00 20 00 2b 00 ff ff');
+    expect(hex(12, 16)).toBe('76 56 34 12 33 00 e8 01 00 00 30 00 2b 00 ff ff');
   });
 
   it('is not changed by control instructions', () => {

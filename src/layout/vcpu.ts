@@ -133,6 +133,14 @@ export const VCPU = struct({
   tscAux: 'u64',
   /** Added to the guest clock's ticks. */
   tscOffset: 'u64',
+  /** The TSC at RDTSC's last look at the clock, and what the guest has read last (wasm/time-stamp.ts). */
+  tscRead: 'u64',
+  tscLast: 'u64',
+  /** Ticks per instruction, times 2^16, by which it goes on without a look; 0: it looks each time. */
+  tscRate: 'u32',
+  /** How often it may still do so, and `budget` at the last look. */
+  tscGuesses: 'u32',
+  tscBudget: 'u32',
   pat: 'u64',
 
   /** A fault raised and not yet delivered: 1 + vector, or 0. */

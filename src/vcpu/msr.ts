@@ -254,6 +254,8 @@ export class ModelSpecificRegisters {
     switch (number) {
       case IA32_TSC:
         writeTsc(this.#options.views, this.#cpu, clock.now(), high, low);
+        this.#set(VCPU.at.tscLast, 0, 0);
+        this.#options.views.u32[(this.#cpu + VCPU.at.tscGuesses) >>> 2] = 0;
         irqchip.tscMoved(this.#index);
         this.#writeSystemTime(0);
         return true;

@@ -79,6 +79,8 @@ export interface VcpuOptions {
   readonly verify?: { readonly form?: FormRegion };
   /** Who translates; this thread if absent. */
   readonly compiler?: Compiler;
+  /** RDTSC guesses for some microseconds how time goes on: host clocks take long to read. Not with several vCPUs, which would disagree. */
+  readonly guessTsc?: boolean;
   /** Of the CPU model; the default ones if absent. */
   readonly features?: ReadonlySet<CpuFeature>;
   /** Milliseconds, for the figures. */
@@ -113,6 +115,9 @@ export class Vcpu<Asked> {
   #interpretMs = 0;
   #haltedMs = 0;
   #budget = MIN_BUDGET;
+  readonly #guessTsc: boolean;
+  /** Nanoseconds per instruction, of late. */
+  #pace = 0;
   #asked: { what: Asked } | undefined;
 
   constructor(options: VcpuOptions) {
@@ -123,6 +128,7 @@ export class Vcpu<Asked> {
     this.#wake = new WakeWord(options.views, this.#thread);
     this.#owedKick = new OwedKick(options.views, this.cpu);
     this.#hostNow = options.hostNow;
+    this.#guessTsc = options.guessTsc ?? false;
     const features = options.features ?? DEFAULT_FEATURES;
     const form = options.verify?.form ?? regionOf;
     const verifier = options.verify && new Verifier(options.views, this.cpu, options.host, features, form);
@@ -232,6 +238,7 @@ export class Vcpu<Asked> {
 
   /** Executes exactly one instruction, or delivers the exception that it raises. */
   step(): RunEnd<Asked> | undefined {
+    this.#set(VCPU.at.tscGuesses, 0);
     this.#set(VCPU.at.budget, 1);
     this.#set(VCPU.at.budgetStart, 1);
     const host = this.#fetch(this.#linearRip());
@@ -263,6 +270,7 @@ export class Vcpu<Asked> {
   #stay(): RunEnd<Asked> | undefined {
     this.#set(VCPU.at.budget, this.#budget);
     this.#set(VCPU.at.budgetStart, this.#budget);
+    this.#set(VCPU.at.tscGuesses, 0);
     const started = this.#hostNow();
     const decodedBefore = this.#decodeMs;
     let end: RunEnd<Asked> | undefined;
@@ -281,6 +289,10 @@ export class Vcpu<Asked> {
     this.#interpretMs += elapsed - (this.#decodeMs - decodedBefore);
     const ran = this.#ran();
     this.#countInstructions(ran);
+    if (this.#guessTsc && ran > MIN_BUDGET / 2) {
+      this.#pace += ((elapsed * 1e6) / ran - this.#pace) / 4;
+      this.#set(VCPU.at.tscRate, Math.min(Math.round(this.#pace * 65536), 0xffffffff));
+    }
     // Only a full stay says how long a budget lasts.
     if (reason === EXIT_BUDGET && ran > this.#budget >> 1 && elapsed > 0) {
       const target = (this.#budget * STAY_MS) / elapsed;

@@ -35,12 +35,27 @@ export function createHostCalls(options: HostCallsOptions): HostCalls {
     u32[general(register) + 1] = 0;
   };
 
+  /** A device may take its time: the next RDTSC does not guess how long. */
+  const lookAtClock = (): void => {
+    u32[(cpu + VCPU.at.tscGuesses) >>> 2] = 0;
+  };
+
   return {
     // wasm passes i32: addresses above 2 GiB arrive negative.
-    mmioRead: (_, gpa, size) => bus.loadMmio(gpa >>> 0, size, data, cpu + VCPU.at.scratch),
-    mmioWrite: (_, gpa, size) => bus.storeMmio(gpa >>> 0, size, data, cpu + VCPU.at.scratch),
-    portRead: (_, port, size) => bus.readPort(port & 0xffff, size as AccessBytes),
+    mmioRead: (_, gpa, size) => {
+      lookAtClock();
+      bus.loadMmio(gpa >>> 0, size, data, cpu + VCPU.at.scratch);
+    },
+    mmioWrite: (_, gpa, size) => {
+      lookAtClock();
+      bus.storeMmio(gpa >>> 0, size, data, cpu + VCPU.at.scratch);
+    },
+    portRead: (_, port, size) => {
+      lookAtClock();
+      return bus.readPort(port & 0xffff, size as AccessBytes);
+    },
     portWrite: (_, port, size, value) => {
+      lookAtClock();
       const bytes = size as AccessBytes;
       bus.writePort(port & 0xffff, bytes === 4 ? value >>> 0 : value & ((1 << (bytes * 8)) - 1), bytes);
     },

@@ -95,6 +95,7 @@ class VcpuThread {
         takeMail: () => this.#parts.takeMail(),
       },
       jit: setup.jit !== 'off',
+      guessTsc: setup.vcpus === 1 && setup.jit !== 'verify',
       ...(setup.jit === 'verify' ? { verify: form === undefined ? {} : { form } } : {}),
       ...(this.#compiler === undefined ? {} : { compiler: this.#compiler }),
       features: model.features,

@@ -3,7 +3,6 @@ import { readFileSync } from 'node:fs';
 import {
   RAM_BASE,
   VCPU_BASE,
-  VCPU_STRIDE,
   TLB_BYTES,
   TLB_CONTEXTS,
   TLB_OFFSET,
@@ -22,8 +21,8 @@ import {
 } from '../../src/layout/vcpu.ts';
 import type { Extended, FpuState, Recorded } from './x87-recording.ts';
 
-/** Linear (and, identity-mapped, host) address of the operands: one page behind the vCPU's area. */
-export const DATA = VCPU_BASE + VCPU_STRIDE;
+/** Linear (and, identity-mapped, host) address of the operands, behind the vCPU's area; tests have it in their expectations. */
+export const DATA = 0x300000;
 /** A little guest RAM, all zeros: page directories without an entry. */
 const RAM_BYTES = 0x10000;
 const MEMORY_PAGES = (RAM_BASE + RAM_BYTES) >>> 16;

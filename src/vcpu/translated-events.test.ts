@@ -20,6 +20,7 @@ const RDI = 7;
 const R8 = 8;
 const R9 = 9;
 const R10 = 10;
+const R11 = 11;
 const R12 = 12;
 const R13 = 13;
 const R14 = 14;
@@ -99,10 +100,10 @@ describe('a breakpoint', () => {
   it('that translated code sets on itself stops it in the same turn, and at each turn from there on', () => {
     // inc r15; mov r14, [rsp]; or dword [rsp + 16], 10000h (RF); iretq
     setHandlers(machine, { 1: '49ffc7 4c8b3424 814c241000000100 48cf' });
-    // 1: cmp ecx, 10; jne 2f; mov dr0, rsi; mov dr7, r8; 2: inc rbx; nop (watched); dec ecx; jnz 1b; out 80h
-    const code = '83f90a 7507 0f23c6 410f23f8 48ffc3 90 ffc9 75ec e680';
-    const watched = BigInt(CODE + 15);
-    const registers = { [RBX]: 0n, [RCX]: 3000n, [RSI]: watched, [R8]: 0x401n, [R15]: 0n };
+    // 1: cmp ecx, 10; cmove r9, r8; mov dr0, rsi; mov dr7, r9; inc rbx; nop (watched); dec ecx; jnz 1b; out 80h
+    const code = '83f90a 4d0f44c8 0f23c6 410f23f9 48ffc3 90 ffc9 75ea e680';
+    const watched = BigInt(CODE + 17);
+    const registers = { [RBX]: 0n, [RCX]: 3000n, [RSI]: watched, [R8]: 0x401n, [R9]: 0x400n, [R15]: 0n };
     expect(translatedIn(code, registers)).toBeGreaterThan(15_000);
     expect([machine.register(R15), machine.register(R14)]).toEqual([10n, watched]);
     expect(machine.register(RBX)).toBe(3000n);
@@ -127,6 +128,25 @@ describe('an interrupt', () => {
     const place = Number(machine.register(R14)) - CODE;
     expect([0, 3, 6, 10]).toContain(place);
     expect(machine.register(R12)).toBe(place === 3 ? 1n : 0n);
+  });
+
+  it.each([
+    // 1: sti; nop; cli; cmp r15d, 0; je 1b; out 80h
+    ['STI', 2, 'fb 90 fa 4183ff00 74f7 e680'],
+    // 1: push r8; popfq; cli; cmp r15d, 0; je 1b; out 80h
+    ['POPF', 3, '4150 9d fa 4183ff00 74f6 e680'],
+  ])('is let in by %s in a translated loop, which shuts it out again at once', (_name, place, code) => {
+    // inc r15; mov r14, [rsp]; iretq
+    setHandlers(machine, { [VECTOR]: '49ffc7 4c8b3424 48cf' });
+    let turns = 0;
+    turn = () => {
+      turns++;
+      if (turns === 100) machine.interrupt(VECTOR);
+      if (turns === 200) machine.vcpu.leave('port');
+    };
+    const translated = translatedIn(code, { [R8]: 0x202n, [R15]: 0n });
+    expect(translated).toBeGreaterThan(100_000);
+    expect([machine.register(R15), machine.register(R14)]).toEqual([1n, BigInt(CODE + place)]);
   });
 
   it.each([
@@ -155,19 +175,44 @@ describe('an interrupt', () => {
   });
 });
 
+/** RCX in the turn in which something changes: not where a stay ends. */
+const CHANGE = 1234n;
+/** The same, late. */
+const LATE = 57n;
+
 describe('code that changes', () => {
-  it('by a store right in front of it is executed as it is from then on', () => {
+  const DATA = 0x20000n;
+
+  it('right behind the store of translated code is executed as it is then', () => {
+    // 1: cmp ecx, r8d; cmove rsi, rdi; mov byte [rsi], 7; add eax, 1 (its immediate is at 1000ch); dec ecx; jnz 1b; out 80h
+    const code = '4439c1 480f44f7 c60607 83c001 ffc9 75ef e680';
+    const registers = { [RAX]: 0n, [RCX]: 3000n, [R8]: LATE, [RSI]: DATA, [RDI]: BigInt(CODE + 12) };
+    expect(translatedIn(code, registers)).toBeGreaterThan(15_000);
+    expect(machine.register(RAX)).toBe(3000n - LATE + LATE * 7n);
+  });
+
+  it('in another page is executed as it is from the next call on', () => {
+    // 20000: mov eax, 1; ret
+    put(0x20000, 'b801000000 c3');
+    // 1: cmp ecx, r8d; cmove rsi, rdi; mov byte [rsi], 7; call r9; add ebx, eax; dec ecx; jnz 1b; out 80h
+    const code = '4439c1 480f44f7 c60607 41ffd1 01c3 ffc9 75ed e680';
+    const registers = {
+      [RBX]: 0n,
+      [RCX]: 3000n,
+      [R8]: LATE,
+      [RSI]: 0x30000n,
+      [RDI]: 0x20001n,
+      [R9]: 0x20000n,
+    };
+    expect(translatedIn(code, registers)).toBeGreaterThan(20_000);
+    expect(machine.register(RBX)).toBe(3000n - LATE + LATE * 7n);
+  });
+
+  it('again and again is executed as it is each time', () => {
     // 1: test ecx, 3fffh; jnz 2f; mov edx, ecx; shr edx, 14; mov [rip + 2], dl (the immediate of the next); 2: add eax, 0; dec ecx; jnz 1b; out 80h
     const code = 'f7c1ff3f0000 750b 89ca c1ea0e 881502000000 83c000 ffc9 75e6 e680';
     expect(translatedIn(code, { [RAX]: 0n, [RCX]: 4n << 14n })).toBeGreaterThan(100_000);
     expect(machine.register(RAX)).toBe((4n + 3n + 2n + 1n) << 14n);
-  });
-
-  it('by a store of a translated loop is executed in the same turn', () => {
-    // 1: cmp ecx, 50; jne 2f; mov byte [rip + 2], 7 (the immediate below); 2: add eax, 1; dec ecx; jnz 1b; out 80h
-    const code = '83f932 7507 c6050200000007 83c001 ffc9 75ed e680';
-    expect(translatedIn(code, { [RAX]: 0n, [RCX]: 3000n })).toBeGreaterThan(10_000);
-    expect(machine.register(RAX)).toBe(2950n + 50n * 7n);
   });
 });
 
@@ -202,31 +247,39 @@ describe('pages', () => {
 
   it('behind two mappings are run by both, and changed by a store to either', () => {
     map(PT, ALIAS, FIRST);
-    // 1: cmp ecx, r8d; jne 2f; mov byte [rdi + 1], 5; 2: call rsi; add ebx, eax; call rdi; add ebx, eax; dec ecx; jnz 1b; out 80h
-    const code = '4439c1 7504 c6470105 ffd6 01c3 ffd7 01c3 ffc9 75eb e680';
-    const registers = { [RBX]: 0n, [RCX]: 5000n, [R8]: 1000n, [RSI]: BigInt(FUNCTION), [RDI]: BigInt(ALIAS) };
-    expect(translatedIn(code, registers)).toBeGreaterThan(40_000);
-    expect(machine.register(RBX)).toBe(4000n * 2n + 1000n * 10n);
+    // 1: cmp ecx, r8d; cmove r9, r10; mov byte [r9], 5; call rsi; add ebx, eax; call rdi; add ebx, eax; dec ecx; jnz 1b; out 80h
+    const code = '4439c1 4d0f44ca 41c60105 ffd6 01c3 ffd7 01c3 ffc9 75e9 e680';
+    const pointers = {
+      [RSI]: BigInt(FUNCTION),
+      [RDI]: BigInt(ALIAS),
+      [R9]: 0x20000n,
+      [R10]: BigInt(ALIAS + 1),
+    };
+    expect(translatedIn(code, { [RBX]: 0n, [RCX]: 5000n, [R8]: CHANGE, ...pointers })).toBeGreaterThan(
+      40_000,
+    );
+    expect(machine.register(RBX)).toBe((5000n - CHANGE) * 2n + CHANGE * 10n);
   });
 
   it('that translated code gives another frame run what is there from the next call on', () => {
-    // 1: cmp ecx, r8d; jne 2f; mov [r9], r10; invlpg [rsi]; 2: call rsi; add ebx, eax; dec ecx; jnz 1b; out 80h
-    const code = '4439c1 7506 4d8911 0f013e ffd6 01c3 ffc9 75ed e680';
+    // 1: cmp ecx, r8d; cmove r10, r11; mov [r9], r10; invlpg [rsi]; call rsi; add ebx, eax; dec ecx; jnz 1b; out 80h
+    const code = '4439c1 4d0f44d3 4d8911 0f013e ffd6 01c3 ffc9 75eb e680';
     const entry = BigInt(PT + (FUNCTION >>> 12) * 8);
-    const registers = { [RBX]: 0n, [RCX]: 5000n, [R8]: 1000n, [RSI]: BigInt(FUNCTION), [R9]: entry };
-    expect(translatedIn(code, { ...registers, [R10]: BigInt(SECOND | 3) })).toBeGreaterThan(30_000);
-    expect(machine.register(RBX)).toBe(4000n + 1000n * 2n);
+    const frames = { [R9]: entry, [R10]: BigInt(FIRST | 3), [R11]: BigInt(SECOND | 3) };
+    const registers = { [RBX]: 0n, [RCX]: 5000n, [R8]: CHANGE, [RSI]: BigInt(FUNCTION), ...frames };
+    expect(translatedIn(code, registers)).toBeGreaterThan(30_000);
+    expect(machine.register(RBX)).toBe(5000n - CHANGE + CHANGE * 2n);
   });
 
   it('that are remapped by their own translated code go on in the other frame', () => {
-    // 1: inc eax; cmp ecx, r8d; jne 2f; mov [r9], r10; invlpg [rip]; 2: add ebx, 1; dec ecx; jnz 1b; out 80h
-    const code = (step: string): string =>
-      `ffc0 4439c1 750a 4d8911 0f013d00000000 83c3${step} ffc9 75e8 e680`;
+    // 1: cmp ecx, r8d; cmove r10, r11; mov [r9], r10; invlpg [rip]; add ebx, 1; dec ecx; jnz 1b; out 80h
+    const code = (step: string): string => `4439c1 4d0f44d3 4d8911 0f013d00000000 83c3${step} ffc9 75e8 e680`;
     put(FIRST, code('02'));
     const entry = BigInt(PT + (CODE >>> 12) * 8);
-    const registers = { [RBX]: 0n, [RCX]: 5000n, [R8]: 1000n, [R9]: entry, [R10]: BigInt(FIRST | 3) };
+    const frames = { [R9]: entry, [R10]: BigInt(CODE | 3), [R11]: BigInt(FIRST | 3) };
+    const registers = { [RBX]: 0n, [RCX]: 5000n, [R8]: CHANGE, ...frames };
     expect(translatedIn(code('01'), registers)).toBeGreaterThan(25_000);
-    expect(machine.register(RBX)).toBe(4000n + 1000n * 2n);
+    expect(machine.register(RBX)).toBe(5000n - CHANGE + CHANGE * 2n);
   });
 
   it('that are left by a load of CR3 in translated code go on in the other address space', () => {
@@ -234,21 +287,37 @@ describe('pages', () => {
     map(pml4, 0, pdpt);
     mapAll(pdpt, pd, pt);
     map(pt, CODE, FIRST);
-    // 1: cmp ecx, r8d; jne 2f; mov cr3, r9; 2: add ebx, 1; dec ecx; jnz 1b; out 80h
-    const code = (step: string): string => `4439c1 7504 410f22d9 83c3${step} ffc9 75f0 e680`;
+    // 1: cmp ecx, r8d; cmove r9, r10; mov cr3, r9; add ebx, 1; dec ecx; jnz 1b; out 80h
+    const code = (step: string): string => `4439c1 4d0f44ca 410f22d9 83c3${step} ffc9 75ee e680`;
     put(FIRST, code('02'));
-    const registers = { [RBX]: 0n, [RCX]: 5000n, [R8]: 1000n, [R9]: BigInt(pml4) };
+    const registers = { [RBX]: 0n, [RCX]: 5000n, [R8]: CHANGE, [R9]: 0x1000n, [R10]: BigInt(pml4) };
     expect(translatedIn(code('01'), registers)).toBeGreaterThan(20_000);
-    expect(machine.register(RBX)).toBe(4000n + 1000n * 2n);
+    expect(machine.register(RBX)).toBe(5000n - CHANGE + CHANGE * 2n);
   });
 });
 
-describe('a page with code of two modes', () => {
-  it('has a region for each, and translated code changes between them in the middle of it', () => {
+describe('dispatch', () => {
+  it('tells apart two functions whose addresses lie at the same place of the region cache', () => {
+    // mov eax, 1; ret, and the same with 2
+    put(0x20000, 'b801000000 c3');
+    put(0x30010, 'b802000000 c3');
+    // 1: call rsi; add ebx, eax; call rdi; add ebx, eax; dec ecx; jnz 1b; out 80h
+    const code = 'ffd6 01c3 ffd7 01c3 ffc9 75f4 e680';
+    const registers = { [RBX]: 0n, [RCX]: 5000n, [RSI]: 0x20000n, [RDI]: 0x30010n };
+    expect(translatedIn(code, registers)).toBeGreaterThan(30_000);
+    expect(machine.register(RBX)).toBe(15_000n);
+  });
+});
+
+describe('two modes', () => {
+  beforeEach(() => {
     setHandlers(machine, {});
     // GDT entry 3: 32-bit code.
     machine.views.data.setBigUint64(RAM_BASE + 0x48018, 0x00cf9b000000ffffn, true);
     machine.views.u32[(machine.vcpu.cpu + VCPU.at.gdtLimit) >>> 2] = 0x1f;
+  });
+
+  it('have a region each in the same page, and translated code changes between them in the middle of it', () => {
     // 1: add ebx, 1; push 18h; push rsi; retfq; 10008: (32-bit) add ebx, 2; jmp 8:10012h; 10012: dec ecx; jnz 1b; out 80h
     const code = '83c301 6a18 56 48cb 83c302 ea120001000800 ffc9 75ea e680';
     const registers = { [RBX]: 0n, [RCX]: 5000n, [RSI]: BigInt(CODE + 8) };
@@ -256,5 +325,16 @@ describe('a page with code of two modes', () => {
     expect(machine.register(RBX)).toBe(15_000n);
     const modes = machine.vcpu.regions.filter(({ page }) => page === CODE).map(({ mode }) => mode);
     expect(new Set(modes).size).toBe(2);
+  });
+
+  it('run the same bytes as what they mean in each', () => {
+    // 64 bits: add ebx, eax; ret. 32 bits: inc eax; add ebx, eax; ret
+    put(0x20000, '4001c3 c3');
+    // 1: call rdi; push 18h; push rsi; retfq; 10007: (32-bit) call edi; jmp 8:10010h; 10010: dec ecx; jnz 1b; out 80h
+    const code = 'ffd7 6a18 56 48cb ffd7 ea100001000800 ffc9 75ec e680';
+    const registers = { [RAX]: 0n, [RBX]: 0n, [RCX]: 5000n, [RDI]: 0x20000n, [RSI]: BigInt(CODE + 7) };
+    expect(translatedIn(code, registers)).toBeGreaterThan(20_000);
+    // 0 + 1 + 1 + 2 + 2 + ... + 4999 + 5000
+    expect(machine.register(RBX)).toBe(5000n ** 2n);
   });
 });

@@ -29,10 +29,10 @@ for (const [name, options] of CASES) {
   });
 }
 
-test('a ring at depth 16 kicks the device at most once per batch, without ioeventfd', async () => {
+test('a ring at depth 16 kicks the device for several requests at a time, without ioeventfd', async () => {
   const append = 'requests=2000 depth=16 wait=poll';
   const { measurements } = await runRing({ machine: 'virtab', ioeventfd: 'off', mebibytes: 8, append }, log);
   const kicks = measurements.find(({ op }) => op === 'randread')?.kicks;
-  // Served synchronously, the device has taken all sixteen before the guest goes on.
-  expect(kicks).toBeLessThanOrEqual(2000 / 16);
+  // The device has popped all sixteen before the guest goes on; what that adds while the device works is kicked for again.
+  expect(kicks).toBeLessThanOrEqual(2000 / 4);
 });

@@ -21,9 +21,11 @@ import {
   REGION_CACHE_SIZE,
   REGION_CACHE_region,
   RECORD_handler,
+  RETURNS,
   VCPU_arenaNext,
   VCPU_arenaStart,
   VCPU_countInvalidations,
+  VCPU_returns,
 } from './generated/layout';
 import { count } from './cpu';
 import { codeBits, codeMask } from './physical';
@@ -152,5 +154,6 @@ export function flushBlocks(cpu: usize): void {
   memory.fill(cpu + PAGE_HASH_OFFSET, 0, PAGE_HASH_ENTRIES * 4);
   memory.fill(cpu + BLOCK_HASH_OFFSET, 0, BLOCK_HASH_ENTRIES * 4);
   memory.fill(cpu + REGION_CACHE_OFFSET, 0, REGION_CACHE_ENTRIES * REGION_CACHE_SIZE);
+  memory.fill(cpu + VCPU_returns, 0, RETURNS * 4);
   store<u32>(cpu, load<u32>(cpu, VCPU_arenaStart), VCPU_arenaNext);
 }

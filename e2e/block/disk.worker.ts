@@ -180,6 +180,7 @@ const commands: DiskCommands = {
         lockOptions: { waitMs: 1000 },
         now: () => performance.now(),
         defer: () => Atomics.add(wakeWord, 0, 1),
+        isWanted: () => false,
       },
     );
     if (!opened.ok) return { problem: opened.error, driver: '', reason: '', warning: '' };

@@ -67,6 +67,11 @@ export const JOB_BYTES = 256 * 1024;
 
 /** A source's connection to the disk. */
 export interface BlockClient {
+  /**
+   * Takes what the source has now and begins none of it: a `kick()` must follow. For a source that must be empty before the work, which
+   * a driver may do at once, is done.
+   */
+  take(): void;
   /** The source may have requests. Also ends the state that `drain` leaves behind. */
   kick(): void;
   /**

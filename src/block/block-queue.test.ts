@@ -42,6 +42,46 @@ describe('taking requests', () => {
     expect(source.statuses).toEqual(['a ok', 'b ok', 'c ok', 'd ok', 'e ok']);
   });
 
+  it('takes all there is and begins none of it until the kick, where the source must be empty first', () => {
+    const driver = new ManualDriver({ depth: 1 });
+    const source = testQueue(driver).attach('q0');
+    source.add('a', 'read', 0);
+    source.add('b', 'write', 8192);
+    source.add('c', 'read', 16_384);
+    source.client.take();
+    expect([source.available, driver.log]).toEqual([[], []]);
+    expect(source.client.inFlight).toBe(3);
+    source.client.kick();
+    driver.finishAll();
+    expect(driver.log).toEqual(['read 0+512', 'write 8192+512', 'read 16384+512']);
+    expect(source.statuses).toEqual(['a ok', 'b ok', 'c ok']);
+  });
+
+  it('takes early no more than its bound, and refuses at once what no disk could do', () => {
+    const driver = new ManualDriver();
+    const source = testQueue(driver, { bound: 2 }).attach('q0');
+    source.add('odd', 'read', 3);
+    for (const name of ['a', 'b', 'c']) source.add(name, 'read', 0);
+    source.client.take();
+    expect(source.completions).toEqual(['odd io-error', '|']);
+    expect([source.client.inFlight, source.available.length]).toEqual([2, 1]);
+  });
+
+  it('cancels on reset what was taken early, and completes it on drain', () => {
+    const driver = new ManualDriver();
+    driver.immediate = 'ok';
+    const source = testQueue(driver).attach('q0');
+    source.add('a', 'read');
+    source.client.take();
+    source.client.reset(() => source.completions.push('reset'));
+    expect(source.completions).toEqual(['a cancelled', '|', 'reset']);
+    source.add('b', 'read');
+    source.client.take();
+    source.client.drain(() => source.completions.push('drained'));
+    source.client.kick();
+    expect(source.completions.slice(3)).toEqual(['b ok', '|', 'drained']);
+  });
+
   it('asks the source again only after a kick', () => {
     const driver = new ManualDriver();
     const source = testQueue(driver).attach('q0');
@@ -66,6 +106,18 @@ describe('taking requests', () => {
     two.client.kick();
     driver.finishAll();
     expect(driver.log).toEqual(['read 0+512', 'read 16384+512', 'read 8192+512', 'read 32768+512']);
+  });
+
+  it('begins no second request while somebody waits for the thread, but always a first', () => {
+    const driver = new ManualDriver({ depth: 1 });
+    driver.immediate = 'ok';
+    const { attach, clock, queue } = testQueue(driver, { isWanted: () => true });
+    const source = attach('q0');
+    for (const name of ['a', 'b', 'c']) source.add(name, 'read', name === 'b' ? 8192 : 0);
+    source.client.kick();
+    expect([source.completions, clock.deferred]).toEqual([['a ok', '|'], 1]);
+    queue.service();
+    expect([source.completions.slice(2), clock.deferred]).toEqual([['b ok', '|'], 2]);
   });
 
   it('stops after 2 ms to let the thread look at other events, and goes on when it is served', () => {

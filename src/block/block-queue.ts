@@ -53,6 +53,8 @@ export interface QueueOptions {
    * at a stretch.
    */
   readonly defer: () => void;
+  /** Somebody waits for this thread's answer: no further request is begun before `defer` has let it look. */
+  readonly isWanted?: () => boolean;
   /** Most requests of the guest that are taken and not completed. */
   readonly bound?: number;
 }
@@ -75,6 +77,7 @@ export class BlockQueue implements BlockBackend {
   readonly #clients = new ClientTurns();
   readonly #batch = new CompletionBatch(() => this.#report());
   readonly #actions: ClientActions = {
+    take: (client) => this.#takeAll(client),
     kick: (client) => this.#kick(client),
     cancel: (client, request) => this.#cancel(client, request),
     drain: (client, then) => this.#drain(client, then),
@@ -235,11 +238,21 @@ export class BlockQueue implements BlockBackend {
 
   // --- what clients do
 
+  #takeAll(client: QueueClient): void {
+    if (!this.#makeReady(client)) return;
+    this.#startSlice();
+    this.#batch.run(() => client.hold(() => this.#take(client)));
+  }
+
   #kick(client: QueueClient): void {
-    if (client.detached) return;
+    if (this.#makeReady(client)) this.#pump();
+  }
+
+  #makeReady(client: QueueClient): boolean {
+    if (client.detached) return false;
     client.ready = true;
     if (client.waiters.length === 0) client.stopped = false;
-    this.#pump();
+    return true;
   }
 
   #cancel(client: QueueClient, request: BlockRequest): boolean {
@@ -303,7 +316,7 @@ export class BlockQueue implements BlockBackend {
     this.#pumpAgain = true;
     if (this.#pumping) return;
     this.#pumping = true;
-    this.#sliceEnd = this.#clock.look() + SLICE_MS;
+    this.#startSlice();
     try {
       while (this.#pumpAgain) {
         if (this.#isSliceOver) {
@@ -319,8 +332,14 @@ export class BlockQueue implements BlockBackend {
     }
   }
 
+  #startSlice(): void {
+    this.#sliceEnd = this.#clock.look() + SLICE_MS;
+  }
+
   #submitSlice(): void {
     while (this.#submitNext()) {
+      // After one at least: who asks all the time must not stop the disk.
+      if (this.#options.isWanted?.() === true) this.#sliceEnd = 0;
       if (!this.#isSliceOver) continue;
       this.#pumpAgain = true;
       return;

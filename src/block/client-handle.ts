@@ -3,6 +3,7 @@ import type { BlockClient, BlockRequest, QueueCounters } from './block-backend.t
 import type { QueueClient } from './queue-client.ts';
 
 export interface ClientActions {
+  take(client: QueueClient): void;
   kick(client: QueueClient): void;
   cancel(client: QueueClient, request: BlockRequest): boolean;
   drain(client: QueueClient, then: () => void): void;
@@ -25,6 +26,10 @@ export class ClientHandle implements BlockClient {
 
   get counters(): QueueCounters {
     return this.#client.counters;
+  }
+
+  take(): void {
+    this.#actions.take(this.#client);
   }
 
   kick(): void {

@@ -52,6 +52,11 @@ class DriveClient implements BlockClient {
     });
   }
 
+  /** Without a medium `kick` refuses them, which takes no time. */
+  take(): void {
+    this.client?.take();
+  }
+
   kick(): void {
     if (this.client === undefined) this.#refuse();
     else this.client.kick();

@@ -43,6 +43,7 @@ function browser(facts: Partial<StorageFacts> = {}, options: FakeOpfsOptions = {
     startHelpers: (request) => startHelpers(opfs, request),
     now: () => 0,
     defer: () => {},
+    isWanted: () => false,
   };
 }
 

@@ -34,6 +34,7 @@ export interface DiskEnvironment extends AioEnvironment {
   readonly lockOptions?: Pick<LockOptions, 'timeout' | 'waitMs'>;
   readonly now: QueueOptions['now'];
   readonly defer: QueueOptions['defer'];
+  readonly isWanted: () => boolean;
 }
 
 export interface OpenDisk {
@@ -137,6 +138,7 @@ function openQueue(
     readOnly: request.readOnly,
     now: environment.now,
     defer: environment.defer,
+    isWanted: environment.isWanted,
     ...(request.errorPolicy === undefined ? {} : { errorPolicy: request.errorPolicy }),
   };
   return answered(opened, (done) => BlockQueue.open(options, done));

@@ -37,7 +37,7 @@ export class QueueClient {
   /** Completions that `batchDone` has not told of. */
   unreported = false;
   waiters: (() => void)[] = [];
-  /** Taken, but not in the driver: the second half of a run, or what ended one. */
+  /** Taken, but not in the driver: the second half of a run, what ended one, or what was taken early (`hold`). */
   #held: Taken[] = [];
   /** The last run was the first half of a stream; the rest goes as a whole. */
   #halved = false;
@@ -54,6 +54,11 @@ export class QueueClient {
 
   get mayTake(): boolean {
     return this.ready && !this.stopped;
+  }
+
+  /** Takes all that `take` gives, for a later run. */
+  hold(take: () => Taken | undefined): void {
+    for (let next = take(); next !== undefined; next = take()) this.#held.push(next);
   }
 
   /** Takes what is held back out again, all of it or one request. */

@@ -40,11 +40,13 @@ import { PAGE_SIZE, RAM_BASE } from '../layout/map.ts';
 import {
   BLOCK,
   HANDLER_LOOKUP,
+  LINK_GUESS,
   MODE_FLAT,
   RECORD,
   RECORD_CHECKED,
   REG_PAGE_RIP,
   REGION_CACHE,
+  RETURNS,
   SEG_CS,
   TLB_ENTRY,
   VCPU,
@@ -187,8 +189,12 @@ function mainLoop(functions: Functions, tables: Tables): Code {
   const cpu = 0;
   const block = 1;
   const rec = code.local(I32);
-  /** The record whose direct branch leads to the block looked up, or 0: it will hold the link. */
-  const from = code.local(I32);
+  /**
+   * Where the link to the block that is looked up belongs (a record's `imm`), or 0. Always 0 while a block runs.
+   * A link with LINK_GUESS only says which block it was last time.
+   */
+  const slot = code.local(I32);
+  const guess = code.local(I32);
   const status = code.local(I32);
   const n = code.local(I32);
   const host = code.local(I32);
@@ -268,7 +274,7 @@ function mainLoop(functions: Functions, tables: Tables): Code {
     code.get(host).if();
     exit(EXIT_FETCH_MMIO);
     code.end();
-    code.i32Const(0).set(from);
+    code.i32Const(0).set(slot);
     code.get(cpu).call(functions.core('deliverException')).i32Const(STATUS_EXIT).op('i32.eq').if(false);
     code.get(cpu).memory('i32.load', VCPU.at.exitReason).return();
     code.end();
@@ -283,7 +289,17 @@ function mainLoop(functions: Functions, tables: Tables): Code {
       .op('i64.and')
       .op('i64.sub')
       .memory('i64.store', pageRip);
-    code.get(host).i32Const(RAM_BASE).op('i32.sub');
+    code.get(host).i32Const(RAM_BASE).op('i32.sub').set(n);
+    const unknown = code.block();
+    code.get(slot).op('i32.eqz').brIf(unknown);
+    code.get(slot).memory('i32.load', 0).i32Const(~LINK_GUESS).op('i32.and').tee(block);
+    code.op('i32.eqz').brIf(unknown);
+    code.get(block).memory('i32.load', BLOCK.at.address).get(n).op('i32.ne').brIf(unknown, false);
+    code.get(block).memory('i32.load', BLOCK.at.mode).get(cpu).memory('i32.load', VCPU.at.mode).op('i32.ne');
+    code.brIf(unknown, false);
+    code.i32Const(0).set(slot).br(haveBlock);
+    code.end(); // unknown
+    code.get(n);
     emitHash(code, n);
     code.tee(hash);
     emitRegionCacheEntry(code, cpu);
@@ -321,6 +337,7 @@ function mainLoop(functions: Functions, tables: Tables): Code {
       .i64Const(1n)
       .op('i64.add');
     code.op('i64.gt_u').brIf(beyond);
+    code.i32Const(0).set(slot);
     code.end();
     // What goes on in the next page is compared each time, so nothing may be linked to it.
     code
@@ -330,12 +347,12 @@ function mainLoop(functions: Functions, tables: Tables): Code {
       .op('i32.and');
     code.get(block).memory('i32.load16_u', BLOCK.at.bytes).op('i32.add');
     code.i32Const(PAGE_SIZE).op('i32.gt_u').if(false);
-    code.i32Const(0).set(from);
+    code.i32Const(0).set(slot);
     code.get(cpu).get(block).call(functions.core('holdsTail')).op('i32.eqz').brIf(beyond, false);
     code.end();
-    code.get(from).if();
-    code.get(from).get(block).memory('i32.store', RECORD.at.imm);
-    code.i32Const(0).set(from);
+    code.get(slot).if();
+    code.get(slot).get(block).get(guess).op('i32.or').memory('i32.store', 0);
+    code.i32Const(0).set(slot);
     code.end();
     code.get(block).memory('i32.load', BLOCK.at.region).tee(region).if();
     code.get(entry).get(n).memory('i32.store', REGION_CACHE.at.address);
@@ -345,7 +362,7 @@ function mainLoop(functions: Functions, tables: Tables): Code {
     code.br(haveBlock);
     code.end(); // missing, or beyond the limit
     code.get(cpu).get(rip).call(functions.core('checkCodeOffset')).op('i32.eqz').if(false);
-    code.i32Const(0).set(from).i32Const(0).set(block);
+    code.i32Const(0).set(slot).i32Const(0).set(block);
     code
       .get(cpu)
       .call(functions.core('deliverException'))
@@ -389,7 +406,7 @@ function mainLoop(functions: Functions, tables: Tables): Code {
     .op('i64.extend_i32_s')
     .op('i64.add')
     .memory('i64.store', VCPU.at.countRegionInstructions);
-  code.i32Const(0).set(block).i32Const(0).set(from);
+  code.i32Const(0).set(block).i32Const(0).set(slot);
   code.get(status).i32Const(STATUS_BRANCH).op('i32.eq').brIf(outer, true);
   code.get(status).i32Const(STATUS_FAULT_AT_RIP).op('i32.eq').if();
   code.get(cpu).call(functions.core('deliverException')).i32Const(STATUS_EXIT).op('i32.ne').brIf(outer, true);
@@ -417,7 +434,7 @@ function mainLoop(functions: Functions, tables: Tables): Code {
     .op('i32.add')
     .tee(status)
     .memory('i32.store', BLOCK.at.heat);
-  code.get(status).get(cpu).memory('i32.load', VCPU.at.jitThreshold).op('i32.eq').if(false);
+  code.get(status).get(cpu).memory('i32.load', VCPU.at.heatMask).op('i32.and').op('i32.eqz').if(false);
   storeBlockRip();
   code.get(cpu).get(block).memory('i32.store', VCPU.at.exitArg0);
   exit(EXIT_HOT);
@@ -444,8 +461,42 @@ function mainLoop(functions: Functions, tables: Tables): Code {
     }),
     cold,
   );
+  /** A call: the end record behind it is never executed, and keeps the link to where the call returns. */
+  const pushReturn = (): void => {
+    code.get(cpu).get(cpu).memory('i32.load', VCPU.at.returnsTop).i32Const(4).op('i32.add');
+    code
+      .i32Const(RETURNS * 4 - 4)
+      .op('i32.and')
+      .tee(n)
+      .memory('i32.store', VCPU.at.returnsTop);
+    code.get(cpu).get(n).op('i32.add').get(rec).memory('i32.store', VCPU.at.returns);
+  };
+  const popReturn = (): void => {
+    code.get(cpu).get(cpu).memory('i32.load', VCPU.at.returnsTop).tee(n).op('i32.add');
+    code.memory('i32.load', VCPU.at.returns).tee(slot).if();
+    code
+      .get(slot)
+      .i32Const(RECORD.size + RECORD.at.imm)
+      .op('i32.add')
+      .set(slot);
+    code.end();
+    code.i32Const(LINK_GUESS).set(guess);
+    code
+      .get(cpu)
+      .get(n)
+      .i32Const(4)
+      .op('i32.sub')
+      .i32Const(RETURNS * 4 - 4)
+      .op('i32.and');
+    code.memory('i32.store', VCPU.at.returnsTop);
+  };
+  const guessFromRecord = (): void => {
+    code.get(rec).i32Const(RECORD.at.imm).op('i32.add').set(slot);
+    code.i32Const(LINK_GUESS).set(guess);
+  };
   for (const form of hot) {
     code.end();
+    const { semantics } = form.row;
     const lowering = new HandlerLowering(
       code,
       cpu,
@@ -454,8 +505,14 @@ function mainLoop(functions: Functions, tables: Tables): Code {
       {
         fault: () => void code.br(fault),
         status: (_code, local) => void code.get(local).set(status).br(byStatus),
-        branch: () => void code.br(branch),
+        branch: () => {
+          if (semantics === 'ret') popReturn();
+          if (semantics === 'callTo') pushReturn();
+          if (semantics === 'callTo' || semantics === 'jmpTo') guessFromRecord();
+          code.br(branch);
+        },
         follow: () => {
+          if (semantics === 'call') pushReturn();
           // Not taken: the end record behind this one has the way on.
           code.set(n);
           code.get(rec).get(rec).i32Const(RECORD.size).op('i32.add').get(n).select().set(rec);
@@ -477,7 +534,7 @@ function mainLoop(functions: Functions, tables: Tables): Code {
   code.end(); // relookup: the block died under us
   refund(0);
   storeOwnRip();
-  code.i32Const(0).set(block).i32Const(0).set(from).br(outer);
+  code.i32Const(0).set(block).i32Const(0).set(slot).br(outer);
 
   code.end(); // fault
   code.i32Const(STATUS_FAULT).set(status);
@@ -501,12 +558,12 @@ function mainLoop(functions: Functions, tables: Tables): Code {
   code.get(cpu).call(functions.core('deliverException')).i32Const(STATUS_EXIT).op('i32.eq').if(false);
   code.get(cpu).memory('i32.load', VCPU.at.exitReason).return();
   code.end();
-  code.i32Const(0).set(block).i32Const(0).set(from).br(outer);
+  code.i32Const(0).set(block).i32Const(0).set(slot).br(outer);
   code.end();
   code.get(status).i32Const(STATUS_REPEAT).op('i32.eq').if();
   refund(0);
   storeOwnRip();
-  code.i32Const(0).set(block).i32Const(0).set(from).br(outer);
+  code.i32Const(0).set(block).i32Const(0).set(slot).br(outer);
   code.end();
   // STATUS_EXIT
   refund(1);
@@ -514,10 +571,14 @@ function mainLoop(functions: Functions, tables: Tables): Code {
 
   code.end(); // branch
   refund(1);
-  code.i32Const(0).set(block).i32Const(0).set(from).br(outer);
+  code.i32Const(0).set(block).br(outer);
 
   code.end(); // follow: the direct branch, or the end, in `rec`
-  code.get(rec).memory('i32.load', RECORD.at.imm).tee(block).brIf(outer);
+  code.get(rec).memory('i32.load', RECORD.at.imm).tee(block).i32Const(LINK_GUESS).op('i32.and').op('i32.eqz');
+  code.if(true);
+  code.get(block).brIf(outer, true);
+  code.end();
+  code.i32Const(0).set(block);
   // Outside the flat case a target must lie inside the code segment: else it is the branch that faults.
   code.get(rec).memory('i32.load8_u', RECORD.at.flags).i32Const(RECORD_CHECKED).op('i32.and').if(false);
   code.get(cpu);
@@ -530,7 +591,7 @@ function mainLoop(functions: Functions, tables: Tables): Code {
   code.get(cpu).call(functions.core('deliverException')).i32Const(STATUS_EXIT).op('i32.eq').if(false);
   code.get(cpu).memory('i32.load', VCPU.at.exitReason).return();
   code.end();
-  code.i32Const(0).set(block).i32Const(0).set(from).br(outer);
+  code.i32Const(0).set(block).i32Const(0).set(slot).br(outer);
   code.end().end();
   code.get(cpu);
   code.get(cpu).memory('i64.load', pageRip).get(rec).memory('i64.load32_s', RECORD.at.disp).op('i64.add');
@@ -539,7 +600,8 @@ function mainLoop(functions: Functions, tables: Tables): Code {
   code.get(rip).get(rip).i64Const(0xffffn).op('i64.and');
   code.get(rec).memory('i32.load8_u', RECORD.at.reg).i32Const(16).op('i32.ne').select();
   code.memory('i64.store', VCPU.at.rip);
-  code.get(rec).i32Const(0).get(rec).memory('i32.load8_u', RECORD.at.rm).select().set(from);
+  code.get(rec).i32Const(RECORD.at.imm).op('i32.add').set(slot);
+  code.get(rec).memory('i32.load8_u', RECORD.at.rm).i32Const(LINK_GUESS).op('i32.xor').set(guess);
   code.br(outer);
   code.end(); // next
   code.end(); // outer

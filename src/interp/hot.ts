@@ -2,7 +2,7 @@ import type { Form } from '../isa/forms.ts';
 
 /** Descriptions that make up most of what kernels and compilers' code execute, measured over a boot. */
 const HOT = new Set(
-  `add sub cmp test and or xor mov movzx movsx movsxd lea push pop jcc jmp call ret inc dec not shl shr sar rol ror
+  `add sub cmp test and or xor mov movzx movsx movsxd lea push pop jcc jmp jmpTo call callTo ret inc dec not shl shr sar rol ror
    cmovcc setcc cbw cwd imul2 nop nopE pause`.split(' '),
 );
 

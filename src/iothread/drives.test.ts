@@ -33,6 +33,7 @@ function board() {
       startHelpers: async () => ({ ok: false, error: 'no helpers' }),
       now: () => 0,
       defer: () => {},
+      isWanted: () => false,
     },
     files: {},
     readableFile: (file) => ({ name: file.name, size: file.size, readSync: () => new ArrayBuffer(0) }),

@@ -3,7 +3,7 @@
  * sleeps on its one wake word, and returns when the thread must do what only its event loop can (promises), or quit.
  */
 import type { Views } from '../base/views.ts';
-import { CAUSE_MAIL, STOP_PAUSE, STOP_QUIT, STOP_RUN } from '../layout/machine.ts';
+import { CAUSE_EXIT, CAUSE_MAIL, STOP_PAUSE, STOP_QUIT, STOP_RUN } from '../layout/machine.ts';
 import { DoorbellListener } from '../sync/doorbell.ts';
 import { ExitServer } from '../sync/exit-call.ts';
 import { acknowledgeStop, stopRequest } from '../sync/stop.ts';
@@ -45,6 +45,7 @@ export interface LoopCounters {
 
 /** The thread looks around at least this often, although every event wakes it. */
 const MAX_SLEEP_MS = 1000;
+const ANY_CAUSE = -1;
 
 export class EventLoop {
   /** Doorbells of the devices that this thread owns. */
@@ -91,6 +92,11 @@ export class EventLoop {
   /** Runs a task after a look at everything else: `DeviceHostOptions.defer`, `QueueOptions.defer`. */
   defer(task: () => void): void {
     this.#deferred.push(task);
+  }
+
+  /** A vCPU waits for the answer to a synchronous exit: `QueueOptions.isWanted`. */
+  get isWanted(): boolean {
+    return this.#wake.has(CAUSE_EXIT);
   }
 
   /**
@@ -153,7 +159,7 @@ export class EventLoop {
     const hasWork = (): boolean => this.#hasWork();
     if (hasWork()) return this.#wake.take();
     const begun = this.#now();
-    const polled = this.#poll.run(this.#now, () => hasWork() || this.#wake.hasCause);
+    const polled = this.#poll.run(this.#now, () => hasWork() || this.#wake.has(ANY_CAUSE));
     if (polled) {
       this.counters.pollHits++;
       return this.#wake.take();

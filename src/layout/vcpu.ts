@@ -58,6 +58,9 @@ export const FLAGS_DEC = 7;
 /** CF, OF and AF are in `flagA` at their EFLAGS positions. */
 export const FLAGS_RESULT = 8;
 
+/** How many calls the interpreter remembers to guess where they return; a power of two. */
+export const RETURNS = 32;
+
 export const VCPU = struct({
   /** General registers, REG_ZERO, REG_PAGE_RIP; the rest is unused. */
   regs: ['u64', 32],
@@ -185,8 +188,8 @@ export const VCPU = struct({
   /** A20: all ones, or bit 20 clear. */
   a20Mask: 'u32',
 
-  /** Entries after which a block is reported hot (EXIT_HOT); FFFFFFFFh: never. Survives a reset. */
-  jitThreshold: 'u32',
+  /** A block is reported hot (EXIT_HOT) when none of these bits is set in its count of entries. Survives a reset. */
+  heatMask: 'u32',
   /** FPU_BLOCKED_* bits: instruction groups that would raise #NM or #UD; kept by updateMode. */
   fpuBlocked: 'u32',
   xmm: ['v128', 16],
@@ -246,6 +249,10 @@ export const VCPU = struct({
   journal: 'u32',
   journalNext: 'u32',
   journalEnd: 'u32',
+
+  /** Records of the latest calls that were interpreted, a ring whose newest is `returnsTop` bytes behind its start; 0: none. */
+  returns: ['u32', RETURNS],
+  returnsTop: 'u32',
 });
 
 /** Width of a physical address (CPUID 8000_0008h EAX bits 0-7): page-table bits above it are reserved. */
@@ -375,6 +382,12 @@ export const RECORD = struct({
  */
 export const BLOCK_TAIL_OFFSET = BLOCK.size + 2 * RECORD.size;
 export const BLOCK_TAIL_BYTES = 16;
+
+/**
+ * In the link of a record (`imm`, the host address of the block that a branch leads to): only a guess, by what it was last time.
+ * Links without it are to blocks of the same page that hold for as long as the record.
+ */
+export const LINK_GUESS = 1;
 
 /** `RECORD.flags`: places of the address size code and of the segment; segment accesses need `segmentLinear`. */
 export const RECORD_ADDRESS_SIZE_SHIFT = 2;

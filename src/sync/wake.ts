@@ -42,9 +42,10 @@ export class WakeWord {
     return Atomics.exchange(this.#words, this.#base + CAUSES, 0);
   }
 
-  /** For a thread that polls before it sleeps. */
-  get hasCause(): boolean {
-    return Atomics.load(this.#words, this.#base + CAUSES) !== 0;
+  /** One of these causes was given and is not taken yet. For a thread that has more to do, or polls before it sleeps. */
+  has(causes: number): boolean {
+    // Ordered with nothing: a bit that it misses is found by `take`.
+    return (Atomics.load(this.#words, this.#base + CAUSES) & causes) !== 0;
   }
 
   /** Causes that were taken and are somebody else's on this thread. */

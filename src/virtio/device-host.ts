@@ -155,7 +155,14 @@ export class DeviceHost implements DeviceOwner, DeviceContext, DeviceHostLink {
     this.#device.serve(queue);
   }
 
-  kick(queue: number): void {
+  /** `popped` is called once: when the device has popped the queue, which may be before it has done the work. */
+  kick(queue: number, popped: () => void = () => {}): void {
+    let isPopped = false;
+    const answer = (): void => {
+      if (isPopped) return;
+      isPopped = true;
+      popped();
+    };
     // Old drivers kick before they set DRIVER_OK (3.1.1 forbids it for modern ones).
     if (
       this.#phase === 'idle' &&
@@ -163,7 +170,8 @@ export class DeviceHost implements DeviceOwner, DeviceContext, DeviceHostLink {
       this.#state.getQueue(queue, 'enabled') !== 0
     )
       this.#begin();
-    if (this.#phase === 'started' && this.#queues.has(queue)) this.#device.serve(queue);
+    if (this.#phase === 'started' && this.#queues.has(queue)) this.#device.serve(queue, answer);
+    answer();
   }
 
   /** `then` is called when the reset is done, which may be at once. */

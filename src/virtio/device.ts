@@ -79,8 +79,11 @@ export interface VirtioDevice {
   connect(host: DeviceHostLink): void;
   /** The driver is ready (DRIVER_OK), or kicked as if it were (legacy). */
   start(context: DeviceContext): void;
-  /** Queue `index` may have chains: it was kicked or enabled. Only between `start` and `stop`. */
-  serve(index: number): void;
+  /**
+   * Queue `index` may have chains: it was kicked or enabled. Only between `start` and `stop`. `popped`: a vCPU waits until the device
+   * has popped the queue. A device whose work may keep the thread calls it before that; for others it is called when `serve` returns.
+   */
+  serve(index: number, popped?: () => void): void;
   /**
    * Reset: takes no more chains, and calls `then` once nothing touches guest memory any more. Chains that the
    * device still holds may be dropped.

@@ -8,7 +8,7 @@ export interface DeviceOwner {
   start(): void;
   /** A queue was enabled after DRIVER_OK. */
   enableQueue(queue: number): void;
-  /** A kick that no doorbell took. Returns when the device has looked at the queue. */
+  /** A kick that no doorbell took. Returns when the device has popped the queue: what it popped may be under way still. */
   kick(queue: number): void;
   /** `resetting` is set. device_status becomes 0 when nothing of the device touches guest memory any more. */
   reset(): void;

@@ -69,8 +69,9 @@ export function serveOwnerCall(host: DeviceHost | undefined, call: ExitCall, ans
       host.enableQueue(call.argument);
       break;
     case OPERATION_KICK:
-      host.kick(call.argument);
-      break;
+      // Not when the work is done: then `ioeventfd=off` would look worse than it is.
+      host.kick(call.argument, answer);
+      return;
     case OPERATION_RESET:
       // A modern driver polls device_status (4.1.4.3.2); a legacy driver takes the reset as done when its write returns.
       if (!host.isLegacy) {

@@ -124,6 +124,7 @@ export class IoThread {
         locks: platform.locks,
         now: () => performance.now(),
         defer: () => this.loop.defer(() => this.#drives.service()),
+        isWanted: () => this.loop.isWanted,
       },
       files,
       readableFile: (file) => platform.readableFile(file),

@@ -156,16 +156,7 @@ try {
           ? undefined
           : spawn(
               'perf',
-              [
-                'record',
-                '-e',
-                'cpu-clock',
-                '-F',
-                '2000',
-                '-g',
-                '-o',
-                `${values.perf}/${setting}.data`,
-              ].concat('-t', [...booted.keys()].join(',')),
+              ['record', '-a', '-e', 'cpu-clock', '-F', '2000', '-g', '-o', `${values.perf}/${setting}.data`],
               { stdio: 'ignore' },
             );
       if (values.priority) setRealTime(true);

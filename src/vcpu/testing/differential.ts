@@ -1,4 +1,5 @@
 /** Runs one random program on two executors, the interpreter alone and with the translator, and says where they differ. */
+import { heatMask } from '../tiering.ts';
 import { RAM_BASE } from '../../layout/map.ts';
 import { VCPU } from '../../layout/vcpu.ts';
 import { bareMachine, setHandlers, type BareMachine } from './bare-machine.ts';
@@ -149,7 +150,7 @@ export function execute(
   });
   const { views, vcpu } = machine;
   guest.prepare(machine);
-  if (jit !== 'off') views.u32[(vcpu.cpu + VCPU.at.jitThreshold) >>> 2] = THRESHOLD;
+  if (jit !== 'off') views.u32[(vcpu.cpu + VCPU.at.heatMask) >>> 2] = heatMask(THRESHOLD);
   for (const { address, bytes } of assemble(program)) views.u8.set(bytes, RAM_BASE + address);
   const register = (index: number): number => vcpu.cpu + VCPU.at.regs + index * 8;
   views.data.setBigUint64(vcpu.cpu + VCPU.at.rip, BigInt(guest.start), true);

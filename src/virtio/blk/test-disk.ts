@@ -20,6 +20,8 @@ export class TestDisk {
   writeCache = true;
   properties: BlockProperties;
   readonly #sources: RequestSource[] = [];
+  /** Taken early, and not begun. */
+  #taken: BlockRequest[] = [];
   #resized: () => void = () => {};
   #waiting: (() => void)[] = [];
 
@@ -66,7 +68,10 @@ export class TestDisk {
 
   #attach(source: RequestSource): BlockClient {
     this.#sources.push(source);
-    const client: Pick<BlockClient, 'kick' | 'reset'> = {
+    const client: Pick<BlockClient, 'take' | 'kick' | 'reset'> = {
+      take: () => {
+        for (let next = source.next(); next !== undefined; next = source.next()) this.#taken.push(next);
+      },
       kick: () => this.#pull(source),
       reset: (then) => {
         if (this.held.length === 0) then();
@@ -79,7 +84,7 @@ export class TestDisk {
   #pull(source: RequestSource): void {
     let completed = false;
     while (this.held.length < this.bound) {
-      const request = source.next();
+      const request = this.#taken.shift() ?? source.next();
       if (request === undefined) break;
       this.log.push(`${request.operation} ${request.offset / 512}+${request.length / 512}`);
       if (this.holds) {

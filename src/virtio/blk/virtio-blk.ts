@@ -99,9 +99,14 @@ class BlkQueue implements RequestSource {
     this.#index = index;
   }
 
-  serve(context: DeviceContext): void {
+  serve(context: DeviceContext, popped?: () => void): void {
     this.memory = context.memory;
     this.queue ??= context.queue(this.#index);
+    if (popped !== undefined) {
+      // Many drivers are done when they return from being asked.
+      this.client?.take();
+      popped();
+    }
     this.client?.kick();
     this.batchDone();
   }
@@ -220,8 +225,8 @@ export class VirtioBlk implements VirtioDevice {
     this.backend.setWriteCache(this.#defaultWriteCache && context.hasFeature(VIRTIO_BLK_F_FLUSH));
   }
 
-  serve(index: number): void {
-    if (this.#context !== undefined) this.#queues[index]?.serve(this.#context);
+  serve(index: number, popped?: () => void): void {
+    if (this.#context !== undefined) this.#queues[index]?.serve(this.#context, popped);
   }
 
   stop(then: () => void): void {

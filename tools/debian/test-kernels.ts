@@ -2,10 +2,13 @@
  * `npm run test:kernels [-- FLAVOUR... [--jit off|on|verify] [--verbose]]`: Debian's kernels cloud-amd64, 686, amd64 and 686-pae, interpreted,
  * translated and under verify, each to a shell and to power-off. Exit code 0 if all of them got there without a complaint.
  */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { JIT_MODES } from '../../src/config/vm-config.ts';
 import type { JitMode } from '../../src/config/vm-config.ts';
 import type { KernelFlavour } from '../guest/kernels.ts';
+import { root } from '../runner/stale.ts';
 import { ensureWasm } from '../runner/wasm.ts';
 import { bootDebian } from './boot.ts';
 import { debianGuest, FLAVOURS } from './guests.ts';
@@ -37,7 +40,11 @@ async function check(flavour: KernelFlavour, jit: JitMode): Promise<boolean> {
       `tainted ${boot.tainted}, ${boot.ended} (${figures})`,
   );
   for (const line of boot.suspicious) console.log(`     ${line}`);
-  if (!isGood && !values.verbose) console.log(boot.log.slice(-2000));
+  if (!isGood) {
+    const file = `build/debian/${flavour}/jit-${jit}.log`;
+    await writeFile(join(root, file), boot.log);
+    console.log(`     its console: ${file}`);
+  }
   if (boot.report.length > 0) console.log(boot.report.join('\n'));
   return isGood;
 }

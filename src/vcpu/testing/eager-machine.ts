@@ -2,9 +2,11 @@
 import { DEFAULT_FEATURES } from '../../base/cpu-features.ts';
 import { VCPU } from '../../layout/vcpu.ts';
 import { InPlaceCompiler, type Compiler } from '../compiler.ts';
+import { heatMask } from '../tiering.ts';
 import { bareMachine, type BareEnvironment, type BareMachine } from './bare-machine.ts';
 
-const THRESHOLD = 16;
+/** Entries of a block between two reports: the fourth one is believed. */
+const PERIOD = 4;
 
 /** Stays last 2,000 instructions: each reading of the clock is later by more than a stay should take. */
 export function eagerMachine(
@@ -22,7 +24,7 @@ export function eagerMachine(
   };
   let time = 0;
   const machine = bareMachine(core, interpreter, true, { compiler, hostNow: () => time++, ...environment });
-  machine.views.u32[(machine.vcpu.cpu + VCPU.at.jitThreshold) >>> 2] = THRESHOLD;
+  machine.views.u32[(machine.vcpu.cpu + VCPU.at.heatMask) >>> 2] = heatMask(PERIOD);
   return machine;
 }
 

@@ -1,7 +1,16 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { accessOf } from '../src/layout/access.ts';
 import { ARENA_BASE, RAM_BASE } from '../src/layout/map.ts';
-import { BLOCK, BLOCK_DEAD, BUDGET_USED_UP, blockHash, RECORD, SEG_DS, VCPU } from '../src/layout/vcpu.ts';
+import {
+  BLOCK,
+  BLOCK_DEAD,
+  BUDGET_USED_UP,
+  blockHash,
+  RECORD,
+  REG_PAGE_RIP,
+  SEG_DS,
+  VCPU,
+} from '../src/layout/vcpu.ts';
 import { BLOCK_HASH_OFFSET } from '../src/layout/map.ts';
 import { P, PF_P, PF_W, RAM_BYTES, TestCore, W } from './testing/core.ts';
 
@@ -167,6 +176,13 @@ function blockAt(address: number): number {
   return core.view.getUint32(core.cpu + BLOCK_HASH_OFFSET + blockHash(address) * 4, true);
 }
 
+function writeAfterFlushes(flushes: number, pages: readonly bigint[]): void {
+  for (let i = 0; i < flushes; i++) {
+    core.call('flushTlb', 0);
+    for (const page of pages) write(page, 8);
+  }
+}
+
 describe('decoded code', () => {
   it('is found through the hash, and moves the arena on', () => {
     const block = addBlock(0x345010, 3);
@@ -184,6 +200,34 @@ describe('decoded code', () => {
     write(PAGE, 8);
     addBlock(0x345010, 1);
     expect(write(PAGE + 0x10n, 8)).toBe(scratch);
+  });
+
+  it('makes the next write miss at every address that the page has', () => {
+    core.map(PAGE, 0x345000n | P | W);
+    core.map(PAGE + 0x9000n, 0x345000n | P | W);
+    write(PAGE, 8);
+    write(PAGE + 0x9000n, 8);
+    addBlock(0x345010, 1);
+    expect([write(PAGE + 0x10n, 8), write(PAGE + 0x9010n, 8)]).toEqual([scratch, scratch]);
+  });
+
+  it('makes the next write miss, whether it runs at that address or at another', () => {
+    core.map(PAGE, 0x345000n | P | W);
+    core.map(PAGE + 0x9000n, 0x345000n | P | W);
+    write(PAGE, 8);
+    write(PAGE + 0x9000n, 8);
+    core.set('regs', PAGE + 0x9000n, REG_PAGE_RIP);
+    addBlock(0x345010, 1);
+    expect([write(PAGE + 0x10n, 8), write(PAGE + 0x9010n, 8)]).toEqual([scratch, scratch]);
+  });
+
+  it('makes the next write miss a TLB that has had the page hundreds of times', () => {
+    core.map(PAGE, 0x345000n | P | W);
+    core.map(PAGE + 0x9000n, 0x345000n | P | W);
+    writeAfterFlushes(256, [PAGE, PAGE + 0x9000n]);
+    core.set('regs', PAGE, REG_PAGE_RIP);
+    addBlock(0x345010, 1);
+    expect([write(PAGE + 0x10n, 8), write(PAGE + 0x9010n, 8)]).toEqual([scratch, scratch]);
   });
 
   it('lets a write beside it through', () => {

@@ -52,7 +52,7 @@ import {
   VCPU_fpuControl,
   VCPU_gdtLimit,
   VCPU_idtLimit,
-  VCPU_jitThreshold,
+  VCPU_heatMask,
   VCPU_journal,
   VCPU_linearMask,
   VCPU_mode,
@@ -217,7 +217,7 @@ export function reset(cpu: usize): void {
   const arenaStart = load<u32>(cpu, VCPU_arenaStart);
   const arenaEnd = load<u32>(cpu, VCPU_arenaEnd);
   const tscOffset = load<u64>(cpu, VCPU_tscOffset);
-  const jitThreshold = load<u32>(cpu, VCPU_jitThreshold);
+  const heatMask = load<u32>(cpu, VCPU_heatMask);
   // Around the one word that other threads set: a bit set meanwhile must not be lost.
   const behindAttention = VCPU_attention + 4;
   memory.fill(cpu, 0, VCPU_attention);
@@ -226,7 +226,7 @@ export function reset(cpu: usize): void {
   store<u32>(cpu, arenaStart, VCPU_arenaStart);
   store<u32>(cpu, arenaEnd, VCPU_arenaEnd);
   store<u64>(cpu, tscOffset, VCPU_tscOffset);
-  store<u32>(cpu, jitThreshold, VCPU_jitThreshold);
+  store<u32>(cpu, heatMask, VCPU_heatMask);
 
   store<u32>(cpu, -1, VCPU_a20Mask);
   store<u64>(cpu, 0xffff, VCPU_addressMask);

@@ -8,6 +8,8 @@ import {
   FLAG_AC,
   JOURNAL_CLOSED,
   RAM_BASE,
+  REG_PAGE_RIP,
+  SEG_CS,
   TLB_BYTES,
   TLB_CONTEXTS,
   TLB_CONTEXT_KERNEL,
@@ -36,11 +38,15 @@ import {
   VCPU_breakpointsData,
   VCPU_countTlbFills,
   VCPU_journal,
+  VCPU_tlb,
   VCPU_tlbFilled,
+  VCPU_regs,
   VCPU_tlbLarge,
+  WRITE_TAGS_ENTRIES,
+  WRITE_TAGS_OFFSET,
 } from './generated/layout';
 import { isWatchedPage } from './breakpoints';
-import { a20, count, cpl, cr4, eflags } from './cpu';
+import { a20, count, cpl, cr4, eflags, segEffective } from './cpu';
 import {
   ACCESS_FETCH,
   ACCESS_SYSTEM,
@@ -140,12 +146,24 @@ function noteLarge(cpu: usize, context: i32, list: i32, linear: u64, flags: u32)
   }
 }
 
+/** The count of write tags for the page of `gpa` and those that share it. */
+// @ts-ignore: decorator
+@inline function writeTags(cpu: usize, gpa: u32): usize {
+  return cpu + WRITE_TAGS_OFFSET + ((gpa >> 12) & (WRITE_TAGS_ENTRIES - 1));
+}
+// @ts-ignore: decorator
+@inline const ANY_NUMBER: u32 = 255;
+
 /** Lets writes through, if no code was decoded from the page. Its first write makes it dirty. */
 function openForWriting(cpu: usize, entry: usize, tag: i64, gpa: u32, access: u32): void {
   if (atomic.load<u64>(codeBits(gpa)) != 0 || load<u32>(cpu, VCPU_journal) == JOURNAL_CLOSED) return;
   // Writes through the tag are not seen one by one.
   if ((access & ACCESS_WRITE) != 0) setDirty(gpa);
-  if (isDirty(gpa)) store<i64>(entry, tag, TLB_ENTRY_writeTag);
+  if (!isDirty(gpa) || load<i64>(entry, TLB_ENTRY_writeTag) == tag) return;
+  store<i64>(entry, tag, TLB_ENTRY_writeTag);
+  const counter = writeTags(cpu, gpa);
+  const tags = <u32>load<u8>(counter);
+  if (tags != ANY_NUMBER) store<u8>(counter, <u8>(tags + 1));
 }
 
 function fill(cpu: usize, context: i32, linear: u64, gpa: u32, page: u64, access: u32): void {
@@ -215,6 +233,12 @@ export function translate(cpu: usize, linear: u64, access: u32): i64 {
   const gpa = a20(cpu, (<u64>page & ~4095) | (linear & 4095));
   if (inRam(cpu, gpa)) fill(cpu, context, linear, <u32>gpa, page, access);
   return <i64>gpa;
+}
+
+/** Whether code may run on in the page of `linear` without a look at the page tables. */
+export function knowsCode(cpu: usize, linear: u64): bool {
+  const entry = <usize>load<u32>(cpu, VCPU_tlb) + tlbOffset(linear);
+  return load<i64>(entry, TLB_ENTRY_executeTag) == (<i64>linear & ~4095);
 }
 
 function clearEntry(entry: usize): void {
@@ -296,9 +320,33 @@ export function flushPage(cpu: usize, linear: u64): void {
   }
 }
 
-/** Makes writes to the page of `gpa` miss, in every context and at every linear address. */
+/** Host address of the page that an entry lets writes to, or 0. */
+// @ts-ignore: decorator
+@inline function writtenPage(entry: usize): u32 {
+  const tag = load<i64>(entry, TLB_ENTRY_writeTag);
+  return tag == TLB_EMPTY ? 0 : <u32>tag + load<u32>(entry, TLB_ENTRY_addend);
+}
+
+/** Makes writes to the page of `gpa`, where code is about to run, miss in every context and at every linear address. */
 export function dropWriteTags(cpu: usize, gpa: u32): void {
-  const host = RAM_BASE + (gpa & ~4095);
+  const counter = writeTags(cpu, gpa);
+  const tags = <u32>load<u8>(counter);
+  if (tags == 0) return;
+  const host = <u32>RAM_BASE + (gpa & ~4095);
+  // Mostly it is written where it runs, and nowhere else.
+  const offset = tlbOffset(load<u64>(cpu, VCPU_regs + REG_PAGE_RIP * 8) + segEffective(cpu, SEG_CS));
+  let dropped: u32 = 0;
+  for (let context = 0; context < TLB_CONTEXTS; context++) {
+    const entry = contextBase(cpu, context) + offset;
+    if (writtenPage(entry) != host) continue;
+    store<i64>(entry, TLB_EMPTY, TLB_ENTRY_writeTag);
+    dropped++;
+  }
+  if (dropped == tags && tags != ANY_NUMBER) {
+    store<u8>(counter, 0);
+    return;
+  }
+  let others: u32 = 0;
   for (let context = 0; context < TLB_CONTEXTS; context++) {
     const base = contextBase(cpu, context);
     for (let list = LOCAL; list <= GLOBAL; list++) {
@@ -306,11 +354,11 @@ export function dropWriteTags(cpu: usize, gpa: u32): void {
       const end = first + (<usize>load<u32>(filledCounter(cpu, context, list)) << 1);
       for (let at = first; at < end; at += 2) {
         const entry = base + <usize>load<u16>(at) * TLB_ENTRY_SIZE;
-        const tag = load<i64>(entry, TLB_ENTRY_writeTag);
-        if (tag != TLB_EMPTY && <u32>tag + load<u32>(entry, TLB_ENTRY_addend) == <u32>host) {
-          store<i64>(entry, TLB_EMPTY, TLB_ENTRY_writeTag);
-        }
+        const page = writtenPage(entry);
+        if (page == host) store<i64>(entry, TLB_EMPTY, TLB_ENTRY_writeTag);
+        else if (page != 0 && writeTags(cpu, page - RAM_BASE) == counter) others++;
       }
     }
   }
+  store<u8>(counter, <u8>min<u32>(others, ANY_NUMBER));
 }

@@ -434,7 +434,7 @@ function mainLoop(functions: Functions, tables: Tables): Code {
     .op('i32.add')
     .tee(status)
     .memory('i32.store', BLOCK.at.heat);
-  code.get(status).get(cpu).memory('i32.load', VCPU.at.jitThreshold).op('i32.eq').if(false);
+  code.get(status).get(cpu).memory('i32.load', VCPU.at.heatMask).op('i32.and').op('i32.eqz').if(false);
   storeBlockRip();
   code.get(cpu).get(block).memory('i32.store', VCPU.at.exitArg0);
   exit(EXIT_HOT);

@@ -1,6 +1,7 @@
 /** From guest bytes to the fields of a record (layout/vcpu.ts, RECORD). */
 import { DEFAULT_FEATURES, type CpuFeature } from '../base/cpu-features.ts';
 import { EXCEPTION_GP, EXCEPTION_UD } from '../layout/exceptions.ts';
+import { PAGE_SIZE } from '../layout/map.ts';
 import {
   MODE_CODE16,
   MODE_CODE64,
@@ -20,7 +21,7 @@ import {
   SEG_FS,
   SEG_SS,
 } from '../layout/vcpu.ts';
-import { HANDLER_UNDEFINED, handlerFor, operandSizes } from './forms.ts';
+import { HANDLER_UNDEFINED, handlerFor } from './forms.ts';
 import { sizeBits } from './operands.ts';
 import { ROWS } from './tables/index.ts';
 import {
@@ -35,6 +36,7 @@ import {
   PREFIX_F3,
   PREFIX_NONE,
   rmOperand,
+  type OperandSpec,
   type Row,
 } from './tables/row.ts';
 
@@ -60,46 +62,117 @@ const ACCEPTED: Readonly<Record<number, number>> = {
   [PREFIX_F2]: 3 << (REPEAT_F2 * 2),
 };
 
-/** What the decoder needs to know of a row, settled once. */
+// Which register a field of ModRM or of the opcode names: `Prepared.reg`, `rm` and `opcodeRegister`.
+const NO_REGISTER = 0;
+const GENERAL = 1;
+const BYTE = 2;
+const XMM = 3;
+const MMX = 4;
+const SEGMENT = 5;
+const CONTROL = 6;
+const DEBUG = 7;
+
+// What follows ModRM, SIB and displacement: `Prepared.trailing`.
+const NOTHING = 0;
+const IMMEDIATE_BYTE = 1;
+const IMMEDIATE_WORD = 2;
+/** Of the operand size, but sign-extended from 32 bits for 64. */
+const IMMEDIATE = 3;
+const IMMEDIATE_FULL = 4;
+const BRANCH_BYTE = 5;
+const BRANCH = 6;
+const FAR_POINTER = 7;
+const OFFSET = 8;
+
+/** What the decoder needs to know of a row, settled once: numbers and truth values, as it runs for every new block. */
 interface Prepared {
+  /** The row to try if this one is not meant. */
+  next: Prepared | undefined;
   readonly index: number;
-  readonly row: Row;
+  /** As in ACCEPTED. */
+  readonly accepted: number;
   readonly modrm: boolean;
+  /** -1: any. */
+  readonly modrmByte: number;
+  readonly modrmReg: number;
   readonly memoryOnly: boolean;
   readonly registerOnly: boolean;
+  /** ModRM.mod is ignored. */
+  readonly isMove: boolean;
   readonly lockable: boolean;
   readonly defaults64: boolean;
   readonly rep: boolean;
   readonly opcodeInImmediate: boolean;
   readonly ends: boolean;
   readonly usesVvvv: boolean;
-  readonly sized: boolean;
   readonly noRepeat: boolean;
+  readonly noRexB: boolean;
   readonly protectedOnly: boolean;
+  readonly loadsSegment: boolean;
   /** Bit n: ModRM.reg = n does not belong to the row. */
   readonly without: number;
+  readonly reg: number;
+  readonly rm: number;
+  readonly opcodeRegister: number;
+  readonly trailing: number;
+  /** Of a second immediate, which goes above the first one's bits, `secondShift`. */
+  readonly second: number;
+  readonly secondShift: number;
 }
 
 function prepare(row: Row, index: number): Prepared {
   const letter = rmOperand(row)?.letter ?? '';
   const has = (name: string): boolean => row.attributes.has(name);
+  const kindOf = (letters: string): number => {
+    const operand = row.operands.find((each) => letters.includes(each.letter));
+    return operand === undefined ? NO_REGISTER : registerKind(operand);
+  };
+  const behind = row.operands.filter((operand) => 'IJAO'.includes(operand.letter));
   return {
+    next: undefined,
     index,
-    row,
+    accepted: ACCEPTED[row.prefix]!,
     modrm: hasModrm(row),
+    modrmByte: row.modrmByte ?? -1,
+    modrmReg: row.modrmReg ?? -1,
     memoryOnly: letter === 'M',
     registerOnly: letter !== '' && 'RUN'.includes(letter) && !isMove(row),
+    isMove: isMove(row),
     lockable: has('lock'),
     defaults64: has('d64') || has('f64'),
     rep: has('rep'),
     opcodeInImmediate: has('opcode'),
     ends: has('end'),
     usesVvvv: row.operands.some((operand) => operand.letter === 'B'),
-    sized: operandSizes(row).length > 1,
     noRepeat: has('norep'),
+    noRexB: has('norexb'),
     protectedOnly: has('pm'),
+    loadsSegment: row.semantics === 'movToSegment',
     without: withoutRegisters(row),
+    reg: kindOf('GVPSCD'),
+    rm: kindOf('ERWUQN'),
+    opcodeRegister: row.registerInOpcode ? registerKind(row.operands[0]!) : NO_REGISTER,
+    trailing: behind[0] === undefined ? NOTHING : trailingKind(behind[0]),
+    second: behind[1] === undefined ? NOTHING : trailingKind(behind[1]),
+    secondShift: behind[1] === undefined ? 0 : sizeBits(behind[0]!.size, 0),
   };
+}
+
+function registerKind({ letter, size }: OperandSpec): number {
+  if ('VWU'.includes(letter)) return XMM;
+  if ('PQN'.includes(letter)) return MMX;
+  if (letter === 'S') return SEGMENT;
+  if (letter === 'C') return CONTROL;
+  if (letter === 'D') return DEBUG;
+  return size === 'b' ? BYTE : GENERAL;
+}
+
+function trailingKind({ letter, size }: OperandSpec): number {
+  if (letter === 'A') return FAR_POINTER;
+  if (letter === 'O') return OFFSET;
+  if (letter === 'J') return size === 'b' ? BRANCH_BYTE : BRANCH;
+  if (size === 'b' || size === 'bs') return IMMEDIATE_BYTE;
+  return size === 'w' ? IMMEDIATE_WORD : size === 'v' ? IMMEDIATE_FULL : IMMEDIATE;
 }
 
 function withoutRegisters(row: Row): number {
@@ -112,22 +185,38 @@ function isMove(row: Row): boolean {
   return row.operands.some(({ letter }) => letter === 'C' || letter === 'D');
 }
 
-/** Rows by map and opcode, those first that win over others. */
-type OpcodeTable = readonly (readonly Prepared[] | undefined)[];
+/** By map and opcode: the row to try first. */
+type OpcodeTable = readonly (Prepared | undefined)[];
 
-function opcodeTable(features: ReadonlySet<CpuFeature>): OpcodeTable {
-  const lists: Prepared[][] = [];
+interface OpcodeTables {
+  readonly code64: OpcodeTable;
+  readonly legacy: OpcodeTable;
+}
+
+function opcodeTables(features: ReadonlySet<CpuFeature>): OpcodeTables {
+  return { code64: opcodeTable(features, 'i64'), legacy: opcodeTable(features, 'o64') };
+}
+
+/** Of the rows that do not have the attribute `but`. */
+function opcodeTable(features: ReadonlySet<CpuFeature>, but: string): OpcodeTable {
+  const table: (Prepared | undefined)[] = Array.from({ length: 2 * MAP_VEX * 256 }, () => undefined);
+  const lists: { row: Row; index: number }[][] = [];
   ROWS.forEach((row, index) => {
-    if (!isOffered(row, features)) return;
-    const prepared = prepare(row, index);
+    if (!isOffered(row, features) || row.attributes.has(but)) return;
     for (let i = 0; i < (row.registerInOpcode ? 8 : 1); i++) {
-      (lists[(row.map << 8) | (row.opcode + i)] ??= []).push(prepared);
+      (lists[(row.map << 8) | (row.opcode + i)] ??= []).push({ row, index });
     }
   });
-  // A row with a mandatory prefix wins over one that takes any.
-  return lists.map((list) =>
-    list.toSorted((a, b) => Number(a.row.prefix === PREFIX_ANY) - Number(b.row.prefix === PREFIX_ANY)),
-  );
+  lists.forEach((list, at) => {
+    // A row with a mandatory prefix wins over one that takes any.
+    const order = list.toSorted(
+      (a, b) => Number(a.row.prefix === PREFIX_ANY) - Number(b.row.prefix === PREFIX_ANY),
+    );
+    const chain = order.map(({ row, index }) => prepare(row, index));
+    chain.forEach((prepared, i) => (prepared.next = chain[i + 1]));
+    table[at] = chain[0];
+  });
+  return table;
 }
 
 function isOffered({ attributes }: Row, features: ReadonlySet<CpuFeature>): boolean {
@@ -135,7 +224,7 @@ function isOffered({ attributes }: Row, features: ReadonlySet<CpuFeature>): bool
   return needed === undefined || features.has(needed as CpuFeature);
 }
 
-const DEFAULT_TABLE = opcodeTable(DEFAULT_FEATURES);
+const DEFAULT_TABLES = opcodeTables(DEFAULT_FEATURES);
 
 /** The result of the last `decode`; reused, as decoding is on the way to every new block. */
 export class Decoded {
@@ -157,7 +246,8 @@ const INDEX16 = [6, 7, 6, 7, REG_ZERO, REG_ZERO, REG_ZERO, REG_ZERO];
 
 export class Decoder {
   readonly out = new Decoded();
-  readonly #rows: OpcodeTable;
+  private readonly code64: OpcodeTable;
+  private readonly legacy: OpcodeTable;
   private bytes: Uint8Array = new Uint8Array(0);
   private at = 0;
   private end = 0;
@@ -166,7 +256,9 @@ export class Decoder {
 
   /** Encodings that belong to other features are what they are on a CPU without those. */
   constructor(features = DEFAULT_FEATURES) {
-    this.#rows = features === DEFAULT_FEATURES ? DEFAULT_TABLE : opcodeTable(features);
+    const tables = features === DEFAULT_FEATURES ? DEFAULT_TABLES : opcodeTables(features);
+    this.code64 = tables.code64;
+    this.legacy = tables.legacy;
   }
 
   /**
@@ -308,15 +400,14 @@ export class Decoder {
       }
     }
     if (this.short) return;
-    const rows = this.#rows[(map << 8) | opcode];
-    if (!rows) return;
+    const rows = (is64 ? this.code64 : this.legacy)[(map << 8) | opcode];
+    if (rows === undefined) return;
     const modrm = this.at < this.end ? this.bytes[this.at]! : -1;
-    const prepared = this.select(rows, modrm, operandOverride, rep, mode, rex);
-    if (!prepared) {
+    const prepared = this.select(rows, modrm, rep * 2 + (operandOverride ? 1 : 0), mode, rex);
+    if (prepared === undefined) {
       if (modrm < 0) this.short = true;
       return;
     }
-    const { row } = prepared;
 
     let operandBits: number;
     if (is64) {
@@ -336,56 +427,20 @@ export class Decoder {
     let defaultSegment = SEG_DS;
     if (prepared.modrm) {
       this.u8();
-      if (modrm < 0x0c0 && !isMove(row)) {
+      if (modrm < 0xc0 && !prepared.isMove) {
         memory = true;
         defaultSegment = addressSize === 0 ? this.address16(modrm) : this.address(modrm, rex, is64);
       }
       const reg = ((modrm >> 3) & 7) | (rex & REX_R ? 8 : 0);
-      const rm = (modrm & 7) | (rex & REX_B ? 8 : 0);
-      for (const { letter, size } of row.operands) {
-        switch (letter) {
-          case 'G':
-            out.reg = size === 'b' ? byteRegister(reg, rex) : reg * 8;
-            break;
-          case 'B':
-            out.imm = vvvv * 8;
-            break;
-          case 'V':
-            out.reg = reg * 16;
-            break;
-          case 'P':
-            out.reg = (reg & 7) * 16;
-            break;
-          case 'S':
-            out.reg = reg & 7;
-            if (out.reg > 5 || (out.reg === SEG_CS && row.semantics === 'movToSegment')) return;
-            break;
-          case 'C':
-            out.reg = reg;
-            if (reg !== 0 && reg !== 2 && reg !== 3 && reg !== 4 && reg !== 8) return;
-            break;
-          case 'D':
-            out.reg = reg;
-            if (reg > 7) return;
-            break;
-          case 'E':
-          case 'R':
-            if (!memory) out.rm = size === 'b' ? byteRegister(rm, rex) : rm * 8;
-            break;
-          case 'W':
-          case 'U':
-            if (!memory) out.rm = rm * 16;
-            break;
-          case 'Q':
-          case 'N':
-            if (!memory) out.rm = (rm & 7) * 16;
-            break;
-        }
+      if (prepared.reg !== NO_REGISTER) out.reg = registerPlace(prepared.reg, reg, rex);
+      if (prepared.reg >= SEGMENT && !isThere(prepared, reg)) return;
+      if (!memory && prepared.rm !== NO_REGISTER) {
+        out.rm = registerPlace(prepared.rm, (modrm & 7) | (rex & REX_B ? 8 : 0), rex);
       }
+      if (prepared.usesVvvv) out.imm = vvvv * 8;
     }
-    if (row.registerInOpcode) {
-      const register = (opcode & 7) | (rex & REX_B ? 8 : 0);
-      out.rm = row.operands[0]!.size === 'b' ? byteRegister(register, rex) : register * 8;
+    if (prepared.opcodeRegister !== NO_REGISTER) {
+      out.rm = registerPlace(prepared.opcodeRegister, (opcode & 7) | (rex & REX_B ? 8 : 0), rex);
     }
     const effective = segment >= 0 && (!is64 || segment >= SEG_FS) ? segment : defaultSegment;
     // Writing through CS faults, whatever its base and limit.
@@ -398,59 +453,73 @@ export class Decoder {
     if (lock && !(prepared.lockable && memory)) return;
     if (vvvv !== 0 && !prepared.usesVvvv) return;
     if ((prepared.without >> ((modrm >> 3) & 7)) & 1) return;
-    let offsetOperand = false;
-    let immediateShift = 0;
-    for (const { letter, size } of row.operands) {
-      if (letter === 'I') {
-        this.immediate(size, operandBits, immediateShift);
-        immediateShift += sizeBits(size, operandBits);
-      } else if (letter === 'J') {
-        const displacement =
-          size === 'b' ? this.s8() : operandBits === 16 ? (this.u16() << 16) >> 16 : this.s32();
-        out.disp = (pageOffset + (this.at - start) + displacement) | 0;
-        out.reg = operandBits === 16 ? 16 : 0;
-        const inPage = out.disp >= 0 && out.disp < 4096;
-        out.rm = inPage && operandBits !== 16 && isLinkable(mode) ? 1 : 0;
-      } else if (letter === 'A') {
+    switch (prepared.trailing) {
+      case NOTHING:
+        break;
+      case BRANCH_BYTE:
+        this.branch(this.s8(), operandBits, pageOffset - start, mode);
+        break;
+      case BRANCH:
+        this.branch(
+          operandBits === 16 ? (this.u16() << 16) >> 16 : this.s32(),
+          operandBits,
+          pageOffset - start,
+          mode,
+        );
+        break;
+      case FAR_POINTER:
         out.disp = operandBits === 16 ? this.u16() : this.s32();
         out.imm = this.u16();
-      } else if (letter === 'O') {
-        offsetOperand = true;
+        break;
+      case OFFSET:
+        memory = true;
         out.disp = addressSize === 0 ? this.u16() : this.s32();
         out.imm = addressSize === 2 ? this.s32() : 0;
-      }
+        break;
+      case IMMEDIATE_FULL:
+        if (operandBits === 64) {
+          out.disp = this.s32();
+          out.imm = this.s32();
+          break;
+        }
+        out.imm = this.immediate(IMMEDIATE, operandBits);
+        break;
+      default:
+        out.imm = this.immediate(prepared.trailing, operandBits);
+        if (prepared.second !== NOTHING) {
+          // ENTER has two: the frame size in the low half, the level above it.
+          const above = this.immediate(prepared.second, operandBits) << prepared.secondShift;
+          out.imm = (out.imm & 0xffff) | above;
+        }
     }
     if (this.short) return;
     if (prepared.rep) out.imm = rep;
     if (prepared.opcodeInImmediate) out.imm = ((this.at - start) << 16) | (opcode << 8) | modrm;
     out.ends = prepared.ends;
-    out.handler = handlerFor(prepared.index, operandBits, memory || offsetOperand, lock);
+    out.handler = handlerFor(prepared.index, operandBits, memory, lock);
   }
 
+  /** Which of the opcode's rows is meant; `prefixes` counts as in ACCEPTED. */
   private select(
-    rows: readonly Prepared[],
+    first: Prepared,
     modrm: number,
-    has66: boolean,
-    rep: number,
+    prefixes: number,
     mode: number,
     rex: number,
   ): Prepared | undefined {
-    const is64 = (mode & MODE_CODE_MASK) === MODE_CODE64;
-    for (const prepared of rows) {
-      const { row } = prepared;
-      if (!((ACCEPTED[row.prefix]! >> (rep * 2 + (has66 ? 1 : 0))) & 1)) continue;
-      if (is64 ? row.attributes.has('i64') : row.attributes.has('o64')) continue;
-      if (rex & REX_B && row.attributes.has('norexb')) continue;
-      if (rep !== 0 && prepared.noRepeat) continue;
-      if (prepared.protectedOnly && mode & MODE_REAL) continue;
-      if (prepared.modrm) {
+    for (let row: Prepared | undefined = first; row !== undefined; row = row.next) {
+      if (!((row.accepted >> prefixes) & 1)) continue;
+      if (row.noRexB && rex & REX_B) continue;
+      if (row.noRepeat && prefixes > 1) continue;
+      if (row.protectedOnly && mode & MODE_REAL) continue;
+      if (row.modrm) {
         if (modrm < 0) return undefined;
-        if (row.modrmByte !== undefined && row.modrmByte !== modrm) continue;
-        if (row.modrmReg !== undefined && row.modrmReg !== ((modrm >> 3) & 7)) continue;
-        if (prepared.memoryOnly && modrm >= 0xc0) continue;
-        if (prepared.registerOnly && modrm < 0xc0) continue;
+        if (row.modrmByte >= 0 && row.modrmByte !== modrm) continue;
+        if (row.modrmReg >= 0 && row.modrmReg !== ((modrm >> 3) & 7)) continue;
+        if (row.memoryOnly && modrm >= 0xc0) continue;
+        if (row.registerOnly && modrm < 0xc0) continue;
       }
-      return prepared;
+      return row;
     }
     return undefined;
   }
@@ -462,18 +531,18 @@ export class Decoder {
     return true;
   }
 
-  private immediate(size: string, operandBits: number, shift: number): void {
+  private immediate(kind: number, operandBits: number): number {
+    if (kind === IMMEDIATE_BYTE) return this.s8();
+    return kind === IMMEDIATE_WORD || operandBits === 16 ? (this.u16() << 16) >> 16 : this.s32();
+  }
+
+  /** A branch by `displacement` from here, which is `at` + `bias` in the page. */
+  private branch(displacement: number, operandBits: number, bias: number, mode: number): void {
     const { out } = this;
-    let value: number;
-    if (size === 'b' || size === 'bs') value = this.s8();
-    else if (size === 'w' || operandBits === 16) value = (this.u16() << 16) >> 16;
-    else if (size === 'v' && operandBits === 64) {
-      out.disp = this.s32();
-      out.imm = this.s32();
-      return;
-    } else value = this.s32();
-    // ENTER has two: the frame size in the low half, the level above it.
-    out.imm = shift ? (out.imm & 0xffff) | (value << shift) : value;
+    out.disp = (this.at + bias + displacement) | 0;
+    out.reg = operandBits === 16 ? 16 : 0;
+    const inPage = out.disp >= 0 && out.disp < PAGE_SIZE;
+    out.rm = inPage && operandBits !== 16 && isLinkable(mode) ? 1 : 0;
   }
 
   /** 16-bit ModRM addressing (Intel SDM vol. 2, table 2-1). Gives the default segment. */
@@ -534,6 +603,22 @@ export class Decoder {
  */
 export function isLinkable(mode: number): boolean {
   return (mode & (MODE_FLAT | MODE_DEBUG)) === MODE_FLAT && (mode & MODE_CODE_MASK) !== MODE_CODE16;
+}
+
+/** What a record has for register `number` of a kind. */
+function registerPlace(kind: number, number: number, rex: number): number {
+  if (kind === GENERAL) return number * 8;
+  if (kind === BYTE) return byteRegister(number, rex);
+  if (kind === XMM) return number * 16;
+  if (kind === MMX) return (number & 7) * 16;
+  return kind === SEGMENT ? number & 7 : number;
+}
+
+/** Whether there is such a segment, control or debug register, and the instruction may name it. */
+function isThere({ reg: kind, loadsSegment }: Prepared, number: number): boolean {
+  if (kind === SEGMENT) return (number & 7) < 6 && !(loadsSegment && (number & 7) === SEG_CS);
+  if (kind === DEBUG) return number < 8;
+  return number === 0 || number === 2 || number === 3 || number === 4 || number === 8;
 }
 
 /** Byte offset of a byte register: without REX, 4-7 are AH, CH, DH and BH. */

@@ -10,7 +10,7 @@ export const EXIT_HLT = 2;
 export const EXIT_SHUTDOWN = 3;
 /** The guest runs code outside RAM. exitArg0: gpa. */
 export const EXIT_FETCH_MMIO = 4;
-/** A block was entered `VCPU.jitThreshold` times: translate it. exitArg0: the block. rip is its address. */
+/** A block has been entered often (`VCPU.heatMask`): translate it? exitArg0: the block. rip is its address. */
 export const EXIT_HOT = 5;
 /** The translated code for rip does not lie in what the running CS covers: the interpreter has to execute it. rip is current. */
 export const EXIT_CUT = 6;

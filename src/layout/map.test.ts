@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import {
+  ARENA_BASE,
   BLOCK_HASH_ENTRIES,
   BLOCK_HASH_OFFSET,
   CODE_BITMAP_BASE,
+  DIRTY_BITMAP_BASE,
   JOURNAL_BASE,
   JOURNAL_BYTES,
   MAX_VCPUS,
@@ -20,6 +22,8 @@ import {
   TLB_NONE_OFFSET,
   TLB_OFFSET,
   vcpuAddress,
+  WRITE_TAGS_ENTRIES,
+  WRITE_TAGS_OFFSET,
   VCPU_STRIDE,
 } from './map.ts';
 import { REGION_CACHE, VCPU } from './vcpu.ts';
@@ -36,20 +40,23 @@ describe('the area of a vCPU', () => {
     ],
     ['the block hash', BLOCK_HASH_OFFSET + BLOCK_HASH_ENTRIES * 4, 'the page hash', PAGE_HASH_OFFSET],
     ['the page hash', PAGE_HASH_OFFSET + PAGE_HASH_ENTRIES * 4, 'the scratch block', SCRATCH_BLOCK_OFFSET],
-    ['the scratch block', SCRATCH_BLOCK_OFFSET + PAGE_SIZE, 'the region cache', REGION_CACHE_OFFSET],
+    ['the scratch block', SCRATCH_BLOCK_OFFSET + PAGE_SIZE, 'the empty TLB', TLB_NONE_OFFSET],
+    ['the empty TLB', TLB_NONE_OFFSET + TLB_BYTES, 'the region cache', REGION_CACHE_OFFSET],
     [
       'the region cache',
       REGION_CACHE_OFFSET + REGION_CACHE_ENTRIES * REGION_CACHE.size,
-      'the empty TLB',
-      TLB_NONE_OFFSET,
+      'the counts of write tags',
+      WRITE_TAGS_OFFSET,
     ],
-    ['the empty TLB', TLB_NONE_OFFSET + TLB_BYTES, 'the next vCPU', VCPU_STRIDE],
+    ['the counts of write tags', WRITE_TAGS_OFFSET + WRITE_TAGS_ENTRIES, 'the next vCPU', VCPU_STRIDE],
   ])('%s ends (%i) before %s begins (%i)', (_name, end, _next, start) => {
     expect(end).toBeLessThanOrEqual(start);
   });
 });
 
-it('the journals end before the code bitmap begins', () => {
-  expect(JOURNAL_BASE + MAX_VCPUS * JOURNAL_BYTES).toBeLessThanOrEqual(CODE_BITMAP_BASE);
-  expect(vcpuAddress(MAX_VCPUS)).toBeLessThanOrEqual(JOURNAL_BASE);
+it('the vCPUs end before the code bitmap begins, and the journals lie between the dirty bitmap and the arena', () => {
+  expect(vcpuAddress(MAX_VCPUS)).toBeLessThanOrEqual(CODE_BITMAP_BASE);
+  // A bit for each page of 4 GiB.
+  expect(DIRTY_BITMAP_BASE + 2 ** 20 / 8).toBeLessThanOrEqual(JOURNAL_BASE);
+  expect(JOURNAL_BASE + MAX_VCPUS * JOURNAL_BYTES).toBeLessThanOrEqual(ARENA_BASE);
 });

@@ -26,7 +26,7 @@ export const DEVICES_BASE = 0x80000;
 
 /** Per-vCPU area: `VCPU` at its start, then the tables below at fixed offsets. */
 export const VCPU_BASE = 0x100000;
-export const VCPU_STRIDE = 0x100000;
+export const VCPU_STRIDE = 0x180000;
 
 /** Offsets inside a vCPU's area. */
 export const TLB_OFFSET = 0x10000;
@@ -46,24 +46,29 @@ export const PAGE_HASH_OFFSET = 0xc0000;
 export const PAGE_HASH_ENTRIES = 8192;
 /** Room for one uncached block: single step, instructions that cross a page. 4 KiB. */
 export const SCRATCH_BLOCK_OFFSET = 0xc8000;
-/** `REGION_CACHE` entries by `blockHash(physical address) & (entries - 1)`: the way from region to region. */
-export const REGION_CACHE_OFFSET = 0xc9000;
-export const REGION_CACHE_ENTRIES = 4096;
-
 /**
  * A TLB without entries, 128 KiB: while accesses have to be aligned (CR0.AM, EFLAGS.AC, CPL 3), `VCPU.tlb` points here, and
  * every access takes the slow path, which checks it.
  */
 export const TLB_NONE_OFFSET = 0xe0000;
-
-/** `-jit verify`: what the two runs of a region wrote over, a part for each vCPU (wasm/journal.ts). */
-export const JOURNAL_BASE = 0x900000;
-export const JOURNAL_BYTES = 0xe0000;
+/** `REGION_CACHE` entries by `blockHash(physical address) & (entries - 1)`: the way from region to region. */
+export const REGION_CACHE_OFFSET = 0x100000;
+export const REGION_CACHE_ENTRIES = 16384;
+/**
+ * A byte per physical page number & (entries - 1): at most so many entries of the TLB have a write tag for such a page; 255: any
+ * number. Up to 1 GiB of RAM each page has its own.
+ */
+export const WRITE_TAGS_OFFSET = 0x140000;
+export const WRITE_TAGS_ENTRIES = 0x40000;
 
 /** One u64 per physical page: bit n says that bytes [64 n, 64 n + 63] were decoded as code. */
 export const CODE_BITMAP_BASE = 0x1000000;
 /** One bit per physical page: written since the bit was cleared. */
 export const DIRTY_BITMAP_BASE = 0x1800000;
+/** `-jit verify`: what the two runs of a region wrote over, a part for each vCPU (wasm/journal.ts). */
+export const JOURNAL_BASE = 0x1880000;
+export const JOURNAL_BYTES = 0xe0000;
+
 /** Decoded blocks, divided among the vCPUs. */
 export const ARENA_BASE = 0x2000000;
 export const ARENA_BYTES = 0x2000000;

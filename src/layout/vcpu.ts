@@ -188,8 +188,8 @@ export const VCPU = struct({
   /** A20: all ones, or bit 20 clear. */
   a20Mask: 'u32',
 
-  /** Entries after which a block is reported hot (EXIT_HOT); FFFFFFFFh: never. Survives a reset. */
-  jitThreshold: 'u32',
+  /** A block is reported hot (EXIT_HOT) when none of these bits is set in its count of entries. Survives a reset. */
+  heatMask: 'u32',
   /** FPU_BLOCKED_* bits: instruction groups that would raise #NM or #UD; kept by updateMode. */
   fpuBlocked: 'u32',
   xmm: ['v128', 16],

@@ -159,30 +159,26 @@ export class BlockDecoder {
     u32[(block + BLOCK.at.region) >>> 2] = 0;
   }
 
+  /** A word at a time, as this is on the way to every new block. */
   #writeRecord(record: number, decoded: Decoded, offset: number): void {
-    const { u8, u16, i32 } = this.#views;
-    u16[(record + RECORD.at.handler) >>> 1] = decoded.handler;
-    u16[(record + RECORD.at.place) >>> 1] = offset | (decoded.length << 12);
-    u8[record + RECORD.at.reg] = decoded.reg;
-    u8[record + RECORD.at.rm] = decoded.rm;
-    u8[record + RECORD.at.index] = decoded.index;
-    u8[record + RECORD.at.flags] = decoded.flags;
-    i32[(record + RECORD.at.disp) >>> 2] = decoded.disp;
-    i32[(record + RECORD.at.imm) >>> 2] = decoded.imm;
+    const { u32 } = this.#views;
+    const { handler, length, reg, rm, index, flags } = decoded;
+    const at = record >>> 2;
+    u32[at] = (handler | (offset << 16) | (length << 28)) >>> 0;
+    u32[at + 1] = (reg | (rm << 8) | (index << 16) | (flags << 24)) >>> 0;
+    u32[at + (RECORD.at.disp >>> 2)] = decoded.disp;
+    u32[at + (RECORD.at.imm >>> 2)] = decoded.imm;
   }
 
   /** The end record: an unconditional branch to the instruction at `offset`, linked if that is in the page. */
   #writeEnd(record: number, offset: number, mode: number): void {
-    const { u8, u16, i32 } = this.#views;
+    const { u32 } = this.#views;
     const linkable = offset < PAGE_SIZE && isLinkable(mode);
-    u16[(record + RECORD.at.handler) >>> 1] = HANDLER_END;
-    u16[(record + RECORD.at.place) >>> 1] = offset & (PAGE_SIZE - 1);
-    u8[record + RECORD.at.reg] = 0;
-    u8[record + RECORD.at.rm] = linkable ? 1 : 0;
-    u8[record + RECORD.at.index] = 0;
-    u8[record + RECORD.at.flags] = 0;
-    i32[(record + RECORD.at.disp) >>> 2] = offset;
-    i32[(record + RECORD.at.imm) >>> 2] = 0;
+    const at = record >>> 2;
+    u32[at] = HANDLER_END | ((offset & (PAGE_SIZE - 1)) << 16);
+    u32[at + 1] = linkable ? 1 << 8 : 0;
+    u32[at + (RECORD.at.disp >>> 2)] = offset;
+    u32[at + (RECORD.at.imm >>> 2)] = 0;
   }
 
   #count(counter: number, by: number): void {

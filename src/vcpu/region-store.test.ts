@@ -6,7 +6,7 @@ import { BLOCK, BLOCK_DEAD, blockHash, REGION_CACHE } from '../layout/vcpu.ts';
 import { RegionStore } from './region-store.ts';
 
 const MODE = 6;
-const BLOCKS = 0x200000;
+const BLOCKS = 0x280000;
 
 let views: Views;
 let table: Map<number, unknown>;

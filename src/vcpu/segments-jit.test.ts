@@ -1,4 +1,5 @@
 /** Translated code whose code segment is not the one that it was translated under, and code that overwrites itself. */
+import { heatMask } from './tiering.ts';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { RAM_BASE } from '../layout/map.ts';
@@ -29,7 +30,7 @@ function setCode({ views, vcpu }: BareMachine, attributes: number, base: number,
 function machineWith(code: Readonly<Record<number, string>>): BareMachine {
   const machine = bareMachine(CORE, INTERPRETER, true);
   const { views, vcpu } = machine;
-  views.u32[(vcpu.cpu + VCPU.at.jitThreshold) >>> 2] = THRESHOLD;
+  views.u32[(vcpu.cpu + VCPU.at.heatMask) >>> 2] = heatMask(THRESHOLD);
   for (const [address, hex] of Object.entries(code)) {
     views.u8.set(Buffer.from(hex.replace(/\s/g, ''), 'hex'), RAM_BASE + Number(address));
   }

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { chooseLeaders, heatAfter, isWhole, restAfter, type Candidate } from './tiering.ts';
+import { chooseLeaders, HEAT_NEVER, heatAfter, isWhole, restAfter, type Candidate } from './tiering.ts';
 
 const THRESHOLD = 1000;
-const WARM = 250;
+const WARM = 500;
 const hot = (offset: number): Candidate => ({ offset, heat: THRESHOLD, standing: 'new' });
 
 describe('the blocks of a region', () => {
@@ -44,7 +44,7 @@ it('merges the regions of a page at its 2nd, 4th, 8th and 16th translation', () 
 
 describe('the heat after a translation', () => {
   it('starts anew for what the region covers', () => {
-    expect(heatAfter([1, 2], [1, 2], THRESHOLD)).toEqual(
+    expect(heatAfter([1, 2], [1, 2])).toEqual(
       new Map([
         [1, 0],
         [2, 0],
@@ -53,12 +53,12 @@ describe('the heat after a translation', () => {
   });
 
   it('never reports again what could not be translated', () => {
-    expect(heatAfter([1, 2], [2], THRESHOLD).get(1)).toBe(THRESHOLD + 1);
-    expect(heatAfter([1], [], THRESHOLD).get(1)).toBe(THRESHOLD + 1);
+    expect(heatAfter([1, 2], [2]).get(1)).toBe(HEAT_NEVER);
+    expect(heatAfter([1], []).get(1)).toBe(HEAT_NEVER);
   });
 
   it('starts anew for what did not fit behind the last block', () => {
-    expect(heatAfter([1, 2, 3], [1, 2], THRESHOLD).get(3)).toBe(0);
+    expect(heatAfter([1, 2, 3], [1, 2]).get(3)).toBe(0);
   });
 });
 

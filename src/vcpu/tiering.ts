@@ -1,10 +1,24 @@
 /** What is translated and when: the policy alone (docs/jit.md, Tiering, has the figures behind the constants). */
 import { MAX_REGION_BLOCKS } from '../jit/region.ts';
 
-/** Entries of a block in the interpreter before it is reported. */
-export const JIT_THRESHOLD = 1024;
+/** Each time a block has been entered so often more in the interpreter it is reported. A power of two. */
+export const HEAT_PERIOD = 1024;
+/** `BLOCK.heat` of a block that is never reported. */
+export const HEAT_NEVER = 0x80000000;
+/** `VCPU.heatMask` with which no block is. */
+export const HEAT_MASK_OFF = 0xffffffff;
+
+/** `VCPU.heatMask` for a period, and back. */
+export function heatMask(period: number): number {
+  return (HEAT_NEVER | (period - 1)) >>> 0;
+}
+
+export function periodOf(mask: number): number {
+  return (mask & (HEAT_NEVER - 1)) + 1;
+}
+
 /** Blocks of the same page come along with this share of the threshold. */
-const WARM_SHARE = 1 / 4;
+const WARM_SHARE = 1 / 2;
 
 /** Regions that are compiled as one module: a module of ten costs a third per function of one alone. */
 export const BATCH = 8;
@@ -12,8 +26,6 @@ export const BATCH = 8;
 export const MAX_BATCH = 16;
 /** Budget expiries (60 us) that an incomplete batch waits for company. */
 export const MAX_WAIT = 32;
-/** With so many pages waiting or being compiled, a hot block has to become hot once more. */
-export const MAX_WAITING = 32;
 
 /** How a block stands to the regions of its page: in none, inside one but no entry of it, or an entry. */
 export type Standing = 'new' | 'inside' | 'entry';
@@ -51,20 +63,25 @@ export function chooseLeaders(candidates: readonly Candidate[], round: number, t
 /**
  * The heat that the leaders of a page get once its translation is there, by offset. What the region covers starts anew: a
  * block inside that the interpreter enters often all the same is reported again and becomes an entry. What cannot be
- * translated is not reported again for four billion entries; what did not fit is.
+ * translated is not reported again; what did not fit is.
  */
-export function heatAfter(
-  leaders: readonly number[],
-  covered: readonly number[],
-  threshold: number,
-): Map<number, number> {
+export function heatAfter(leaders: readonly number[], covered: readonly number[]): Map<number, number> {
   const inside = new Set(covered);
   const last = covered.at(-1) ?? Infinity;
-  return new Map(leaders.map((offset) => [offset, inside.has(offset) || offset > last ? 0 : threshold + 1]));
+  return new Map(leaders.map((offset) => [offset, inside.has(offset) || offset > last ? 0 : HEAT_NEVER]));
 }
 
 /** Instructions that a page stays interpreted after its translation was overwritten for the n-th time. */
 export function restAfter(overwritten: number, threshold: number): number {
   // Once or twice is a page that is loaded again; code that writes itself doubles its rest each time.
   return overwritten < 3 ? 0 : threshold * 1000 * 2 ** Math.min(overwritten - 3, 10);
+}
+
+/**
+ * Reports of a page's blocks before it is taken into the queue, when so many pages are waiting or being compiled. A loop makes
+ * ten thousand turns in a tenth of a millisecond; code that takes longer for as many entries is no loss if it waits until
+ * the compiler, which wants a core and much of its cache, is less busy.
+ */
+export function reportsNeeded(waiting: number): number {
+  return 4 + 4 * waiting;
 }

@@ -14,17 +14,18 @@ import {
   chooseLeaders,
   heatAfter,
   isWhole,
-  JIT_THRESHOLD,
+  HEAT_MASK_OFF,
+  HEAT_NEVER,
+  HEAT_PERIOD,
+  heatMask,
   MAX_BATCH,
   MAX_WAIT,
-  MAX_WAITING,
+  periodOf,
+  reportsNeeded,
   restAfter,
   type Candidate,
   type Standing,
 } from './tiering.ts';
-
-/** `VCPU.jitThreshold` that no block reaches. */
-const JIT_OFF = 0xffffffff;
 
 /** What is known of a physical page in one mode. */
 interface Page {
@@ -32,6 +33,8 @@ interface Page {
   readonly covered: Map<number, number>;
   readonly wanted: Set<number>;
   round: number;
+  /** Of its blocks, since it was last translated. */
+  reports: number;
   overwritten: number;
   /** Count of instructions before which it is not translated. */
   restUntil: number;
@@ -134,7 +137,7 @@ export class Translator {
 
   /** Sets when blocks are reported hot. */
   enable(on: boolean): void {
-    this.#views.u32[(this.#cpu + VCPU.at.jitThreshold) >>> 2] = on ? JIT_THRESHOLD : JIT_OFF;
+    this.#views.u32[(this.#cpu + VCPU.at.heatMask) >>> 2] = on ? heatMask(HEAT_PERIOD) : HEAT_MASK_OFF;
   }
 
   /** All blocks are forgotten: so is what was translated from them, and what is being translated. */
@@ -146,7 +149,7 @@ export class Translator {
     this.#store.clear();
   }
 
-  /** A block has reached the threshold. */
+  /** A block has been entered a number of times more. */
   hot(block: number): void {
     const { u32 } = this.#views;
     const mode = u32[(block + BLOCK.at.mode) >>> 2]!;
@@ -154,8 +157,7 @@ export class Translator {
     const address = u32[(block + BLOCK.at.address) >>> 2]!;
     const key = keyOf(address, mode);
     const page = this.#page(key);
-    if (this.#waiting >= MAX_WAITING || this.#instructionsRun() < page.restUntil) {
-      u32[(block + BLOCK.at.heat) >>> 2] = 0;
+    if (++page.reports < reportsNeeded(this.#waiting) || this.#instructionsRun() < page.restUntil) {
       this.#postponed++;
       return;
     }
@@ -173,7 +175,7 @@ export class Translator {
     if (block === undefined) return;
     this.#store.lead(block, 0);
     // Never reported again.
-    this.#views.u32[(block + BLOCK.at.heat) >>> 2] = this.#threshold + 1;
+    this.#views.u32[(block + BLOCK.at.heat) >>> 2] = HEAT_NEVER;
   }
 
   /** Called now and then: hands over what has waited long enough for company. */
@@ -187,6 +189,7 @@ export class Translator {
   flush(): void {
     if (this.#jobs.size >= this.#compiler.capacity) return;
     this.#waited = 0;
+    const { u32 } = this.#views;
     const started = this.#hostNow();
     const requests: PageRequest[] = [];
     const asked: Asked[] = [];
@@ -197,7 +200,8 @@ export class Translator {
       this.#queue.delete(key);
       const blocks = this.#blocksOf(key);
       const page = this.#pages.get(key)!;
-      const leaders = chooseLeaders(this.#candidates(page, blocks), ++page.round, this.#threshold);
+      const leaders = chooseLeaders(this.#candidates(page, blocks), ++page.round, this.#period);
+      page.reports = 0;
       if (leaders.length === 0) continue;
       if (isWhole(page.round)) this.#merged++;
       const request: PageRequest = {
@@ -208,6 +212,8 @@ export class Translator {
         leaders,
         wanted: leaders.filter((offset) => page.wanted.has(offset)),
       };
+      // Until the answer is here (`#note`).
+      for (const offset of leaders) u32[(blocks.get(offset)! + BLOCK.at.heat) >>> 2] = HEAT_NEVER;
       requests.push(request);
       asked.push({
         key,
@@ -295,7 +301,7 @@ export class Translator {
   /** The page has a translation of these blocks. */
   #note(page: Page, blocks: ReadonlyMap<number, number>, { covered }: PageResult): void {
     const { u32 } = this.#views;
-    for (const [offset, heat] of heatAfter([...blocks.keys()], covered, this.#threshold)) {
+    for (const [offset, heat] of heatAfter([...blocks.keys()], covered)) {
       u32[(blocks.get(offset)! + BLOCK.at.heat) >>> 2] = heat;
     }
     for (const offset of covered) page.covered.set(offset, blocks.get(offset)!);
@@ -306,8 +312,8 @@ export class Translator {
     return this.#views.u32[(block + BLOCK.at.mode) >>> 2] === modeOf(key);
   }
 
-  get #threshold(): number {
-    return this.#views.u32[(this.#cpu + VCPU.at.jitThreshold) >>> 2]!;
+  get #period(): number {
+    return periodOf(this.#views.u32[(this.#cpu + VCPU.at.heatMask) >>> 2]!);
   }
 
   get #waiting(): number {
@@ -318,7 +324,7 @@ export class Translator {
   #page(key: number): Page {
     let page = this.#pages.get(key);
     if (page === undefined) {
-      page = { covered: new Map(), wanted: new Set(), round: 0, overwritten: 0, restUntil: 0 };
+      page = { covered: new Map(), wanted: new Set(), round: 0, reports: 0, overwritten: 0, restUntil: 0 };
       this.#pages.set(key, page);
     }
     // A write to code kills all blocks of its page.
@@ -327,8 +333,9 @@ export class Translator {
       page.covered.clear();
       page.wanted.clear();
       page.round = 0;
+      page.reports = 0;
       page.overwritten++;
-      page.restUntil = this.#instructionsRun() + restAfter(page.overwritten, this.#threshold);
+      page.restUntil = this.#instructionsRun() + restAfter(page.overwritten, this.#period);
       this.#retranslated++;
     }
     return page;

@@ -1,4 +1,5 @@
 /** Runs one random program on two executors, the interpreter alone and with the translator, and says where they differ. */
+import { heatMask } from '../tiering.ts';
 import { RAM_BASE } from '../../layout/map.ts';
 import { VCPU } from '../../layout/vcpu.ts';
 import { bareMachine, setHandlers, type BareMachine } from './bare-machine.ts';
@@ -103,7 +104,15 @@ function prepareLong(machine: BareMachine): void {
   set64(vcpu.cpu + VCPU.at.cr0, 0x80010031n);
   set64(vcpu.cpu + VCPU.at.cr4, 0x620n);
   vcpu.core.updateMode(vcpu.cpu);
-  setHandlers(machine, { 0: FAULT, 12: FAULT_WITH_CODE, 13: FAULT_WITH_CODE, 14: FAULT_WITH_CODE });
+  setHandlers(machine, {
+    0: FAULT,
+    12: FAULT_WITH_CODE,
+    13: FAULT_WITH_CODE,
+    14: FAULT_WITH_CODE,
+    // #MF and #XM
+    16: FAULT,
+    19: FAULT,
+  });
   for (let i = 0; i < 4 * PAGE; i += 4) {
     views.u32[(RAM_BASE + 0x90000 + i) >>> 2] = Math.imul(i + 1, 0x9e3779b1);
     views.u32[(RAM_BASE + 0x97000 + i) >>> 2] = Math.imul(i + 7, 0x85ebca6b);
@@ -141,7 +150,7 @@ export function execute(
   });
   const { views, vcpu } = machine;
   guest.prepare(machine);
-  if (jit !== 'off') views.u32[(vcpu.cpu + VCPU.at.jitThreshold) >>> 2] = THRESHOLD;
+  if (jit !== 'off') views.u32[(vcpu.cpu + VCPU.at.heatMask) >>> 2] = heatMask(THRESHOLD);
   for (const { address, bytes } of assemble(program)) views.u8.set(bytes, RAM_BASE + address);
   const register = (index: number): number => vcpu.cpu + VCPU.at.regs + index * 8;
   views.data.setBigUint64(vcpu.cpu + VCPU.at.rip, BigInt(guest.start), true);

@@ -18,7 +18,7 @@ const MACHINERY: ReadonlySet<string> = new Set<FieldName>([
   'returns',
   'returnsTop',
   'ramBytes',
-  'jitThreshold',
+  'heatMask',
   'cr4Allowed',
   'eferAllowed',
   'journal',

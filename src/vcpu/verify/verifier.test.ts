@@ -1,3 +1,4 @@
+import { heatMask } from '../tiering.ts';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_FEATURES } from '../../base/cpu-features.ts';
@@ -35,7 +36,7 @@ function verifying({ form = regionOf, host }: Setup = {}): BareMachine {
   };
   const environment = { compiler, verify: { form }, ...(host === undefined ? {} : { host }) };
   const machine = bareMachine(CORE, INTERPRETER, true, environment);
-  machine.views.u32[(machine.vcpu.cpu + VCPU.at.jitThreshold) >>> 2] = 16;
+  machine.views.u32[(machine.vcpu.cpu + VCPU.at.heatMask) >>> 2] = heatMask(16);
   return machine;
 }
 

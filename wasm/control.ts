@@ -56,9 +56,11 @@ import {
   VCPU_fpuStatus,
   VCPU_halted,
   VCPU_kernelGsBase,
+  VCPU_linearMask,
   VCPU_lstar,
   VCPU_pat,
   VCPU_scratch,
+  VCPU_rip,
   VCPU_segEffective,
   VCPU_sfmask,
   VCPU_star,
@@ -81,6 +83,7 @@ import {
   raise,
   segAttr,
   segBase,
+  segEffective,
   setReg,
   setSegBase,
   yieldIfAttention,
@@ -90,7 +93,7 @@ import { hostCpuid, hostRandom, readMsr, setTaskPriority, taskPriority, writeMsr
 import { timeStamp } from './time-stamp';
 import { updateMode } from './mode';
 import { pdpteReservedBits, PHYSICAL_RESERVED } from './paging';
-import { flushPage, flushTlb } from './tlb';
+import { flushPage, flushTlb, knowsCode } from './tlb';
 
 // @ts-ignore: decorator
 @inline const CR0_IMPLEMENTED: u32 =
@@ -296,7 +299,9 @@ export function readDebug(cpu: usize, number: i32): u64 {
 export function invlpg(cpu: usize, linear: u64): i32 {
   if (cpl(cpu) != 0) return raise(cpu, EXCEPTION_GP, 0);
   flushPage(cpu, linear);
-  return STATUS_NEXT;
+  // Was it the page, or the large page, of the code that runs? Then it goes on wherever that is now.
+  const rip = (load<u64>(cpu, VCPU_rip) + segEffective(cpu, SEG_CS)) & load<u64>(cpu, VCPU_linearMask);
+  return knowsCode(cpu, rip) ? STATUS_NEXT : STATUS_BRANCH;
 }
 
 export function hlt(cpu: usize): i32 {

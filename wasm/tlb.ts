@@ -38,6 +38,7 @@ import {
   VCPU_breakpointsData,
   VCPU_countTlbFills,
   VCPU_journal,
+  VCPU_tlb,
   VCPU_tlbFilled,
   VCPU_regs,
   VCPU_tlbLarge,
@@ -232,6 +233,12 @@ export function translate(cpu: usize, linear: u64, access: u32): i64 {
   const gpa = a20(cpu, (<u64>page & ~4095) | (linear & 4095));
   if (inRam(cpu, gpa)) fill(cpu, context, linear, <u32>gpa, page, access);
   return <i64>gpa;
+}
+
+/** Whether code may run on in the page of `linear` without a look at the page tables. */
+export function knowsCode(cpu: usize, linear: u64): bool {
+  const entry = <usize>load<u32>(cpu, VCPU_tlb) + tlbOffset(linear);
+  return load<i64>(entry, TLB_ENTRY_executeTag) == (<i64>linear & ~4095);
 }
 
 function clearEntry(entry: usize): void {

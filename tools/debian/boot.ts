@@ -41,12 +41,15 @@ export function suspiciousLines(log: string): string[] {
     .filter((line) => /^\[ *\d+\.\d+\]/.test(line) && SUSPICIOUS.test(line) && !HARMLESS.test(line));
 }
 
-/** Typed in this order, each at its prompt. */
+/** Commands that are typed in this order, each at its prompt. */
 const QUESTIONS = [
   'uname -rm',
   'cat /proc/sys/kernel/tainted',
   'cat /sys/devices/system/clocksource/clocksource0/current_clocksource',
 ] as const;
+
+/** The answer is a line of its own with a mark: the kernel's messages come between the prompt and the echo, too. */
+const ANSWER = 'answer: ';
 
 export interface BootOptions {
   readonly jit: JitMode;
@@ -80,7 +83,9 @@ export async function bootDebian(
       if (prompt < 0 || asked > QUESTIONS.length) return;
       if (asked > 0) answers.push(answerIn(log.slice(answerAt, prompt)));
       answerAt = prompt + PROMPT.length;
-      runner.send(encoder.encode(`${QUESTIONS[asked] ?? 'poweroff'}\r`));
+      const question = QUESTIONS[asked];
+      const command = question === undefined ? 'poweroff' : `echo ${ANSWER}$(${question})`;
+      runner.send(encoder.encode(`${command}\r`));
       asked++;
     },
   };
@@ -120,7 +125,12 @@ function reportOf(status: MachineStatus): string[] {
   }
 }
 
-/** The line between the echo of the command and the next prompt. */
-function answerIn(text: string): string {
-  return text.split(/\r?\n/)[1]?.trim() ?? '';
+/** Of the text between two prompts. */
+export function answerIn(text: string): string {
+  return (
+    text
+      .split(/\r?\n/)
+      .find((line) => line.startsWith(ANSWER))
+      ?.slice(ANSWER.length) ?? ''
+  );
 }

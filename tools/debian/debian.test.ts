@@ -1,7 +1,7 @@
 /** Debian's kernels in CI: the cloud kernel and the 32-bit one; debian-verify.test.ts has the first under verify, `npm run test:kernels` all four in all
  * ways. */
 import { describe, expect, it } from 'vitest';
-import { bootDebian, suspiciousLines } from './boot.ts';
+import { answerIn, bootDebian, suspiciousLines } from './boot.ts';
 import { debianGuest } from './guests.ts';
 
 const LIMIT_MS = 240_000;
@@ -20,6 +20,13 @@ it.each([
     expect(boot.release).toMatch(release);
   },
 );
+
+it.each([
+  'echo answer: $(uname)\r\nanswer: Linux\r\n',
+  '\x1b[6n[   16.0] clocksource: Long readout interval\r\necho answer: $(uname)\r\nanswer: Linux\r\n',
+])('the answer of the shell is found in %j', (text) => {
+  expect(answerIn(text)).toBe('Linux');
+});
 
 describe('a line of the kernel log', () => {
   it.each([

@@ -42,6 +42,8 @@ export interface BareEnvironment {
   readonly turn?: () => void;
   /** Called when the guest writes to a port, which ends the run. */
   readonly portWrite?: () => void;
+  /** ATTENTION_MAIL. */
+  readonly takeMail?: () => void;
   readonly compiler?: Compiler;
   readonly verify?: NonNullable<VcpuOptions['verify']>;
   /** What the guest's devices answer. */
@@ -52,7 +54,15 @@ export function bareMachine(
   core: BufferSource,
   interpreter: BufferSource,
   jit: boolean,
-  { hostNow = () => performance.now(), turn, portWrite, compiler, verify, host }: BareEnvironment = {},
+  {
+    hostNow = () => performance.now(),
+    turn,
+    portWrite,
+    takeMail,
+    compiler,
+    verify,
+    host,
+  }: BareEnvironment = {},
 ): BareMachine {
   const memory = new WebAssembly.Memory({
     initial: (RAM_BASE + RAM_BYTES) / 65536,
@@ -97,7 +107,7 @@ export function bareMachine(
         views.u32[(vcpu.cpu + VCPU.at.attention) >>> 2]! &= ~ATTENTION_INTERRUPT;
         return vector;
       },
-      takeMail: () => {},
+      takeMail: () => takeMail?.(),
       now: () => 0,
       nextDeadline: () => {
         turn?.();

@@ -104,7 +104,15 @@ function prepareLong(machine: BareMachine): void {
   set64(vcpu.cpu + VCPU.at.cr0, 0x80010031n);
   set64(vcpu.cpu + VCPU.at.cr4, 0x620n);
   vcpu.core.updateMode(vcpu.cpu);
-  setHandlers(machine, { 0: FAULT, 12: FAULT_WITH_CODE, 13: FAULT_WITH_CODE, 14: FAULT_WITH_CODE });
+  setHandlers(machine, {
+    0: FAULT,
+    12: FAULT_WITH_CODE,
+    13: FAULT_WITH_CODE,
+    14: FAULT_WITH_CODE,
+    // #MF and #XM
+    16: FAULT,
+    19: FAULT,
+  });
   for (let i = 0; i < 4 * PAGE; i += 4) {
     views.u32[(RAM_BASE + 0x90000 + i) >>> 2] = Math.imul(i + 1, 0x9e3779b1);
     views.u32[(RAM_BASE + 0x97000 + i) >>> 2] = Math.imul(i + 7, 0x85ebca6b);

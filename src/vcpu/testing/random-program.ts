@@ -339,6 +339,7 @@ export class Generator {
     if (kind < 7) return [optional(this.#sse())];
     if (kind === 7) return [optional(this.#x87())];
     if (kind === 8) return [optional(this.#stack())];
+    if (kind === 9) return [optional(random.chance(0.6) ? this.#state() : this.#mmx())];
     return [optional(this.#integer())];
   }
 
@@ -509,6 +510,77 @@ export class Generator {
       ...operations.flat(),
       ...load(random.pick([0xdd, 0xd9]), 3, { base: RBX, disp: random.below(64) }),
     ];
+  }
+
+  /** FXSAVE, FXRSTOR, x87 environments and MXCSR: what was saved is mostly what is restored, but for a store or two between. */
+  #state(): number[] {
+    const random = this.#random;
+    const fxsaveArea: Memory = random.pick([
+      { base: RBX, disp: -0x600 },
+      // Half of it in the next page.
+      { base: RBP, disp: -0xf8 },
+    ]);
+    const x87Area: Memory = { base: RBX, disp: 0x200 + random.pick([0, 3]) };
+    const fx = (reg: number): number[] =>
+      encode({ size: random.pick([4, 8] as const), opcode: [0x0f, 0xae], reg, rm: fxsaveArea });
+    const x87 = (opcode: number, reg: number): number[] =>
+      encode({ size: 4, opcode: [opcode], reg, rm: x87Area });
+    switch (random.below(8)) {
+      case 0:
+      case 1:
+        return fx(0);
+      case 2:
+      case 3:
+        return random.chance(0.7) ? [...fx(0), ...this.#sse(), ...fx(1)] : fx(1);
+      case 4: // fnsave, frstor
+        return random.chance(0.6) ? x87(0xdd, 6) : x87(0xdd, 4);
+      case 5: // fnstenv, fldenv
+        return random.chance(0.6) ? x87(0xd9, 6) : x87(0xd9, 4);
+      case 6: // stmxcsr
+        return encode({ size: 4, opcode: [0x0f, 0xae], reg: 3, rm: this.#memory() });
+      default: {
+        // mov dword [rbx + 1f0h], n; ldmxcsr [rbx + 1f0h]: rounding, FTZ, DAZ, or one exception less that is masked
+        const mxcsr = random.pick([
+          0x1f80,
+          0x1f80,
+          0x3f80,
+          0x7fbf,
+          0x9f80,
+          0x1fc0,
+          0x1f80 & ~(0x80 << random.below(6)),
+        ]);
+        const at: Memory = { base: RBX, disp: 0x1f0 };
+        return [
+          ...encode({ size: 4, opcode: [0xc7], reg: 0, rm: at, imm: le(mxcsr, 4) }),
+          ...encode({ size: 4, opcode: [0x0f, 0xae], reg: 2, rm: at }),
+        ];
+      }
+    }
+  }
+
+  /** MMX registers, which are those of the x87, and ways between them and XMM. */
+  #mmx(): number[] {
+    const random = this.#random;
+    const mm = random.below(8);
+    const rm: Operand = random.chance(0.5) ? random.below(8) : this.#memory();
+    const one = (opcode: number, reg: number, other: Operand, prefix: readonly number[] = []): number[] =>
+      encode({ size: 4, opcode: [0x0f, opcode], reg, rm: other, prefix, noBytes: true });
+    switch (random.below(6)) {
+      case 0: // movq
+        return one(random.pick([0x6f, 0x7f]), mm, rm);
+      case 1:
+        return one(random.pick([0xfe, 0xef, 0xdb, 0xeb, 0xfa, 0xd4, 0x60, 0x74, 0xf4]), mm, rm);
+      case 2: // movq2dq, movdq2q
+        return random.chance(0.5)
+          ? one(0xd6, random.below(16), mm, [0xf3])
+          : one(0xd6, mm, random.below(16), [0xf2]);
+      case 3: // cvtpi2pd, cvtpi2ps
+        return one(0x2a, random.below(16), rm, random.chance(0.5) ? [0x66] : []);
+      case 4: // cvttpd2pi
+        return one(0x2c, mm, random.below(16), [0x66]);
+      default: // emms
+        return [0x0f, 0x77];
+    }
   }
 
   #integer(): number[] {

@@ -14,7 +14,7 @@ import { rawDriverSpeed } from './io/raw-driver.ts';
 import type { Speed } from './io/raw-driver.ts';
 import { formatIo } from './io/report.ts';
 import type { IoReport, RingRun, SubjectRows } from './io/report.ts';
-import { KINDS, measureRows } from './io/rows.ts';
+import { KINDS, measureRows, SITUATIONS } from './io/rows.ts';
 import { startV86 } from './io/v86.ts';
 import { startVirtab } from './io/virtab.ts';
 import { runRing } from './ring/run.ts';
@@ -69,6 +69,8 @@ const HELP = `npm run bench:io -- [options]
   --subjects A,B      only these: ${SUBJECTS.map(({ id }) => id).join(', ')}
   --jobs 1,8,16       how many fio jobs
   --kinds A,B         only these: ${KINDS.join(', ')}
+  --situations A,B    only these: ${SITUATIONS.join(', ')} (default alone)
+  --brief A,B         subjects measured once, alone, and not with one job
   --seconds N         how long each is measured (default 4)
   --repetitions N     (default 3)
   --no-rings          leave out the bare-metal guest and the driver alone
@@ -89,6 +91,8 @@ const { values } = parseArgs({
     subjects: { type: 'string', default: SUBJECTS.map(({ id }) => id).join(',') },
     jobs: { type: 'string', default: '1,8,16' },
     kinds: { type: 'string', default: KINDS.join(',') },
+    situations: { type: 'string', default: 'alone' },
+    brief: { type: 'string', default: '' },
     seconds: { type: 'string', default: '4' },
     repetitions: { type: 'string', default: '3' },
     'no-rings': { type: 'boolean', default: false },
@@ -112,6 +116,8 @@ const [seconds = 0, repetitions = 0, patience = 0, warmSeconds = 0] = [
 ].map(Number);
 const realTime = values['real-time'];
 const kinds = KINDS.filter((kind) => values.kinds.split(',').includes(kind));
+const situations = SITUATIONS.filter((situation) => values.situations.split(',').includes(situation));
+const brief = values.brief.split(',');
 const jobs = values.jobs.split(',').map(Number);
 
 await ensureWasm(true);
@@ -133,7 +139,6 @@ function save(): string {
     repetitions,
     warmSeconds,
     realTime,
-    state: 'warm',
     subjects,
     rings,
     driver,
@@ -161,10 +166,11 @@ for (const id of values.subjects.split(',')) {
       guest: guest.value,
       start,
       disk,
-      jobs,
       kinds,
       seconds,
-      repetitions,
+      ...(brief.includes(id)
+        ? { situations: ['alone'] as const, repetitions: 1, jobs: jobs.filter((count) => count > 1) }
+        : { situations, repetitions, jobs }),
       warmSeconds,
       realTime,
     };

@@ -8,14 +8,9 @@
 import { emitCondition, FLAGS_KINDS } from '../emit/conditions.ts';
 import { emitBlockChain, emitHash, emitRegionCacheEntry, emitTlbOffset } from '../emit/tables.ts';
 import { Builder } from '../ir/builder.ts';
-import {
-  FORMS,
-  HANDLER_COUNT,
-  HANDLER_END,
-  HANDLER_UNDEFINED,
-  tableFingerprint,
-  type Form,
-} from '../isa/forms.ts';
+import type { Statement } from '../ir/ir.ts';
+import { formName, FORMS, HANDLER_COUNT, HANDLER_END, HANDLER_UNDEFINED, type Form } from '../isa/forms.ts';
+import { PAIRED_HANDLER_COUNT, PAIRS, tableFingerprint } from '../isa/pairs.ts';
 import { describeInstruction } from '../isa/semantics/index.ts';
 import {
   CORE_FUNCTIONS,
@@ -63,6 +58,17 @@ import { RecordSite } from './site.ts';
 const STATUS_FOLLOW = 6;
 
 const MAX_PAGES = 65536;
+
+const REGISTERS_ONLY: ReadonlySet<string> = new Set<Statement['kind']>([
+  'let',
+  'assign',
+  'readRegister',
+  'writeRegister',
+  'flags',
+  'flagBits',
+  'condition',
+  'nextRip',
+]);
 
 const EVEN_CONDITIONS = [0, 2, 4, 6, 8, 10, 12, 14];
 
@@ -131,6 +137,11 @@ function raiseUndefined(): Code {
   code.memory('i32.store', VCPU.at.exception);
   code.get(0).i32Const(0).memory('i32.store', VCPU.at.exceptionError);
   return code.i32Const(STATUS_FAULT);
+}
+
+/** Whether the block that runs may be another one or none afterwards: any access to memory can go to a device. */
+function mayChangeCode({ kind }: Statement): boolean {
+  return !REGISTERS_ONLY.has(kind);
 }
 
 function coldHandler(form: Form, functions: Functions): Code {
@@ -451,10 +462,11 @@ function mainLoop(functions: Functions, tables: Tables): Code {
   const cold = code.block();
   const hot = FORMS.filter(isHot);
   const labels = new Map<number, Label>();
+  for (const { handler } of PAIRS.toReversed()) labels.set(handler, code.block());
   for (const form of hot.toReversed()) labels.set(form.id, code.block());
   code.get(rec).memory('i32.load16_u', RECORD.at.handler);
   code.brTable(
-    Array.from({ length: HANDLER_COUNT }, (_, id) => {
+    Array.from({ length: PAIRED_HANDLER_COUNT }, (_, id) => {
       if (id === HANDLER_LOOKUP) return relookup;
       if (id === HANDLER_END) return follow;
       return labels.get(id) ?? cold;
@@ -494,8 +506,8 @@ function mainLoop(functions: Functions, tables: Tables): Code {
     code.get(rec).i32Const(RECORD.at.imm).op('i32.add').set(slot);
     code.i32Const(LINK_GUESS).set(guess);
   };
-  for (const form of hot) {
-    code.end();
+  /** Executes the instruction in `rec`, and leaves what comes next to whoever emits behind it. */
+  const execute = (form: Form, statements: readonly Statement[]): void => {
     const { semantics } = form.row;
     const lowering = new HandlerLowering(
       code,
@@ -521,8 +533,26 @@ function mainLoop(functions: Functions, tables: Tables): Code {
       },
       pool,
     );
-    lowering.statements(describe(form).finish());
-    code.get(rec).i32Const(RECORD.size).op('i32.add').set(rec).br(next);
+    lowering.statements(statements);
+  };
+  const advance = (): Code => code.get(rec).i32Const(RECORD.size).op('i32.add').set(rec);
+  for (const form of hot) {
+    code.end();
+    execute(form, describe(form).finish());
+    advance().br(next);
+  }
+  for (const { first, second } of PAIRS) {
+    code.end();
+    if (!isHot(first) || !isHot(second)) throw new Error(`only hot forms make pairs, not ${formName(first)}`);
+    const statements = describe(first).finish();
+    execute(first, statements);
+    advance();
+    if (statements.some(mayChangeCode)) {
+      // HANDLER_LOOKUP: the block died under us.
+      code.get(rec).memory('i32.load16_u', RECORD.at.handler).op('i32.eqz').brIf(next, false);
+    }
+    execute(second, describe(second).finish());
+    advance().br(next);
   }
   code.end(); // cold
   code.get(cpu).get(rec).get(rec).memory('i32.load16_u', RECORD.at.handler);

@@ -153,7 +153,11 @@ export class HostedDevice {
   }
 
   #decide(): IoeventfdDecision {
-    const decision = decideIoeventfd(this.#setting, { hasIothread: true, cores: this.#cores });
+    const decision = decideIoeventfd(this.#setting, {
+      hasIothread: true,
+      cores: this.#cores,
+      isDisk: this.fn.device.kind === 'virtio-blk',
+    });
     if (this.#hasStoreOrder) return decision;
     return {
       ...decision,

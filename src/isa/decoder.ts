@@ -319,10 +319,20 @@ export class Decoder {
     return (this.u8() << 24) >> 24;
   }
   private u16(): number {
-    return this.u8() | (this.u8() << 8);
+    const { at, bytes } = this;
+    this.at = at + 2;
+    if (this.at <= this.end) return bytes[at]! | (bytes[at + 1]! << 8);
+    this.short = true;
+    return 0;
   }
   private s32(): number {
-    return this.u16() | (this.u16() << 16);
+    const { at, bytes } = this;
+    this.at = at + 4;
+    if (this.at <= this.end) {
+      return bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
+    }
+    this.short = true;
+    return 0;
   }
 
   private instruction(mode: number, pageOffset: number, start: number): void {

@@ -80,19 +80,6 @@ export function handlerFor(rowIndex: number, operandBits: number, memory: boolea
   return id === 0 ? HANDLER_UNDEFINED : id;
 }
 
-/**
- * Tells tables apart: a decoder and an interpreter that number their forms differently must not meet.
- * FNV-1a over the names of all forms.
- */
-export function tableFingerprint(): number {
-  let hash = 0x811c9dc5;
-  for (const form of FORMS) {
-    const name = formName(form);
-    for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193);
-  }
-  return hash | 0;
-}
-
 /** How the form reads in reports: `add Ev,Gv 32 mem lock`. */
 export function formName({ row, operandBits, memory, locked }: Form): string {
   const operands = row.operands.map(({ letter, size }) => (letter === 'fixed' ? size : letter + size)).join();

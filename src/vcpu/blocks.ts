@@ -3,6 +3,7 @@ import type { CpuFeature } from '../base/cpu-features.ts';
 import type { Views } from '../base/views.ts';
 import { Decoder, isLinkable, MAX_LENGTH, type Decoded } from '../isa/decoder.ts';
 import { HANDLER_END } from '../isa/forms.ts';
+import { pairHandler } from '../isa/pairs.ts';
 import { PAGE_SIZE, RAM_BASE, SCRATCH_BLOCK_OFFSET } from '../layout/map.ts';
 import {
   BLOCK,
@@ -42,7 +43,7 @@ export class BlockDecoder {
    * instruction goes on in the next page, or if the limit of CS ends in this one: see `decodeOne`.
    */
   decodeBlock(host: number): boolean {
-    const { u8, u32 } = this.#views;
+    const { u8, u16, u32 } = this.#views;
     const cpu = this.#cpu >>> 2;
     const mode = u32[cpu + (VCPU.at.mode >>> 2)]!;
     if (this.#insideLimit() < PAGE_SIZE - (host & (PAGE_SIZE - 1))) return false;
@@ -51,12 +52,17 @@ export class BlockDecoder {
     let at = host;
     let record = block + BLOCK.size;
     let count = 0;
+    /** Of the instruction in front, if it is not the second of a pair. */
+    let free = HANDLER_END;
     const most = mode & MODE_DEBUG ? 1 : MAX_BLOCK_INSTRUCTIONS;
     while (count < most) {
       const offset = at & (PAGE_SIZE - 1);
       const decoded = this.#decoder.decode(u8, at, pageEnd, offset, mode);
       if (decoded.length === 0) break;
       this.#writeRecord(record, decoded, offset);
+      const pair = pairHandler(free, decoded.handler);
+      free = pair === 0 ? decoded.handler : HANDLER_END;
+      if (pair !== 0) u16[(record - RECORD.size + RECORD.at.handler) >>> 1] = pair;
       record += RECORD.size;
       at += decoded.length;
       count++;

@@ -1,6 +1,6 @@
 /** Instantiates the core and the interpreter for one vCPU over the shared memory. */
 
-import { tableFingerprint } from '../isa/forms.ts';
+import { tableFingerprint } from '../isa/pairs.ts';
 
 /**
  * What the core calls on its vCPU's thread (`HOST_IMPORTS` in layout/core-abi.ts). Values of up to

@@ -199,9 +199,16 @@ describe('ioeventfd=auto', () => {
     ['auto', true, 1, false],
     ['on', false, 8, false],
   ] as const)('%s, iothread %s, %d cores: %s', (setting, hasIothread, cores, enabled) => {
-    const decision = decideIoeventfd(setting, { hasIothread, cores });
+    const decision = decideIoeventfd(setting, { hasIothread, cores, isDisk: true });
     expect(decision.enabled).toBe(enabled);
     expect(decision.reason).toMatch(/\.$/);
+  });
+
+  it('says of disks that they were measured, and of others that they were not', () => {
+    const reasonOf = (isDisk: boolean) =>
+      decideIoeventfd('auto', { hasIothread: true, cores: 2, isDisk }).reason;
+    expect(reasonOf(true)).toContain('measured, disks are faster');
+    expect(reasonOf(false)).toContain('Only disks were measured');
   });
 });
 

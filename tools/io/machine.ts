@@ -22,6 +22,8 @@ export interface IoMachine {
   sample(): Promise<Sample>;
   /** Absent where there is no such thing. */
   setIoeventfd?(setting: Ioeventfd): Promise<void>;
+  /** Makes the host forget what it has of the images; absent where they are no files. */
+  dropCache?(): void;
   /** Waits for a guest that powers off, then frees everything; the image is complete after it. */
   end(): Promise<void>;
 }

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { MachineCpu } from './cpu.ts';
+import { dropCache } from './host-cache.ts';
 import type { IoMachine, IoMachineOptions } from './machine.ts';
 
 export async function startQemu(options: IoMachineOptions): Promise<IoMachine> {
@@ -38,6 +39,7 @@ export async function startQemu(options: IoMachineOptions): Promise<IoMachine> {
   return {
     send: (text) => void child.stdin.write(text),
     sample: () => Promise.resolve(cpu.sample()),
+    dropCache: () => options.disks.forEach(dropCache),
     end: async () => {
       const timer = setTimeout(() => child.kill('SIGKILL'), 60_000);
       await exited;

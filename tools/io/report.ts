@@ -4,8 +4,8 @@ import { geometricMean, median } from '../bench/statistics.ts';
 import { table } from '../bench/report.ts';
 import type { RingMeasurement } from '../ring/run.ts';
 import type { Speed } from './raw-driver.ts';
-import { KINDS, megabytesPerSecond } from './rows.ts';
-import type { Kind, Row } from './rows.ts';
+import { KINDS, megabytesPerSecond, SITUATIONS } from './rows.ts';
+import type { Kind, Row, Situation } from './rows.ts';
 
 export interface SubjectRows {
   readonly name: string;
@@ -31,7 +31,6 @@ export interface IoReport {
   readonly repetitions: number;
   readonly warmSeconds: number;
   readonly realTime: boolean;
-  readonly state: 'warm';
   readonly subjects: readonly SubjectRows[];
   readonly rings: readonly RingRun[];
   readonly driver: readonly Speed[];
@@ -42,6 +41,13 @@ const TITLES: Readonly<Record<Kind, string>> = {
   seqread: 'sequential reads (64 KiB, O_DIRECT)',
   randread: 'random reads (4 KiB, O_DIRECT)',
   randwrite: 'random writes (4 KiB, O_DIRECT)',
+};
+
+const IN_SITUATION: Readonly<Record<Situation, string>> = {
+  alone: '',
+  cold: ', image not in the host’s cache',
+  busy: ', another process computes',
+  two: ', two machines',
 };
 
 /** Several measurements of one thing, as medians. */
@@ -72,11 +78,15 @@ function figure(value: number, digits = 1): string {
 
 function rowsOf(
   subject: SubjectRows,
+  situation: Situation,
   kind: Kind,
   jobs: number,
   ioeventfd: string | undefined,
 ): readonly Row[] {
-  return subject.rows.filter((row) => row.kind === kind && row.jobs === jobs && row.ioeventfd === ioeventfd);
+  return subject.rows.filter(
+    (row) =>
+      row.situation === situation && row.kind === kind && row.jobs === jobs && row.ioeventfd === ioeventfd,
+  );
 }
 
 /** Geometric mean over the rows of several jobs of `on` by `off`; above 1, `on` is better. */
@@ -84,8 +94,8 @@ export function onByOff(subject: SubjectRows): number {
   const ratios: number[] = [];
   for (const kind of KINDS) {
     for (const jobs of new Set(subject.rows.map((row) => row.jobs))) {
-      const on = rowsOf(subject, kind, jobs, 'on');
-      const off = rowsOf(subject, kind, jobs, 'off');
+      const on = rowsOf(subject, 'alone', kind, jobs, 'on');
+      const off = rowsOf(subject, 'alone', kind, jobs, 'off');
       if (jobs > 1 && on.length > 0 && off.length > 0) ratios.push(cellOf(on).mbps / cellOf(off).mbps);
     }
   }
@@ -96,17 +106,18 @@ export function formatIo(report: IoReport): string {
   const { host } = report;
   const parts = [
     `${report.started}, commit ${host.commit}. ${host.cores} cores of ${host.cpu}, ${host.memoryGib} GiB; Chromium ${host.chromium}. ` +
-      `${report.repetitions} repetitions of ${report.seconds} s after ${report.warmSeconds} s of each kind; everything warm in the host's page cache; ` +
+      `${report.repetitions} repetitions of ${report.seconds} s after ${report.warmSeconds} s of each kind; in the host's page cache except where it says so; ` +
       `${report.realTime ? 'real-time priority for what was measured; ' : ''}load average ${report.load.map((load) => load.toFixed(1)).join(', ')}.`,
   ];
   const jobsOf = [...new Set(report.subjects.flatMap(({ rows }) => rows.map(({ jobs }) => jobs)))].sort(
     (a, b) => a - b,
   );
-  for (const kind of KINDS) {
+  const tables = SITUATIONS.flatMap((situation) => KINDS.map((kind) => ({ situation, kind })));
+  for (const { situation, kind } of tables) {
     const lines = report.subjects.flatMap((subject) =>
       [undefined, 'off', 'on'].flatMap((ioeventfd) =>
         jobsOf.flatMap((jobs) => {
-          const rows = rowsOf(subject, kind, jobs, ioeventfd);
+          const rows = rowsOf(subject, situation, kind, jobs, ioeventfd);
           if (rows.length === 0) return [];
           const cell = cellOf(rows);
           return [
@@ -126,7 +137,7 @@ export function formatIo(report: IoReport): string {
     );
     if (lines.length === 0) continue;
     const header = [
-      TITLES[kind],
+      `${TITLES[kind]}${IN_SITUATION[situation]}`,
       'jobs',
       'MB/s',
       'MB per vCPU s',

@@ -1,8 +1,10 @@
 /** Virtab in Chromium, with its images in the browser's private file system (OPFS). */
+import { statSync } from 'node:fs';
 import type { JitMode } from '../../src/config/vm-config.ts';
 import { parseQemuOptions } from '../../src/config/qemu-options.ts';
 import { runInChromium } from '../runner/run-in-chromium.ts';
 import { MachineCpu } from './cpu.ts';
+import { dropCache, imagesInProfiles } from './host-cache.ts';
 import type { IoMachine, IoMachineOptions, StartMachine } from './machine.ts';
 
 /** What all workers' threads of a page are called in /proc. */
@@ -54,6 +56,10 @@ export function startVirtab(jit: JitMode): StartMachine {
       setIoeventfd: async (setting) => {
         const done = await runner.execute({ kind: 'setIoeventfd', setting });
         if (!done.ok) throw new Error(`ioeventfd could not be switched: ${done.error}`);
+      },
+      dropCache: () => {
+        for (const { size } of options.disks.map((file) => statSync(file)))
+          for (const file of imagesInProfiles(size)) dropCache(file);
       },
       end: async () => {
         const timer = setTimeout(() => runner.end(), 60_000);

@@ -1,4 +1,7 @@
 /** Debian's cloud kernel in the page, from the address to the prompt and back. */
+import { writeFileSync } from 'node:fs';
+import { pvhKernel } from '../src/machine/pvh-kernel.ts';
+import { print, SPIN } from './tiny-guest.ts';
 import { expect, test } from './virtab-page.ts';
 
 /** The shell of the default guest (tools/guest/initramfs.ts). */
@@ -96,6 +99,30 @@ test('a guest that is translated survives pause and reset in the middle of its b
   await virtab.type('poweroff -f\n');
   await expect(virtab.notice).toHaveAttribute('data-kind', 'power-off', { timeout: 30_000 });
 });
+
+for (const { cores, workers } of [
+  { cores: 1, workers: 0 },
+  { cores: 2, workers: 1 },
+]) {
+  test(`with ${cores} hardware thread(s) the guest is translated by ${workers === 0 ? 'its own thread' : 'the compile worker'}`, async ({
+    virtab,
+    serve,
+  }, testInfo) => {
+    await virtab.page.addInitScript((count) => {
+      Object.defineProperty(Navigator.prototype, 'hardwareConcurrency', { get: () => count });
+    }, cores);
+    const kernel = testInfo.outputPath('vmlinux');
+    // mov ecx, 10000000h; 1: dec ecx; jnz 1b
+    const loop = [0xb9, 0x00, 0x00, 0x00, 0x10, 0x49, 0x75, 0xfd];
+    writeFileSync(kernel, pvhKernel([...loop, ...print('done'), ...SPIN]));
+    const site = await serve({ files: new Map([['/kernel', kernel]]) });
+    await virtab.page.goto(`${site.url}?kernel=kernel`);
+    await virtab.waitForOutput('done');
+    expect(await virtab.regionInstructions()).toBeGreaterThan(0x1000_0000);
+    const compilers = virtab.page.workers().filter((worker) => worker.url().includes('/compile-'));
+    expect(compilers).toHaveLength(workers);
+  });
+}
 
 for (const { renderer, canvases, texts } of [
   { renderer: 'llvmpipe (LLVM 15.0.6, 256 bits)', canvases: 0, texts: 1 },

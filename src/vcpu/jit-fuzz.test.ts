@@ -19,11 +19,11 @@ function compareLegacy(seed: number): Comparison {
 }
 
 describe('random programs', () => {
-  it.each(SEEDS)('leave the same state interpreted and translated: seed %i', { timeout: 60_000 }, (seed) => {
+  it.each(SEEDS)('leave the same state interpreted and translated: seed %i', { timeout: 300_000 }, (seed) => {
     expect(compare(EXECUTORS, new Generator(seed).program()).differences).toEqual([]);
   });
 
-  it('come to their end, run in translated code for the most part, and fault', { timeout: 60_000 }, () => {
+  it('come to their end, run in translated code for the most part, and fault', { timeout: 300_000 }, () => {
     const { expected, actual } = compare(EXECUTORS, new Generator(1).program());
     expect([expected.ended, actual.ended]).toEqual([true, true]);
     expect(Number(actual.translatedInstructions) / Number(actual.instructions)).toBeGreaterThan(0.4);
@@ -32,13 +32,13 @@ describe('random programs', () => {
 });
 
 describe('random programs under verify', () => {
-  it.each(SEEDS.slice(0, 3))('agree in every run: seed %i', { timeout: 60_000 }, (seed) => {
+  it.each(SEEDS.slice(0, 3))('agree in every run: seed %i', { timeout: 300_000 }, (seed) => {
     const { differences, actual } = compare(EXECUTORS, new Generator(seed).program(), undefined, 'verify');
     expect(differences).toEqual([]);
     expect(actual.verified).toBeGreaterThan(10_000);
   });
 
-  it.each(LEGACY.slice(0, 3))('agree in every run: seed %i, %s', { timeout: 60_000 }, (seed) => {
+  it.each(LEGACY.slice(0, 3))('agree in every run: seed %i, %s', { timeout: 300_000 }, (seed) => {
     const shape = legacyShape(seed);
     const program = new LegacyGenerator(shape, seed).program();
     const { differences, actual } = compare(EXECUTORS, program, legacyGuest(shape), 'verify');
@@ -50,7 +50,7 @@ describe('random programs under verify', () => {
 describe('random programs outside 64-bit mode', () => {
   it.each(LEGACY)(
     'leave the same state interpreted and translated: seed %i, %s',
-    { timeout: 60_000 },
+    { timeout: 300_000 },
     (seed) => {
       expect(compareLegacy(seed).differences).toEqual([]);
     },
@@ -58,7 +58,7 @@ describe('random programs outside 64-bit mode', () => {
 
   it.each(LEGACY.slice(0, 5))(
     'come to their end, run in translated code for the most part, and fault: seed %i, %s',
-    { timeout: 60_000 },
+    { timeout: 300_000 },
     (seed) => {
       const { expected, actual } = compareLegacy(seed);
       expect([expected.ended, actual.ended]).toEqual([true, true]);

@@ -89,6 +89,8 @@ export interface VcpuOptions {
 
 /** A stay in the interpreter is meant to take this long; timers and interrupts wait for its end. */
 const STAY_MS = 0.06;
+/** Behind one that took longer the budget is cut at once, and not bit by bit: no interrupt is to wait for so long. */
+const LONGEST_STAY_MS = 0.1;
 const MIN_BUDGET = 2_000;
 const MAX_BUDGET = 200_000;
 /** The clock takes as long to read as an instruction to decode: one block of so many stands for all. A power of two. */
@@ -296,7 +298,8 @@ export class Vcpu<Asked> {
     // Only a full stay says how long a budget lasts.
     if (reason === EXIT_BUDGET && ran > this.#budget >> 1 && elapsed > 0) {
       const target = (this.#budget * STAY_MS) / elapsed;
-      this.#budget = Math.round(Math.min(MAX_BUDGET, Math.max(MIN_BUDGET, (this.#budget * 7 + target) / 8)));
+      const next = elapsed > LONGEST_STAY_MS ? target : (this.#budget * 7 + target) / 8;
+      this.#budget = Math.round(Math.min(MAX_BUDGET, Math.max(MIN_BUDGET, next)));
     }
     return end ?? this.#handle(reason, false);
   }

@@ -21,6 +21,7 @@ const ATTR_CODE64 = 0xa09b;
 const ATTR_DATA = 0xc093;
 
 export interface BareMachine {
+  readonly memory: WebAssembly.Memory;
   readonly views: Views;
   readonly vcpu: Vcpu<'port'>;
   register(index: number): bigint;
@@ -136,6 +137,7 @@ export function bareMachine(
   vcpu.core.updateMode(cpu);
   set64(cpu + VCPU.at.regs + 4 * 8, BigInt(STACK));
   return {
+    memory,
     views,
     vcpu,
     register: (index) => views.data.getBigUint64(cpu + VCPU.at.regs + index * 8, true),

@@ -39,14 +39,14 @@ export class BlockDecoder {
   }
 
   /**
-   * Decodes the block at host address `host` (in RAM), which is `rip`, and makes it findable. False if its first
-   * instruction goes on in the next page, or if the limit of CS ends in this one: see `decodeOne`.
+   * Decodes the block at host address `host` (in RAM), which is `rip`, and makes it findable. Gives its address, or 0 if its
+   * first instruction goes on in the next page, or if the limit of CS ends in this one: see `decodeOne`.
    */
-  decodeBlock(host: number): boolean {
+  decodeBlock(host: number): number {
     const { u8, u16, u32 } = this.#views;
     const cpu = this.#cpu >>> 2;
     const mode = u32[cpu + (VCPU.at.mode >>> 2)]!;
-    if (this.#insideLimit() < PAGE_SIZE - (host & (PAGE_SIZE - 1))) return false;
+    if (this.#insideLimit() < PAGE_SIZE - (host & (PAGE_SIZE - 1))) return 0;
     const block = this.#room();
     const pageEnd = (host & -PAGE_SIZE) + PAGE_SIZE;
     let at = host;
@@ -68,7 +68,7 @@ export class BlockDecoder {
       count++;
       if (decoded.ends || at === pageEnd) break;
     }
-    if (count === 0) return false;
+    if (count === 0) return 0;
     const bytes = at - host;
     this.#writeEnd(record, (host & (PAGE_SIZE - 1)) + bytes, mode);
     const gpa = host - RAM_BASE;
@@ -77,7 +77,7 @@ export class BlockDecoder {
     this.#core.insertBlock(this.#cpu, block);
     this.#count(VCPU.at.countBlocksDecoded, 1);
     this.#count(VCPU.at.countInstructionsDecoded, count);
-    return true;
+    return block;
   }
 
   /**

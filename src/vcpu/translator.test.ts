@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { JitFigures } from '../control/figures.ts';
-import { RAM_BASE } from '../layout/map.ts';
-import { ATTENTION_COMPILED, VCPU } from '../layout/vcpu.ts';
+import { BLOCK_HASH_OFFSET, RAM_BASE } from '../layout/map.ts';
+import { ATTENTION_COMPILED, BLOCK, BLOCK_DEAD, blockHash, VCPU } from '../layout/vcpu.ts';
 import { bareMachine, run, type BareMachine } from './testing/bare-machine.ts';
 import { ManualCompiler } from './testing/manual-compiler.ts';
 
@@ -31,6 +31,14 @@ function loop(code: string, times: bigint): void {
 
 function runOften(times: number, code: string): void {
   for (let i = 0; i < times; i++) run(machine, { code });
+}
+
+/** As the core does with a single block whose tail in the next page has changed. */
+function kill(address: number): void {
+  const { u32 } = machine.views;
+  const first = u32[(machine.vcpu.cpu + BLOCK_HASH_OFFSET + blockHash(address) * 4) >>> 2]!;
+  expect(u32[(first + BLOCK.at.address) >>> 2]).toBe(address);
+  u32[(first + BLOCK.at.mode) >>> 2] = BLOCK_DEAD;
 }
 
 function jit(): JitFigures {
@@ -92,6 +100,21 @@ describe('an answer', () => {
     loop(LOOP.replace('83c001', '83c003'), 100n);
     expect(machine.register(RAX)).toBe(300n);
     expect(jit()).toMatchObject({ regions: 0, dropped: 1, queue: 0 });
+  });
+
+  it('is dropped if one of its blocks died meanwhile, and the others are asked for again', () => {
+    // test al, al; jnz +1; nop; dec ecx; jnz back: two blocks that are asked for together.
+    const code = '84c0750190ffc975f7 e680';
+    loop(code, 2_000_000n);
+    const [request] = compiler.jobs[0]!.pages;
+    expect(request!.leaders.length).toBeGreaterThan(1);
+    kill(CODE + request!.leaders[1]!);
+    compiler.answer();
+    loop(code, 2_000_000n);
+    expect(jit()).toMatchObject({ regions: 0, dropped: 1 });
+    compiler.answer();
+    loop(code, 100n);
+    expect(jit()).toMatchObject({ regions: 1, dropped: 1, queue: 0 });
   });
 
   it('is dropped if the machine was reset meanwhile', () => {

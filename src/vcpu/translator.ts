@@ -258,7 +258,7 @@ export class Translator {
     const alive = asked.filter(({ key, blocks }, i) => {
       const unchanged = [...blocks.values()].every((block) => this.#isAlive(block, key));
       if (unchanged) this.#note(this.#pages.get(key)!, blocks, pages[i]!);
-      else this.#dropped++;
+      else this.#drop(key, blocks);
       return unchanged && pages[i]!.func >= 0;
     });
     if (module === undefined || alive.length === 0) return;
@@ -305,6 +305,14 @@ export class Translator {
       u32[(blocks.get(offset)! + BLOCK.at.heat) >>> 2] = heat;
     }
     for (const offset of covered) page.covered.set(offset, blocks.get(offset)!);
+  }
+
+  /** What is left of these blocks may become hot again. */
+  #drop(key: number, blocks: ReadonlyMap<number, number>): void {
+    this.#dropped++;
+    for (const block of blocks.values()) {
+      if (this.#isAlive(block, key)) this.#views.u32[(block + BLOCK.at.heat) >>> 2] = 0;
+    }
   }
 
   #isAlive(block: number, key: number): boolean {

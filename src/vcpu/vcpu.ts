@@ -332,11 +332,12 @@ export class Vcpu<Asked> {
     const isMeasured = (this.#exits[EXIT_DECODE]!++ & (DECODES_PER_MEASUREMENT - 1)) === 0;
     const started = isMeasured ? this.#hostNow() : 0;
     const host = this.#get(VCPU.at.exitArg0);
-    const done = this.#blocks.decodeBlock(host);
+    const decoded = this.#blocks.decodeBlock(host);
     if (isMeasured) this.#decodeMs += (this.#hostNow() - started) * DECODES_PER_MEASUREMENT;
     // Who used the budget up (IRET with an interrupt pending) wants the run loop before the next instruction.
     if (this.#isBudgetUsedUp) return EXIT_BUDGET;
-    if (done) return this.#interpreter.run(this.cpu);
+    // The page of rip was set when the block was looked up.
+    if (decoded !== 0) return this.#interpreter.runBlock(this.cpu, decoded);
     const block = this.#decodeOne(host, true);
     return typeof block === 'number' ? this.#interpreter.runBlock(this.cpu, block) : block;
   }

@@ -116,7 +116,7 @@ function jitText(jit: JitFigures | undefined, verify: VerifyFigures | undefined)
     `pages: ${jit.queue} waiting (${jit.longestQueue} at most), ${jit.dropped} dropped as they had changed, ` +
       `${jit.retranslated} translated again after a change, ${jit.merged} merged; ${jit.postponed} hot blocks postponed`,
     `time on ${where}: ${Math.round(jit.translateMs)} ms translating, ${Math.round(jit.compileMs)} ms compiling; ` +
-      `on the vCPU's: ${Math.round(jit.requestMs)} ms asking, ${Math.round(jit.installMs)} ms installing, ${jit.turns} turns`,
+      `${jit.turns === 0 ? '' : "on the vCPU's: "}${Math.round(jit.requestMs)} ms asking, ${Math.round(jit.installMs)} ms installing, ${jit.turns} turns`,
     ...(verify === undefined
       ? []
       : [

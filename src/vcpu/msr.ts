@@ -255,7 +255,6 @@ export class ModelSpecificRegisters {
       case IA32_TSC:
         writeTsc(this.#options.views, this.#cpu, clock.now(), high, low);
         this.#set(VCPU.at.tscLast, 0, 0);
-        this.#options.views.u32[(this.#cpu + VCPU.at.tscGuesses) >>> 2] = 0;
         irqchip.tscMoved(this.#index);
         this.#writeSystemTime(0);
         return true;

@@ -1,9 +1,9 @@
 /** What is translated and when: the policy alone (docs/jit.md, Tiering, has the figures behind the constants). */
 import { MAX_REGION_BLOCKS } from '../jit/region.ts';
 
-/** Each time a block has been entered so often more in the interpreter it is reported. A power of two. */
+/** Each time a block has been entered so often more in the interpreter it is reported. A power of two, and at least 2. */
 export const HEAT_PERIOD = 1024;
-/** `BLOCK.heat` of a block that is never reported. */
+/** `BLOCK.heat` of a block that is not reported for two thousand million entries. */
 export const HEAT_NEVER = 0x80000000;
 /** `VCPU.heatMask` with which no block is. */
 export const HEAT_MASK_OFF = 0xffffffff;
@@ -17,7 +17,7 @@ export function periodOf(mask: number): number {
   return (mask & (HEAT_NEVER - 1)) + 1;
 }
 
-/** Blocks of the same page come along with this share of the threshold. */
+/** Blocks of the same page come along with this share of the period. */
 const WARM_SHARE = 1 / 2;
 
 /** Regions that are compiled as one module: a module of ten costs a third per function of one alone. */
@@ -46,10 +46,10 @@ export function isWhole(round: number): boolean {
 }
 
 /** Which blocks of a page make its next region: their offsets, rising. The hottest ones if there are too many. */
-export function chooseLeaders(candidates: readonly Candidate[], round: number, threshold: number): number[] {
+export function chooseLeaders(candidates: readonly Candidate[], round: number, period: number): number[] {
   const whole = isWhole(round);
-  const warm = threshold * WARM_SHARE;
-  const weight = ({ heat, standing }: Candidate): number => (standing === 'new' ? heat : threshold + heat);
+  const warm = period * WARM_SHARE;
+  const weight = ({ heat, standing }: Candidate): number => (standing === 'new' ? heat : period + heat);
   return candidates
     .filter(({ heat, standing }) =>
       heat >= warm ? whole || standing !== 'entry' : whole && standing !== 'new',
@@ -72,9 +72,9 @@ export function heatAfter(leaders: readonly number[], covered: readonly number[]
 }
 
 /** Instructions that a page stays interpreted after its translation was overwritten for the n-th time. */
-export function restAfter(overwritten: number, threshold: number): number {
+export function restAfter(overwritten: number, period: number): number {
   // Once or twice is a page that is loaded again; code that writes itself doubles its rest each time.
-  return overwritten < 3 ? 0 : threshold * 1000 * 2 ** Math.min(overwritten - 3, 10);
+  return overwritten < 3 ? 0 : period * 1000 * 2 ** Math.min(overwritten - 3, 10);
 }
 
 /**

@@ -153,11 +153,14 @@ export class Translator {
   hot(block: number): void {
     const { u32 } = this.#views;
     const mode = u32[(block + BLOCK.at.mode) >>> 2]!;
-    if (mode & MODE_DEBUG) return;
+    // Off: the count has come round.
+    if (mode & MODE_DEBUG || u32[(this.#cpu + VCPU.at.heatMask) >>> 2] === HEAT_MASK_OFF) return;
     const address = u32[(block + BLOCK.at.address) >>> 2]!;
     const key = keyOf(address, mode);
     const page = this.#page(key);
-    if (++page.reports < reportsNeeded(this.#waiting) || this.#instructionsRun() < page.restUntil) {
+    // What is being compiled decides what is left of the page.
+    const isEarly = this.#compiling.has(key) || ++page.reports < reportsNeeded(this.#waiting);
+    if (isEarly || this.#instructionsRun() < page.restUntil) {
       this.#postponed++;
       return;
     }

@@ -278,6 +278,7 @@ export class Vcpu<Asked> {
     let end: RunEnd<Asked> | undefined;
     let reason = this.#interpreter.run(this.cpu);
     while (reason === EXIT_DECODE || reason === EXIT_HOT || reason === EXIT_CUT) {
+      this.#set(VCPU.at.tscGuesses, 0);
       const next =
         reason === EXIT_DECODE ? this.#decode() : reason === EXIT_HOT ? this.#translate() : this.#exclude();
       if (typeof next !== 'number') {
@@ -293,7 +294,7 @@ export class Vcpu<Asked> {
     this.#countInstructions(ran);
     if (this.#guessTsc && ran > MIN_BUDGET / 2) {
       this.#pace += ((elapsed * 1e6) / ran - this.#pace) / 4;
-      this.#set(VCPU.at.tscRate, Math.min(Math.round(this.#pace * 65536), 0xffffffff));
+      this.#set(VCPU.at.tscRate, Math.min(Math.max(1, Math.round(this.#pace * 65536)), 0xffffffff));
     }
     // Only a full stay says how long a budget lasts.
     if (reason === EXIT_BUDGET && ran > this.#budget >> 1 && elapsed > 0) {

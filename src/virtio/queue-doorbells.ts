@@ -45,7 +45,7 @@ export function decideIoeventfd(
     enabled: true,
     // docs/benchmarks-io.md. There are no figures of network streams, where a measurement of KVM's had rows that lost.
     reason: host.isDisk
-      ? 'The guest runs on while another core serves the queue: measured, disks are faster by it with several requests at a time, and no slower with one.'
+      ? 'The guest runs on while another core serves the queue: measured, disks are faster by it with several requests at a time, and may be slower with one.'
       : 'The guest runs on while another core serves the queue. Only disks were measured.',
   };
 }

@@ -70,8 +70,15 @@ export function createHostCalls(options: HostCallsOptions): HostCalls {
       setGeneral(REG_RCX, result.ecx);
       setGeneral(REG_RDX, result.edx);
     },
-    readMsr: () => msrs.read(),
-    writeMsr: () => msrs.write(),
+    // KVM's clock stamps guest memory with the TSC, which RDTSC must not fall behind.
+    readMsr: () => {
+      lookAtClock();
+      return msrs.read();
+    },
+    writeMsr: () => {
+      lookAtClock();
+      return msrs.write();
+    },
     tsc: () => readTsc(views, cpu, clock.now()),
     random: () => pool.take(views.u8, cpu + VCPU.at.scratch, 8),
     taskPriority: () => irqchip.taskPriority(index),

@@ -143,8 +143,8 @@ test('a translation that is wrong stops the guest under verify, with a report th
   context,
 }, testInfo) => {
   const kernel = testInfo.outputPath('vmlinux');
-  // mov ecx, 10000h; xor eax, eax; 1: add eax, 5; dec ecx; jnz 1b
-  const loop = [0xb9, 0x00, 0x00, 0x01, 0x00, 0x31, 0xc0, 0x83, 0xc0, 0x05, 0x49, 0x75, 0xfa];
+  // mov ecx, 1000000h; xor eax, eax; 1: add eax, 5; dec ecx; jnz 1b: it is still running when it is translated
+  const loop = [0xb9, 0x00, 0x00, 0x00, 0x01, 0x31, 0xc0, 0x83, 0xc0, 0x05, 0x49, 0x75, 0xfa];
   writeFileSync(kernel, pvhKernel([...print('before\r\n'), ...loop, ...print('after\r\n'), ...SPIN]));
   const { folder, files } = await wrongVcpu();
   const site = await serve({ files: new Map([['/kernel', kernel], ...files]) });

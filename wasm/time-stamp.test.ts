@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { REG_RAX, REG_RDX } from '../src/layout/vcpu.ts';
+import { REG_RAX, REG_RCX, REG_RDX } from '../src/layout/vcpu.ts';
 import { TestCore } from './testing/core.ts';
 
 let core: TestCore;
@@ -59,6 +59,15 @@ describe('with a rate of two and a half ticks an instruction, RDTSC', () => {
     expect([guessed, afterLook, readAfter(100), readAfter(300)]).toEqual([
       1_002_500, 1_002_520, 1_002_540, 1_003_000,
     ]);
+  });
+
+  it('is what RDMSR of the counter reads, too', () => {
+    readAfter(0);
+    core.tsc = 2_000_000;
+    core.set('budget', Number(core.get('budget')) - 100);
+    core.setReg(REG_RCX, 0x10);
+    core.call('rdmsr');
+    expect([core.reg(REG_RDX), core.reg(REG_RAX)]).toEqual([0n, 1_000_250n]);
   });
 
   it('goes on from 0 after a reset', () => {

@@ -1,8 +1,8 @@
 /**
  * RDMSR and WRMSR (AMD APM vol. 2, appendix A; MTRRs and PAT 7.7-7.8; x2APIC and TSC deadline Intel SDM vol. 4;
  * KVM's clock Documentation/virt/kvm/x86/msr.rst in Linux). Values are two u32. A register that is not here raises
- * #GP, as on the CPU, and is counted. Registers that are fields of the vCPU block (EFER, STAR, FS.base and so on, PAT) never
- * come here: they are the core's (wasm/control.ts).
+ * #GP, as on the CPU, and is counted. Registers that are fields of the vCPU block (EFER, STAR, FS.base and so on, PAT), and
+ * reads of the TSC, never come here: they are the core's (wasm/control.ts).
  */
 import type { CpuFeature } from '../base/cpu-features.ts';
 import { TWO_32 } from '../base/bits.ts';
@@ -203,7 +203,7 @@ export class ModelSpecificRegisters {
 
   /** Undefined: #GP. */
   #read(number: number): Words | undefined {
-    const { irqchip, clock, memory, features } = this.#options;
+    const { irqchip, memory, features } = this.#options;
     if (number >= X2APIC && number < X2APIC_END) return irqchip.readX2apic(this.#index, number - X2APIC);
     if (number >= MTRR_VARIABLE && number < MTRR_VARIABLE_END) {
       return this.#getState(MSR_STATE.at.mtrrVariable + 8 * (number - MTRR_VARIABLE));
@@ -213,10 +213,6 @@ export class ModelSpecificRegisters {
     const state = stateOffset(number);
     if (state !== undefined) return this.#getState(state);
     switch (number) {
-      case IA32_TSC: {
-        const [offsetHigh, offsetLow] = this.#get(VCPU.at.tscOffset);
-        return tscWords(clock.now(), offsetHigh, offsetLow);
-      }
       case IA32_APIC_BASE:
         return irqchip.readApicBase(this.#index);
       case PATCH_LEVEL:

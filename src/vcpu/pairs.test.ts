@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { formName, formOf } from '../isa/forms.ts';
 import { PAIRS, pairHandler } from '../isa/pairs.ts';
+import { BLOCK_HASH_OFFSET } from '../layout/map.ts';
+import { BLOCK, blockHash, RECORD } from '../layout/vcpu.ts';
 import { bareMachine, run, setHandlers } from './testing/bare-machine.ts';
 
 const CORE = readFileSync('build/core.wasm');
@@ -40,6 +42,16 @@ describe('the table of pairs', () => {
   it('gives each pair a handler of its own', () => {
     expect(new Set(PAIRS.map(({ handler }) => handler)).size).toBe(PAIRS.length);
   });
+});
+
+it('a decoded block has the handler of the pair in the record of the first instruction', () => {
+  const machine = bareMachine(CORE, INTERPRETER, false);
+  // mov rax, rdx; mov rcx, [rsi]; out 80h, al
+  run(machine, { code: '4889d0 488b0e e680', registers: { [RSI]: 0x20000n } });
+  const { u16, u32 } = machine.views;
+  const block = u32[(machine.vcpu.cpu + BLOCK_HASH_OFFSET + blockHash(0x10000) * 4) >>> 2]!;
+  const handler = u16[(block + BLOCK.size + RECORD.at.handler) >>> 1]!;
+  expect(handler).toBe(pairHandler(handlerNamed('mov Ev,Gv 64 reg'), handlerNamed('mov Gv,Ev 64 mem')));
 });
 
 describe('the second instruction of a pair', () => {

@@ -67,6 +67,20 @@ test('a changed setting says when it takes effect, takes effect, and is there af
   await expect(page.getByRole('textbox', { name: 'CPU model' })).toHaveValue('qemu64,-bmi2');
 });
 
+test('a machine that is slow because of its JIT setting says so', async ({ virtab, serve }, testInfo) => {
+  const site = await serve({ guestFolder: tinyGuest(testInfo) });
+  const { page } = virtab;
+  await page.goto(site.url);
+  await virtab.waitForOutput('alive>');
+  const badge = page.locator('.bar-badge');
+  await expect(badge).toBeHidden();
+  await page.goto(`${site.url}?jit=verify`);
+  await virtab.waitForOutput('alive>');
+  await expect(badge).toHaveText('JIT verify');
+  await expect(badge).toHaveAttribute('title', /clock passes 16 times more slowly/);
+  await virtab.lookAt('verify');
+});
+
 test('settings are shared as a link, as a QEMU command and as a file', async ({
   virtab,
   serve,

@@ -5,6 +5,7 @@ import type { DeviceInfo, MediumInfo } from '../control/info.ts';
 import type { HaltState } from '../control/stats.ts';
 import type { LoadStep, MachineStatus, Problem } from '../control/status.ts';
 import type { DiskStore } from '../control/disk-store.ts';
+import type { ConsoleSize } from '../machine/default-guest.ts';
 import type { MachineStore } from '../store/machine-store.ts';
 import { decodeMachine } from '../store/saved-machine.ts';
 import type { SavedMachine } from '../store/saved-machine.ts';
@@ -68,6 +69,9 @@ export class Page {
   readonly #activity: ActivityPanel;
   readonly #attachments: SessionAttachments;
   #serialBytes = 0;
+  /** How large the guest takes the console to be, as far as that is known; and what its command line says. */
+  #toldSize: ConsoleSize | undefined;
+  #bootSize: ConsoleSize | undefined;
   #operations = { disk: 0, network: 0 };
 
   constructor(root: HTMLElement, options: PageOptions) {
@@ -138,7 +142,7 @@ export class Page {
     });
     acceptDrops(document.body, (files) => void this.#dropped(files));
     this.#console.open();
-    this.#console.onSize((columns, rows) => this.#strip.setConsoleSize(columns, rows));
+    this.#console.onSize(() => this.#showSize());
     this.#bar.setName(session.machine.name);
     session.onChange(() => this.#bar.setName(session.machine.name));
     setInterval(() => this.#showFigures(), FIGURES_MS);
@@ -214,10 +218,14 @@ export class Page {
   async #restart(keepsConsole = false): Promise<void> {
     const session = this.#session;
     await session.vm?.stop();
-    const machine = session.createVm();
+    const { size } = this.#console;
+    const machine = session.createVm(size);
     if (machine === undefined) return;
+    this.#bootSize = session.takesConsoleSize ? size : undefined;
+    this.#setToldSize(this.#bootSize);
     this.#listen(machine);
     this.#bar.setCanStart(true);
+    this.#bar.setJit(machine.config.jit);
     this.#strip.setMemory(machine.config.memoryBytes, machine.config.cpus);
     if (keepsConsole) this.#console.writeMark('started again');
     else this.#console.clear();
@@ -231,7 +239,7 @@ export class Page {
     if (machine === undefined) return;
     if (command !== 'start') void machine[command]();
     // What was changed since takes effect.
-    else if (this.#session.isStale) void this.#restart(true);
+    else if (this.#session.isStale || this.#isSizeStale) void this.#restart(true);
     else this.#begin(machine);
     this.#console.focus();
   }
@@ -242,8 +250,24 @@ export class Page {
 
   /** A serial line has no way to say how large the terminal is; the shell at its end can be told. */
   #tellSize(): void {
-    this.machine?.serial.write(` stty rows ${this.#console.rows} cols ${this.#console.columns}\n`);
+    const { size } = this.#console;
+    this.machine?.serial.write(` stty rows ${size.rows} cols ${size.columns}\n`);
+    this.#setToldSize(size);
     this.#console.focus();
+  }
+
+  #setToldSize(size: ConsoleSize | undefined): void {
+    this.#toldSize = size;
+    this.#showSize();
+  }
+
+  get #isSizeStale(): boolean {
+    const { columns, rows } = this.#console.size;
+    return this.#toldSize?.columns !== columns || this.#toldSize.rows !== rows;
+  }
+
+  #showSize(): void {
+    this.#strip.setConsoleSize(this.#console.size, this.#isSizeStale);
   }
 
   #begin(machine: VirtualMachine): void {
@@ -284,7 +308,9 @@ export class Page {
       });
     });
     machine.on('reset', () => {
-      if (isOurs()) this.#console.writeMark('reset');
+      if (!isOurs()) return;
+      this.#console.writeMark('reset');
+      this.#setToldSize(this.#bootSize);
     });
   }
 

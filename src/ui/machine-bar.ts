@@ -63,6 +63,11 @@ export class MachineBar {
     this.#actions = actions;
     this.#reset = button('Reset', ICON.reset, () => actions.command('reset'), QUIET).node;
     this.#power = button('Power off', ICON.power, () => actions.command('powerOff'), QUIET).node;
+    // Their labels are hidden: the title would be their name.
+    this.#reset.ariaLabel = 'Reset';
+    this.#power.ariaLabel = 'Power off';
+    this.#reset.title = 'Reset: the guest is not asked. In the guest, type reboot.';
+    this.#power.title = 'Power off: pulls the plug, the guest is not asked. In the guest, type poweroff.';
     const search = button('Search', ICON.search, () => actions.openSearch(), QUIET).node;
     const full = button('Full screen', ICON.fullscreen, () => actions.toggleFullScreen(), QUIET).node;
     full.hidden = !document.fullscreenEnabled;
@@ -76,8 +81,8 @@ export class MachineBar {
         { class: 'status' },
         this.#light,
         element('span', { class: 'status-text', role: 'status' }, this.#word, this.#reason),
+        this.#jit,
       ),
-      this.#jit,
       element('div', { class: 'lights' }, this.#disk, this.#network),
       element(
         'div',

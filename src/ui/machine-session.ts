@@ -62,8 +62,6 @@ export class MachineSession {
   readonly #files = new Map<string, File>();
   /** Drives that got their medium while the guest runs: in which of the spare ones it is. */
   readonly #live = new Map<string, string>();
-  /** The description has changed since the machine was made of it. */
-  #isStale = true;
   readonly #listeners = new Set<() => void>();
 
   constructor(options: SessionOptions) {
@@ -107,11 +105,6 @@ export class MachineSession {
 
   get startedWith(): VmConfig | undefined {
     return this.#startedWith;
-  }
-
-  /** A new machine has to be made before it can start. */
-  get isStale(): boolean {
-    return this.#isStale;
   }
 
   get isPowered(): boolean {
@@ -335,7 +328,6 @@ export class MachineSession {
     const { kernel: _kernel, initrd: _initrd, ...config } = withSpareDrives(present);
     this.#startedWith = this.config;
     this.#live.clear();
-    this.#isStale = false;
     this.#vm = createMachine({
       ...config,
       commandLine: this.takesConsoleSize ? withConsoleSize(this.commandLine, consoleSize) : this.commandLine,
@@ -360,7 +352,6 @@ export class MachineSession {
   }
 
   async #save(machine: SavedMachine): Promise<void> {
-    this.#isStale = true;
     this.#machine = machine;
     for (const listener of this.#listeners) listener();
     if (this.#kind === 'link') return;

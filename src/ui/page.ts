@@ -218,6 +218,9 @@ export class Page {
   async #restart(keepsConsole = false): Promise<void> {
     const session = this.#session;
     await session.vm?.stop();
+    // It takes room from the console.
+    this.#notice.hide();
+    this.#console.fit();
     const { size } = this.#console;
     const machine = session.createVm(size);
     if (machine === undefined) return;
@@ -229,7 +232,6 @@ export class Page {
     this.#strip.setMemory(machine.config.memoryBytes, machine.config.cpus);
     if (keepsConsole) this.#console.writeMark('started again');
     else this.#console.clear();
-    this.#notice.hide();
     this.#settings.show();
     this.#begin(machine);
   }
@@ -237,10 +239,9 @@ export class Page {
   #command(command: ButtonCommand): void {
     const machine = this.machine;
     if (machine === undefined) return;
-    if (command !== 'start') void machine[command]();
-    // What was changed since takes effect.
-    else if (this.#session.isStale || this.#isSizeStale) void this.#restart(true);
-    else this.#begin(machine);
+    // What was changed since takes effect, and the guest is told the size that the console has then.
+    if (command === 'start') void this.#restart(true);
+    else void machine[command]();
     this.#console.focus();
   }
 
@@ -261,13 +262,10 @@ export class Page {
     this.#showSize();
   }
 
-  get #isSizeStale(): boolean {
-    const { columns, rows } = this.#console.size;
-    return this.#toldSize?.columns !== columns || this.#toldSize.rows !== rows;
-  }
-
   #showSize(): void {
-    this.#strip.setConsoleSize(this.#console.size, this.#isSizeStale);
+    const { size } = this.#console;
+    const isNews = this.#toldSize?.columns !== size.columns || this.#toldSize.rows !== size.rows;
+    this.#strip.setConsoleSize(size, { isNews, canTell: this.machine?.status.state === 'running' });
   }
 
   #begin(machine: VirtualMachine): void {
@@ -318,6 +316,7 @@ export class Page {
     this.#bar.setStatus(status, this.#statusReason(status));
     document.title = status.state === 'running' ? 'Virtab' : `${this.#titleWord(status)} - Virtab`;
     if (status.state !== 'loading') this.#settings.show();
+    this.#showSize();
     switch (status.state) {
       case 'off':
         this.#boot.hide();
@@ -433,10 +432,7 @@ export class Page {
 
   #showProblem(problem: Problem): void {
     this.#bar.setStatus({ state: 'off', problem }, PROBLEM_TITLES[problem.kind]);
-    const actions =
-      problem.kind === 'no-isolation' || problem.kind === 'missing-features'
-        ? []
-        : [problem.kind === 'bad-disk' ? this.#disksAction(true) : this.#chooseAction(true)];
+    const actions = this.#remedies(problem);
     if (this.machine !== undefined) actions.push(this.#startAction('Try again', false));
     this.#notice.show({
       kind: problem.kind,
@@ -448,6 +444,22 @@ export class Page {
       ...(problem.report === undefined ? {} : { report: problem.report }),
       actions,
     });
+  }
+
+  #remedies({ kind }: Problem): NoticeAction[] {
+    switch (kind) {
+      case 'no-isolation':
+      case 'missing-features':
+        return [];
+      case 'bad-disk':
+        return [this.#disksAction(true)];
+      case 'bad-address': {
+        const run = (): void => location.assign(location.pathname);
+        return [{ label: 'Start without it', icon: ICON.play, primary: true, run }];
+      }
+      default:
+        return [this.#chooseAction(true)];
+    }
   }
 
   #startAction(label = 'Start again', primary = true): NoticeAction {

@@ -49,8 +49,12 @@ export class StatusStrip {
     );
   }
 
-  /** `isNews`: the guest was not told yet. */
-  setConsoleSize({ columns, rows }: ConsoleSize, isNews: boolean): void {
+  /** `isNews`: the guest was not told yet; `canTell`: there is one to tell. */
+  setConsoleSize(
+    { columns, rows }: ConsoleSize,
+    { isNews, canTell }: { readonly isNews: boolean; readonly canTell: boolean },
+  ): void {
+    this.#tell.disabled = !canTell;
     setText(this.#size.value, `${columns} × ${rows}`);
     this.#tell.dataset['news'] = String(isNews);
     this.#tell.title = `${

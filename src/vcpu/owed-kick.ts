@@ -11,9 +11,9 @@ import { wakeListener } from '../sync/doorbell.ts';
 
 /** All in guest nanoseconds. Patience is counted from the turn of the run loop that saw the kick first: 0 to 100 us after it. */
 export const LONGEST_PATIENCE_NS = 150_000;
-export const SHORTEST_PATIENCE_NS = 10_000;
+export const SHORTEST_PATIENCE_NS = 25_000;
 /** A guest that halts so soon after the wake-up waits for what it asked for in it. */
-export const ANSWER_NS = 100_000;
+export const ANSWER_NS = 60_000;
 /** Grows by this with each wake-up that came in time, */
 const GROWTH_NS = 500;
 /** and shrinks to this part of it with each that came too late. */

@@ -1,5 +1,6 @@
 /** A guest with the disk that is measured, which does nothing but what it is asked for. */
-import { copyFile, rm } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { root } from '../runner/stale.ts';
@@ -30,29 +31,24 @@ export async function bootBenchGuest<Machine extends IoMachine>(
   options: BenchGuestOptions<Machine>,
 ): Promise<BenchGuest<Machine>> {
   const image = join(root, 'build/io', `disk-${process.pid}-${options.name}.img`);
+  process.once('exit', () => rmSync(image, { force: true }));
   await copyFile(await benchDisk(), image);
+  const running = await startGuest(options.start, {
+    ...options.guest,
+    memoryMib: MEMORY_MIB,
+    disks: [image],
+  });
+  const close = async (): Promise<void> => {
+    signal(running, 'SIGCONT');
+    await running.machine.discard();
+  };
   try {
-    const running = await startGuest(options.start, {
-      ...options.guest,
-      memoryMib: MEMORY_MIB,
-      disks: [image],
-    });
-    const close = async (): Promise<void> => {
-      signal(running, 'SIGCONT');
-      await running.machine.discard();
-      await rm(image, { force: true });
-    };
-    try {
-      await running.ask(`attach ${options.disk}`);
-      await running.ask(`measure seqread 1 /mnt/data 2`);
-      if (running.machine.isRestless === true) signal(running, 'SIGSTOP');
-      return { ...running, close };
-    } catch (error) {
-      await close();
-      throw error;
-    }
+    await running.ask(`attach ${options.disk}`);
+    await running.ask(`measure seqread 1 /mnt/data 2`);
+    if (running.machine.isRestless === true) signal(running, 'SIGSTOP');
+    return { ...running, close };
   } catch (error) {
-    await rm(image, { force: true });
+    await close();
     throw error;
   }
 }

@@ -2,6 +2,7 @@
 import type { Views } from '../base/views.ts';
 import type { InstalledRegion, RegionDetail } from '../control/regions.ts';
 import { REGION_CACHE_ENTRIES, REGION_CACHE_OFFSET } from '../layout/map.ts';
+import type { CoreExports } from './link.ts';
 import { BLOCK, BLOCK_DEAD, blockHash, REGION_CACHE } from '../layout/vcpu.ts';
 
 export interface StoreLimits {
@@ -37,10 +38,12 @@ interface Module {
 export class RegionStore {
   readonly #views: Views;
   readonly #table: Pick<WebAssembly.Table, 'set'>;
+  readonly #core: Pick<CoreExports, 'dropLinks' | 'leaveRegion'>;
   readonly #cpu: number;
   readonly #limits: StoreLimits;
   /** Oldest first. */
   #modules: Module[] = [];
+  readonly #bySlot = new Map<number, Region>();
   #free: number[] = [];
   #nextSlot = 1;
   #bytes = 0;
@@ -49,12 +52,14 @@ export class RegionStore {
   constructor(
     views: Views,
     table: Pick<WebAssembly.Table, 'set'>,
+    core: Pick<CoreExports, 'dropLinks' | 'leaveRegion'>,
     cpu: number,
     slots: number,
     limits: Omit<StoreLimits, 'slots'> = LIMITS,
   ) {
     this.#views = views;
     this.#table = table;
+    this.#core = core;
     this.#cpu = cpu;
     this.#limits = { slots, ...limits };
   }
@@ -83,16 +88,33 @@ export class RegionStore {
   /** The regions of one new module. No region may be running. */
   install(regions: readonly NewRegion[], bytes: number): void {
     this.#makeRoom(regions.length, bytes);
+    const replaced = new Set<number>();
     const installed = regions.map(({ func, entries, detail }): Region => {
       const slot = this.#free.pop() ?? this.#nextSlot++;
       this.#table.set(slot, func);
       entries.forEach((block, entry) => {
-        if (block !== 0) this.lead(block, (slot << 8) | entry);
+        if (block === 0) return;
+        replaced.add(this.#views.u32[(block + BLOCK.at.region) >>> 2]! >>> 8);
+        this.lead(block, (slot << 8) | entry);
       });
       return { slot, entries, detail };
     });
+    this.#retire(replaced);
+    for (const region of installed) this.#bySlot.set(region.slot, region);
     this.#modules.push({ regions: installed, bytes });
     this.#bytes += bytes;
+    this.#core.dropLinks(this.#cpu);
+  }
+
+  /**
+   * What nothing but a link leads to any more must not be entered by one: a region that runs makes links to itself, and would
+   * never be left for what has replaced it.
+   */
+  #retire(slots: ReadonlySet<number>): void {
+    for (const slot of slots) {
+      const region = this.#bySlot.get(slot);
+      if (region && this.#leadingTo(region).length === 0) this.#table.set(slot, this.#core.leaveRegion);
+    }
   }
 
   /** Every block is gone, so nothing leads to any region. */
@@ -169,6 +191,7 @@ export class RegionStore {
   #release({ regions, bytes }: Module): void {
     for (const { slot } of regions) {
       this.#table.set(slot, null);
+      this.#bySlot.delete(slot);
       this.#free.push(slot);
     }
     this.#bytes -= bytes;
@@ -177,5 +200,6 @@ export class RegionStore {
   #forgetRoutes(): void {
     const start = this.#cpu + REGION_CACHE_OFFSET;
     this.#views.u8.fill(0, start, start + REGION_CACHE_ENTRIES * REGION_CACHE.size);
+    this.#core.dropLinks(this.#cpu);
   }
 }

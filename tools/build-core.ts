@@ -35,7 +35,6 @@ const CONTROL_SIGNATURES: Record<(typeof CORE_CONTROL)[number], WasmSignature> =
   flushTlb: { params: ['i32', 'i32'], results: [] },
   flushBlocks: { params: ['i32'], results: [] },
   dropLinks: { params: ['i32'], results: [] },
-  leaveRegion: { params: ['i32', 'i32'], results: ['i32'] },
   markCode: { params: ['i32', 'i32', 'i32'], results: [] },
   insertBlock: { params: ['i32', 'i32'], results: [] },
   invalidateCode: { params: ['i32', 'i32', 'i32'], results: [] },

@@ -20,7 +20,6 @@ import {
   RETURN_LINKS,
   RETURN_LINKS_OFFSET,
   SEG_CS,
-  STATUS_BRANCH,
   TLB_ENTRY_addend,
   TLB_ENTRY_executeTag,
   VCPU_linearMask,
@@ -115,9 +114,4 @@ export function findRegion(cpu: usize, rip: u64, link: usize): u32 {
     store<u32>(link, region, LINK_region);
   }
   return region;
-}
-
-/** In the place of a region that others have replaced: links may still lead to it. Rip, page and budget are in memory. */
-export function leaveRegion(_cpu: usize, _number: u32): i32 {
-  return STATUS_BRANCH;
 }

@@ -43,15 +43,25 @@ const FIBONACCI = 0x9e3779b1;
 
 /** Takes an address that code jumps to (i64), leaves that of its link. */
 export function emitJumpLink(code: Code, cpu: number): void {
-  code.op('i32.wrap_i64').i32Const(FIBONACCI | 0).op('i32.mul');
-  code.i32Const(32 - Math.log2(JUMP_LINKS * LINK.size)).op('i32.shr_u').i32Const(-LINK.size).op('i32.and');
+  code
+    .op('i32.wrap_i64')
+    .i32Const(FIBONACCI | 0)
+    .op('i32.mul');
+  code
+    .i32Const(32 - Math.log2(JUMP_LINKS * LINK.size))
+    .op('i32.shr_u')
+    .i32Const(-LINK.size)
+    .op('i32.and');
   code.get(cpu).op('i32.add').i32Const(JUMP_LINKS_OFFSET).op('i32.add');
 }
 
 /** Takes where a return address lies in the stack (i64), leaves the address of its link. */
 export function emitReturnLink(code: Code, cpu: number): void {
   // Words of the stack are mostly 8 bytes.
-  code.op('i32.wrap_i64').i32Const(Math.log2(LINK.size / 8)).op('i32.shl');
+  code
+    .op('i32.wrap_i64')
+    .i32Const(Math.log2(LINK.size / 8))
+    .op('i32.shl');
   code.i32Const((RETURN_LINKS - 1) * LINK.size).op('i32.and');
   code.get(cpu).op('i32.add').i32Const(RETURN_LINKS_OFFSET).op('i32.add');
 }

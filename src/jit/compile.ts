@@ -207,8 +207,10 @@ function emitDispatch(
     code.set(link);
   }
   code.end(); // follow
-  code.get(cpu).get(budget).memory('i32.store', VCPU.at.budget);
-  code.get(cpu).get(rip).memory('i64.store', VCPU.at.rip);
+  const leave = (): void => {
+    code.get(cpu).get(budget).memory('i32.store', VCPU.at.budget);
+    code.get(cpu).get(rip).memory('i64.store', VCPU.at.rip);
+  };
   const miss = code.block();
   code.get(budget).i32Const(0).op('i32.le_s').brIf(miss, false);
   const known = code.block();
@@ -232,8 +234,10 @@ function emitDispatch(
     code.get(found).i32Const(0xff).op('i32.and').set(frame.next).br(own);
     code.end();
   }
+  leave();
   code.get(cpu).get(found).get(found).i32Const(8).op('i32.shr_u');
   code.returnCallIndirect(linkage.regionType, linkage.regionTable);
-  code.end();
+  code.end(); // miss
+  leave();
   code.i32Const(STATUS_BRANCH).return();
 }

@@ -252,7 +252,6 @@ export const HOST_IMPORTS = [
  * - flushTlb(keepGlobal)
  * - flushBlocks(): forgets all decoded blocks (the arena is full)
  * - dropLinks(): no address leads to a translation any more without a look at TLB and region cache
- * - leaveRegion(number) -> STATUS_BRANCH: in the place of a region that must not be entered any more
  * - markCode(gpa, bytes): the bytes are about to be decoded: sets code bits, drops write tags
  * - insertBlock(block): links a block that TypeScript has written at `arenaNext` into the hashes, and
  *   moves `arenaNext` behind its `count` + 1 records, unless it is there already
@@ -269,7 +268,6 @@ export const CORE_CONTROL = [
   'flushTlb',
   'flushBlocks',
   'dropLinks',
-  'leaveRegion',
   'markCode',
   'insertBlock',
   'invalidateCode',

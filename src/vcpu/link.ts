@@ -30,8 +30,6 @@ export interface CoreExports {
   flushTlb(cpu: number, keepGlobal: number): void;
   flushBlocks(cpu: number): void;
   dropLinks(cpu: number): void;
-  /** A function of wasm, as the table of regions holds them. */
-  readonly leaveRegion: (cpu: number, number: number) => number;
   markCode(cpu: number, gpa: number, bytes: number): void;
   insertBlock(cpu: number, block: number): void;
   invalidateCode(cpu: number, gpa: number, bytes: number): void;

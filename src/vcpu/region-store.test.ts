@@ -13,14 +13,13 @@ let table: Map<number, unknown>;
 let store: RegionStore;
 /** How often links were dropped. */
 let drops: number;
-const leaveRegion = (): number => 0;
 
 beforeEach(() => {
   views = viewsOf(new WebAssembly.Memory({ initial: 48, maximum: 48, shared: true }).buffer);
   table = new Map();
   const functions = { set: (slot: number, func?: unknown) => void table.set(slot, func) };
   drops = 0;
-  const core = { dropLinks: () => void drops++, leaveRegion };
+  const core = { dropLinks: () => void drops++ };
   store = new RegionStore(views, functions, core, VCPU_BASE, 100, { modules: 3, bytes: 1000 });
 });
 
@@ -84,18 +83,6 @@ describe('links', () => {
     install('a', 10, 1);
     install('b', 10, 2);
     expect(drops).toBe(2);
-  });
-
-  it('that lead to a region of which all blocks lead elsewhere now leave it at once', () => {
-    install('a', 10, 1, 2);
-    install('b', 10, 1, 2);
-    expect([table.get(1), table.get(2)]).toEqual([leaveRegion, 'b']);
-  });
-
-  it('still enter a region to which a block leads', () => {
-    install('a', 10, 1, 2);
-    install('b', 10, 1);
-    expect([table.get(1), table.get(2)]).toEqual(['a', 'b']);
   });
 
   it('are dropped with all routes', () => {

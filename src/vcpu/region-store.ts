@@ -38,12 +38,11 @@ interface Module {
 export class RegionStore {
   readonly #views: Views;
   readonly #table: Pick<WebAssembly.Table, 'set'>;
-  readonly #core: Pick<CoreExports, 'dropLinks' | 'leaveRegion'>;
+  readonly #core: Pick<CoreExports, 'dropLinks'>;
   readonly #cpu: number;
   readonly #limits: StoreLimits;
   /** Oldest first. */
   #modules: Module[] = [];
-  readonly #bySlot = new Map<number, Region>();
   #free: number[] = [];
   #nextSlot = 1;
   #bytes = 0;
@@ -52,7 +51,7 @@ export class RegionStore {
   constructor(
     views: Views,
     table: Pick<WebAssembly.Table, 'set'>,
-    core: Pick<CoreExports, 'dropLinks' | 'leaveRegion'>,
+    core: Pick<CoreExports, 'dropLinks'>,
     cpu: number,
     slots: number,
     limits: Omit<StoreLimits, 'slots'> = LIMITS,
@@ -88,33 +87,17 @@ export class RegionStore {
   /** The regions of one new module. No region may be running. */
   install(regions: readonly NewRegion[], bytes: number): void {
     this.#makeRoom(regions.length, bytes);
-    const replaced = new Set<number>();
     const installed = regions.map(({ func, entries, detail }): Region => {
       const slot = this.#free.pop() ?? this.#nextSlot++;
       this.#table.set(slot, func);
       entries.forEach((block, entry) => {
-        if (block === 0) return;
-        replaced.add(this.#views.u32[(block + BLOCK.at.region) >>> 2]! >>> 8);
-        this.lead(block, (slot << 8) | entry);
+        if (block !== 0) this.lead(block, (slot << 8) | entry);
       });
       return { slot, entries, detail };
     });
-    this.#retire(replaced);
-    for (const region of installed) this.#bySlot.set(region.slot, region);
     this.#modules.push({ regions: installed, bytes });
     this.#bytes += bytes;
     this.#core.dropLinks(this.#cpu);
-  }
-
-  /**
-   * What nothing but a link leads to any more must not be entered by one: a region that runs makes links to itself, and would
-   * never be left for what has replaced it.
-   */
-  #retire(slots: ReadonlySet<number>): void {
-    for (const slot of slots) {
-      const region = this.#bySlot.get(slot);
-      if (region && this.#leadingTo(region).length === 0) this.#table.set(slot, this.#core.leaveRegion);
-    }
   }
 
   /** Every block is gone, so nothing leads to any region. */
@@ -191,7 +174,6 @@ export class RegionStore {
   #release({ regions, bytes }: Module): void {
     for (const { slot } of regions) {
       this.#table.set(slot, null);
-      this.#bySlot.delete(slot);
       this.#free.push(slot);
     }
     this.#bytes -= bytes;

@@ -158,7 +158,7 @@ export class Verifier {
         this.#known.delete(func);
         if (region === undefined) this.#slots.delete(slot);
         else this.#slots.set(slot, region);
-        this.#linked.regions.set(slot, region === undefined ? func : way);
+        this.#linked.regions.set(slot, region === undefined ? null : way);
       },
     };
   }

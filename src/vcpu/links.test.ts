@@ -8,7 +8,6 @@ import { eagerMachine, translatedInstructions } from './testing/eager-machine.ts
 
 const CORE = readFileSync('build/core.wasm');
 const INTERPRETER = readFileSync('build/interpreter.wasm');
-const RAX = 0;
 const RCX = 1;
 const RBX = 3;
 const RSI = 6;

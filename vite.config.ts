@@ -98,7 +98,11 @@ export default defineConfig({
     assetsInlineLimit: 0,
     // xterm with its WebGL renderer is most of the page's script.
     chunkSizeWarningLimit: 700,
-    rolldownOptions: { input: { index: 'index.html', runner: 'runner.html', embed: 'examples/embed.html' } },
+    rolldownOptions: {
+      // How long the bundler took is nothing for those who only want to run a machine.
+      checks: { bundlerTimings: false },
+      input: { index: 'index.html', runner: 'runner.html', embed: 'examples/embed.html' },
+    },
   },
   test: {
     // Tests are not about time: a busy machine may take long over any of them.

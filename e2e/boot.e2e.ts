@@ -3,9 +3,16 @@ import { writeFileSync } from 'node:fs';
 import { pvhKernel } from '../src/machine/pvh-kernel.ts';
 import { print, SPIN } from './tiny-guest.ts';
 import { expect, test } from './virtab-page.ts';
+import type { VirtabPage } from './virtab-page.ts';
 
 /** The shell of the default guest (tools/guest/initramfs.ts). */
 const PROMPT = 'root@virtab:~#';
+
+/** As `stty size` prints them. */
+async function rowsAndColumns(virtab: VirtabPage): Promise<string> {
+  const text = await virtab.page.locator('.strip-item', { hasText: 'console' }).innerText();
+  return text.replace(/console (\d+) × (\d+)/, '$2 $1');
+}
 
 test('the default guest boots to a shell, runs commands, pauses, resets and powers off', async ({
   virtab,
@@ -22,11 +29,17 @@ test('the default guest boots to a shell, runs commands, pauses, resets and powe
   await virtab.waitForOutput('x86_64');
   await virtab.lookAt('prompt');
 
-  await virtab.page.locator('.strip-button').click();
+  // The console's size was on the command line; after a change the guest is told by the button.
   await virtab.type('stty size\n');
-  const [columns = 0, rows = 0] =
-    (await virtab.page.locator('.strip-button').innerText()).match(/\d+/g)?.map(Number) ?? [];
-  await virtab.waitForOutput(`\n${rows} ${columns}`);
+  await virtab.waitForOutput(`\n${await rowsAndColumns(virtab)}`);
+  const tell = virtab.button('Tell the guest');
+  await expect(tell).toHaveAttribute('data-news', 'false');
+  await virtab.page.setViewportSize({ width: 1100, height: 700 });
+  await expect(tell).toHaveAttribute('data-news', 'true');
+  await tell.click();
+  await expect(tell).toHaveAttribute('data-news', 'false');
+  await virtab.type('stty size\n');
+  await virtab.waitForOutput(`\n${await rowsAndColumns(virtab)}`);
 
   await virtab.button('Pause').click();
   await expect(virtab.status).toHaveText('Paused');

@@ -49,7 +49,6 @@ function card(virtab: VirtabPage, section: string, name: string): Locator {
 async function createDisk(virtab: VirtabPage, name: string, size: string): Promise<void> {
   await virtab.button('New empty disk').click();
   await virtab.page.getByRole('dialog').getByLabel('Name').fill(name);
-  await virtab.button('Continue').click();
   await virtab.page.getByLabel('Size', { exact: true }).fill(size);
   await virtab.button('Create').click();
 }
@@ -224,6 +223,37 @@ test('an import can be cancelled, and leaves nothing behind', async ({ virtab, s
   await expect(job).toHaveCount(0);
   await expect(card(virtab, 'In this browser', 'large.img')).toHaveCount(0);
   await expect(card(virtab, 'This machine', 'large.img')).toHaveCount(0);
+});
+
+test('a disk that came while the guest runs is no reason to start it again', async ({
+  virtab,
+  serve,
+}, testInfo) => {
+  const kernel = testInfo.outputPath('vmlinux');
+  writeFileSync(kernel, pvhKernel([...print('alive> '), ...ECHO]));
+  const site = await serve({ files: new Map([['/kernel', kernel]]), guestFolder: '/nonexistent' });
+  await virtab.page.goto(`${site.url}?kernel=kernel`);
+  await virtab.waitForOutput('alive>');
+  await virtab.button('Disks').click();
+  await createDisk(virtab, 'work.img', '2M');
+  const created = card(virtab, 'This machine', 'work.img');
+  await expect(created).toContainText('In use');
+  await expect(virtab.page.getByText('closing or reloading this page is a power cut')).toBeVisible();
+  await virtab.button('Settings').click();
+  await expect(virtab.page.getByRole('region', { name: 'Disk work.img' })).toBeVisible();
+  const foot = virtab.page.locator('.panel-foot');
+  await expect(foot).toBeHidden();
+
+  await virtab.page.getByRole('combobox', { name: 'cache' }).selectOption('unsafe');
+  await expect(foot).toContainText('Changed: disks.');
+  await virtab.page.getByRole('combobox', { name: 'cache' }).selectOption('writeback');
+  await expect(foot).toBeHidden();
+
+  await virtab.button('Disks').click();
+  await virtab.button('Detach work.img').click();
+  await expect(created).toHaveCount(0);
+  await virtab.button('Settings').click();
+  await expect(foot).toBeHidden();
 });
 
 test('without room the page says so, and where room can be made', async ({

@@ -2,6 +2,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestInfo } from '@playwright/test';
+import type { VirtabWindow } from '../src/main.ts';
 import { pvhKernel } from '../src/machine/pvh-kernel.ts';
 import { ECHO, print } from './tiny-guest.ts';
 import { expect, test } from './virtab-page.ts';
@@ -65,6 +66,44 @@ test('a changed setting says when it takes effect, takes effect, and is there af
   await virtab.button('Settings').click();
   await expect(page.getByRole('spinbutton', { name: 'Memory in MiB' })).toHaveValue('96');
   await expect(page.getByRole('textbox', { name: 'CPU model' })).toHaveValue('qemu64,-bmi2');
+});
+
+test('a machine that is slow because of its JIT setting says so', async ({ virtab, serve }, testInfo) => {
+  const site = await serve({ guestFolder: tinyGuest(testInfo) });
+  const { page } = virtab;
+  await page.goto(site.url);
+  await virtab.waitForOutput('alive>');
+  const badge = page.locator('.bar-badge');
+  await expect(badge).toBeHidden();
+  await page.goto(`${site.url}?jit=verify`);
+  await virtab.waitForOutput('alive>');
+  await expect(badge).toHaveText('JIT verify');
+  await expect(badge).toHaveAttribute('title', /clock passes 16 times more slowly/);
+  await virtab.lookAt('verify');
+});
+
+test('a guest that is started again is told the size that its console has then', async ({
+  virtab,
+  serve,
+}, testInfo) => {
+  const site = await serve({ guestFolder: tinyGuest(testInfo) });
+  const { page } = virtab;
+  const commandLine = () => page.evaluate(() => (window as VirtabWindow).virtab?.machine?.config.commandLine);
+  const size = async () =>
+    (await page.locator('.strip-size b').innerText()).replace(/(\d+) × (\d+)/, 'COLUMNS=$1 LINES=$2');
+  await page.goto(site.url);
+  await virtab.waitForOutput('alive>');
+  const before = await size();
+  expect(await commandLine()).toBe(`console=ttyS0 ${before}`);
+  await virtab.button('Power off').click();
+  // The notice takes room from the console.
+  await expect.poll(size).not.toBe(before);
+  await expect(virtab.button('Tell the guest')).toBeDisabled();
+  await page.setViewportSize({ width: 1000, height: 640 });
+  await virtab.button('Start again').click();
+  await expect(virtab.status).toHaveText('Running');
+  expect(await commandLine()).toBe(`console=ttyS0 ${await size()}`);
+  await expect(virtab.button('Tell the guest')).toHaveAttribute('data-news', 'false');
 });
 
 test('settings are shared as a link, as a QEMU command and as a file', async ({

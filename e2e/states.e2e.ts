@@ -104,12 +104,18 @@ test('memory that the browser refuses is said to be refused', async ({ virtab, s
   await virtab.lookAt('memory-refused');
 });
 
-test('an address that asks for the impossible is explained', async ({ virtab, serve }) => {
+test('an address that asks for the impossible is explained, and can be left out', async ({
+  virtab,
+  serve,
+}) => {
   const site = await serve();
   await virtab.page.goto(`${site.url}?smp=2`);
   await expect(virtab.notice).toHaveAttribute('data-kind', 'bad-address');
   await expect(virtab.notice).toContainText('smp');
   await virtab.lookAt('bad-address');
+  await virtab.button('Start without it').click();
+  await expect(virtab.page).toHaveURL(site.url);
+  await virtab.waitForOutput('Linux version');
 });
 
 test('a triple fault shows rip and a report that can be copied', async ({

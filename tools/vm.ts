@@ -11,8 +11,7 @@ import type { SessionResult } from '../src/machine/session.ts';
 import { describeInfo, INFO_TOPICS } from '../src/control/describe.ts';
 import type { InfoTopic } from '../src/control/describe.ts';
 import { helpText, parseQemuOptions } from '../src/config/qemu-options.ts';
-import { describeAioDrivers } from '../src/block/aio.ts';
-import { findHostDisks } from './runner/host-disks.ts';
+import { describeHostDrivers, findHostDisks } from './runner/host-disks.ts';
 import { findGuestFiles } from './runner/guest-files.ts';
 import { whenOrphaned } from './runner/orphan.ts';
 import type { Runner, RunnerOptions } from './runner/runner.ts';
@@ -127,7 +126,7 @@ async function main(): Promise<number> {
     return 0;
   }
   if (config.drives.some(({ aio }) => aio === '?')) {
-    process.stdout.write(`${describeAioDrivers()}\n`);
+    process.stdout.write(`${describeHostDrivers()}\n`);
     return 0;
   }
   const unknown = run.info.find((topic) => !isInfoTopic(topic));

@@ -71,7 +71,7 @@ const CACHE_BYTES = 64 * MIB;
 
 const opfs: AioDriver = {
   name: 'opfs',
-  description: 'an image in the browser’s storage, by one handle on the disk’s own thread',
+  description: 'an image, by one handle on the disk’s own thread',
   async open({ place, readOnly }, { directory }, reason) {
     if (place.kind !== 'opfs' || directory === undefined) return failure(misplaced('opfs', place));
     try {
@@ -86,7 +86,7 @@ const opfs: AioDriver = {
 
 const threads: AioDriver = {
   name: 'threads',
-  description: 'an image in the browser’s storage, by a pool of helper threads with a handle each',
+  description: 'an image, by a pool of helper threads with a handle each',
   async open(request, environment, reason) {
     const { place, readOnly } = request;
     const { facts, memory } = environment;
@@ -117,7 +117,7 @@ const threads: AioDriver = {
 
 const file: AioDriver = {
   name: 'file',
-  description: 'a file of yours, read where it is, never written',
+  description: 'a file that was given to the page, read where it is, never written',
   open({ place, cache, readOnly }, { memoryLimitBytes }, reason) {
     if (place.kind !== 'file') return Promise.resolve(failure(misplaced('file', place)));
     // cache=none: nothing is kept but the block in use.
@@ -131,7 +131,7 @@ const file: AioDriver = {
 
 const memory: AioDriver = {
   name: 'memory',
-  description: 'a disk in memory that is gone with the tab',
+  description: 'a disk in memory that is gone with the machine',
   open({ place, readOnly }, { memoryLimitBytes }, reason) {
     if (place.kind === 'file' || (place.kind === 'opfs' && place.exists)) {
       return Promise.resolve(failure(misplaced('memory', place)));
@@ -145,8 +145,8 @@ const memory: AioDriver = {
 export const AIO_DRIVERS: readonly AioDriver[] = [opfs, threads, file, memory];
 
 /** What `aio=?` prints. */
-export function describeAioDrivers(): string {
-  const lines = AIO_DRIVERS.map(({ name, description }) => `${name.padEnd(8)} ${description}`);
+export function describeAioDrivers(drivers = AIO_DRIVERS): string {
+  const lines = drivers.map(({ name, description }) => `${name.padEnd(8)} ${description}`);
   return ['auto     the driver that suits the disk and the browser (the default)', ...lines].join('\n');
 }
 

@@ -9,6 +9,16 @@ export interface DefaultGuest {
   readonly initrd: BootFile;
 }
 
+export interface ConsoleSize {
+  readonly columns: number;
+  readonly rows: number;
+}
+
+/** The default guest takes the size of its serial console from the kernel's command line (tools/guest/initramfs.ts). */
+export function withConsoleSize(commandLine: string, { columns, rows }: ConsoleSize): string {
+  return `${commandLine} COLUMNS=${columns} LINES=${rows}`;
+}
+
 interface ManifestFile {
   readonly file: string;
   readonly bytes: number;

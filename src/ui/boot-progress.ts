@@ -87,7 +87,8 @@ export class BootProgress {
   }
 
   #showAmount(row: Row, { receivedBytes, totalBytes }: LoadProgress): void {
-    if (receivedBytes === 0 && totalBytes === undefined) {
+    // Memory is there all at once.
+    if (receivedBytes === 0) {
       row.bar.removeAttribute('value');
       setText(row.detail, '');
       return;

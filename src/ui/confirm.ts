@@ -12,35 +12,43 @@ export interface Question {
   readonly tone?: 'normal' | 'danger';
 }
 
-export interface TextQuestion extends Question {
+export interface TextField {
   readonly label: string;
   readonly value: string;
   readonly hint?: string;
   /** What is wrong with the text; undefined if nothing is. */
-  check(text: string): string | undefined;
+  readonly check: (text: string) => string | undefined;
 }
+
+export interface TextQuestion extends Question, TextField {}
 
 /** True if the answer was `confirm`. */
 export async function ask(question: Question): Promise<boolean> {
-  return (await openQuestion(question, undefined)) !== undefined;
+  return (await askTexts(question, [])) !== undefined;
 }
 
 /** The text, or undefined if there was no answer. */
-export function askText(question: TextQuestion): Promise<string | undefined> {
-  return openQuestion(question, question);
+export async function askText(question: TextQuestion): Promise<string | undefined> {
+  return (await askTexts(question, [question]))?.[0];
 }
 
 let count = 0;
 
-function openQuestion(question: Question, text: TextQuestion | undefined): Promise<string | undefined> {
+/** The texts in the order of the fields, or undefined if there was no answer. */
+export function askTexts(
+  question: Question,
+  fields: readonly TextField[],
+): Promise<readonly string[] | undefined> {
   const id = `question-${++count}`;
-  const input = element('input', {
-    id: `${id}-text`,
-    class: 'field',
-    value: text?.value ?? '',
-    spellcheck: 'false',
-    autocomplete: 'off',
-  });
+  const inputs = fields.map(({ value }, index) =>
+    element('input', {
+      id: `${id}-text-${index}`,
+      class: 'field',
+      value,
+      spellcheck: 'false',
+      autocomplete: 'off',
+    }),
+  );
   const problem = element('p', { class: 'form-problem', role: 'alert' });
   const cancel = element('button', { class: 'button', type: 'button' }, question.cancel ?? 'Cancel');
   const confirm = element(
@@ -59,14 +67,14 @@ function openQuestion(question: Question, text: TextQuestion | undefined): Promi
       element('ul', { class: 'form-items' }, ...question.items.map((item) => element('li', {}, item))),
     );
   }
-  if (text !== undefined) {
+  for (const [index, { label, hint }] of fields.entries()) {
     form.append(
       element(
         'div',
         { class: 'form-row' },
-        element('label', { for: `${id}-text` }, text.label),
-        input,
-        ...(text.hint === undefined ? [] : [element('span', { class: 'form-hint' }, text.hint)]),
+        element('label', { for: `${id}-text-${index}` }, label),
+        inputs[index]!,
+        ...(hint === undefined ? [] : [element('span', { class: 'form-hint' }, hint)]),
       ),
     );
   }
@@ -83,17 +91,18 @@ function openQuestion(question: Question, text: TextQuestion | undefined): Promi
   );
   document.body.append(dialog);
   return new Promise((resolve) => {
-    let answer: string | undefined;
+    let answer: readonly string[] | undefined;
     form.addEventListener('submit', (event) => {
       event.preventDefault();
-      const value = text === undefined ? '' : input.value.trim();
-      const wrong = text?.check(value);
-      if (wrong !== undefined) {
+      const texts = inputs.map(({ value }) => value.trim());
+      for (const [index, { check }] of fields.entries()) {
+        const wrong = check(texts[index]!);
+        if (wrong === undefined) continue;
         setText(problem, wrong);
-        input.focus();
+        inputs[index]!.focus();
         return;
       }
-      answer = value;
+      answer = texts;
       dialog.close();
     });
     cancel.addEventListener('click', () => dialog.close());
@@ -102,9 +111,10 @@ function openQuestion(question: Question, text: TextQuestion | undefined): Promi
       resolve(answer);
     });
     dialog.showModal();
-    if (text !== undefined) {
-      input.focus();
-      input.select();
+    const [first] = inputs;
+    if (first !== undefined) {
+      first.focus();
+      first.select();
     } else if (question.tone === 'danger') cancel.focus();
     else confirm.focus();
   });

@@ -1,4 +1,5 @@
 /** The bar above the console: what the machine is doing, and its buttons. */
+import type { JitMode } from '../config/vm-config.ts';
 import { isLegal } from '../control/commands.ts';
 import type { MachineStatus } from '../control/status.ts';
 import { button, element, ICON, icon, setText } from './dom.ts';
@@ -18,6 +19,13 @@ export interface Activity {
   readonly disk: number;
   readonly network: number;
 }
+
+const JIT_TEXTS: { readonly [M in JitMode]: string } = {
+  on: '',
+  off: 'Everything is interpreted: the guest is slower than it could be (Settings, JIT).',
+  verify:
+    'Translated code is compared with the interpreter: the guest is many times slower, and its clock passes 16 times more slowly (Settings, JIT).',
+};
 
 const QUIET = 'button button-icon button-quiet';
 
@@ -40,6 +48,7 @@ export class MachineBar {
   readonly #light = element('span', { class: 'status-light', 'aria-hidden': 'true' });
   readonly #reason = element('span', { class: 'status-reason' });
   readonly #mips = element('span', { class: 'mips-value' }, '0.0');
+  readonly #jit = element('span', { class: 'bar-badge', hidden: true });
   readonly #disk = light('disk');
   readonly #network = light('net');
   readonly #run = button('Start', ICON.play, () => this.#runClicked(), 'button button-primary button-run');
@@ -54,6 +63,11 @@ export class MachineBar {
     this.#actions = actions;
     this.#reset = button('Reset', ICON.reset, () => actions.command('reset'), QUIET).node;
     this.#power = button('Power off', ICON.power, () => actions.command('powerOff'), QUIET).node;
+    // Their labels are hidden: the title would be their name.
+    this.#reset.ariaLabel = 'Reset';
+    this.#power.ariaLabel = 'Power off';
+    this.#reset.title = 'Reset: the guest is not asked. In the guest, type reboot.';
+    this.#power.title = 'Power off: pulls the plug, the guest is not asked. In the guest, type poweroff.';
     const search = button('Search', ICON.search, () => actions.openSearch(), QUIET).node;
     const full = button('Full screen', ICON.fullscreen, () => actions.toggleFullScreen(), QUIET).node;
     full.hidden = !document.fullscreenEnabled;
@@ -67,6 +81,7 @@ export class MachineBar {
         { class: 'status' },
         this.#light,
         element('span', { class: 'status-text', role: 'status' }, this.#word, this.#reason),
+        this.#jit,
       ),
       element('div', { class: 'lights' }, this.#disk, this.#network),
       element(
@@ -125,6 +140,13 @@ export class MachineBar {
   /** To the first button that can be used. */
   focus(): void {
     this.node.querySelector<HTMLButtonElement>('button:not(:disabled)')?.focus();
+  }
+
+  /** What makes the machine slower than it could be must be seen. */
+  setJit(mode: JitMode): void {
+    this.#jit.hidden = mode === 'on';
+    setText(this.#jit, `JIT ${mode}`);
+    this.#jit.title = JIT_TEXTS[mode];
   }
 
   setMips(mips: number): void {

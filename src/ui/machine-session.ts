@@ -4,13 +4,21 @@ import type { VirtualMachine } from '../api/create-machine.ts';
 import type { BootSource } from '../api/boot-source.ts';
 import type { VmConfig } from '../config/vm-config.ts';
 import { MAX_VIRTIO_DEVICES } from '../layout/virtio.ts';
-import type { DefaultGuest } from '../machine/default-guest.ts';
+import { withConsoleSize } from '../machine/default-guest.ts';
+import type { ConsoleSize, DefaultGuest } from '../machine/default-guest.ts';
 import { failure, success } from '../base/result.ts';
 import type { Result } from '../base/result.ts';
 import { BLK_DEFAULTS } from '../config/devices.ts';
 import type { DriveConfig, Switch } from '../config/devices.ts';
 import { DRIVE_DEFAULTS } from '../config/device-options.ts';
-import { blkDeviceOf, deviceName, editDevice, withDevices, withoutDrive } from './disks/drive-edits.ts';
+import {
+  blkDeviceOf,
+  deviceName,
+  editDevice,
+  withDevices,
+  withDrive,
+  withoutDrive,
+} from './disks/drive-edits.ts';
 import type { MachineStore } from '../store/machine-store.ts';
 import { cleanName } from '../store/saved-machine.ts';
 import type { SavedMachine } from '../store/saved-machine.ts';
@@ -46,7 +54,7 @@ export class MachineSession {
   #kernelFile: File | undefined;
   #initrdFile: File | undefined;
   #vm: VirtualMachine | undefined;
-  /** What the running machine was made of. */
+  /** What the running machine was made of, with what was changed in it since. */
   #startedWith: VmConfig | undefined;
   /** The disks that it had then. */
   #startedDrives: readonly string[] = [];
@@ -54,8 +62,6 @@ export class MachineSession {
   readonly #files = new Map<string, File>();
   /** Drives that got their medium while the guest runs: in which of the spare ones it is. */
   readonly #live = new Map<string, string>();
-  /** The description has changed since the machine was made of it. */
-  #isStale = true;
   readonly #listeners = new Set<() => void>();
 
   constructor(options: SessionOptions) {
@@ -99,11 +105,6 @@ export class MachineSession {
 
   get startedWith(): VmConfig | undefined {
     return this.#startedWith;
-  }
-
-  /** A new machine has to be made before it can start. */
-  get isStale(): boolean {
-    return this.#isStale;
   }
 
   get isPowered(): boolean {
@@ -177,6 +178,11 @@ export class MachineSession {
     };
   }
 
+  /** The guest is the one whose RAM disk reads the size of the console from the command line. */
+  get takesConsoleSize(): boolean {
+    return this.boot.initrd === 'default' && this.config.kernel === undefined;
+  }
+
   /** The command line that takes effect. */
   get commandLine(): string {
     const { commandLine, kernel } = this.config;
@@ -237,9 +243,9 @@ export class MachineSession {
     const name = this.machineDevice(index);
     const flipped = name === undefined ? undefined : await this.#vm?.setIoeventfd(setting, name);
     if (flipped?.ok === false) return failure(flipped.error);
-    if (this.#startedWith !== undefined && flipped !== undefined)
-      this.#startedWith = editDevice(this.#startedWith, index, { ioeventfd: setting });
-    await this.edit((config) => editDevice(config, index, { ioeventfd: setting }));
+    const flip = (config: VmConfig): VmConfig => editDevice(config, index, { ioeventfd: setting });
+    if (flipped !== undefined) this.#changeRunning(flip);
+    await this.edit(flip);
     return success(undefined);
   }
 
@@ -266,12 +272,16 @@ export class MachineSession {
     const state = this.#vm?.status.state;
     if (drive?.file === undefined || spare === undefined || (state !== 'running' && state !== 'paused'))
       return success(undefined);
-    const file = this.#files.get(drive.file);
+    const { file: name, readOnly } = drive;
+    const file = this.#files.get(name);
     this.#live.set(id, spare.id);
-    const attached = await this.#vm?.attach(spare.id, file ?? { kind: 'image', name: drive.file }, {
-      readOnly: drive.readOnly,
-    });
-    if (attached?.ok === true) return success(undefined);
+    const attached = await this.#vm?.attach(spare.id, file ?? { kind: 'image', name }, { readOnly });
+    if (attached?.ok === true) {
+      this.#changeRunning((config) =>
+        config.drives.some((known) => known.id === id) ? config : withDrive(config, { ...drive, file: name }),
+      );
+      return success(undefined);
+    }
     this.#live.delete(id);
     return failure(attached?.error ?? 'The machine is off.');
   }
@@ -280,7 +290,14 @@ export class MachineSession {
     const ejected = await this.#vm?.detach(this.liveDrive(id));
     if (ejected?.ok === false) return failure(ejected.error);
     this.#live.delete(id);
+    this.#changeRunning((config) => withoutDrive(config, id));
     return success(undefined);
+  }
+
+  /** The running machine has changed as its description has: a restart would change nothing more. */
+  #changeRunning(change: (config: VmConfig) => VmConfig): void {
+    if (this.#startedWith !== undefined) this.#startedWith = change(this.#startedWith);
+    for (const listener of this.#listeners) listener();
   }
 
   /** Makes a disk of the running machine larger. */
@@ -300,8 +317,8 @@ export class MachineSession {
     );
   }
 
-  /** Undefined where there is no kernel. */
-  createVm(): VirtualMachine | undefined {
+  /** Undefined where there is no kernel. The default guest is told how large its console is. */
+  createVm(consoleSize: ConsoleSize): VirtualMachine | undefined {
     const { kernel, initrd } = this.boot;
     const kernelSource = this.#source(kernel, 'kernel');
     const initrdSource = this.#source(initrd, 'initrd');
@@ -311,10 +328,9 @@ export class MachineSession {
     const { kernel: _kernel, initrd: _initrd, ...config } = withSpareDrives(present);
     this.#startedWith = this.config;
     this.#live.clear();
-    this.#isStale = false;
     this.#vm = createMachine({
       ...config,
-      commandLine: this.commandLine,
+      commandLine: this.takesConsoleSize ? withConsoleSize(this.commandLine, consoleSize) : this.commandLine,
       kernel: kernelSource,
       ...(initrdSource === undefined ? {} : { initrd: initrdSource }),
       files: Object.fromEntries(this.#files),
@@ -336,7 +352,6 @@ export class MachineSession {
   }
 
   async #save(machine: SavedMachine): Promise<void> {
-    this.#isStale = true;
     this.#machine = machine;
     for (const listener of this.#listeners) listener();
     if (this.#kind === 'link') return;

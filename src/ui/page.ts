@@ -5,6 +5,7 @@ import type { DeviceInfo, MediumInfo } from '../control/info.ts';
 import type { HaltState } from '../control/stats.ts';
 import type { LoadStep, MachineStatus, Problem } from '../control/status.ts';
 import type { DiskStore } from '../control/disk-store.ts';
+import type { ConsoleSize } from '../machine/default-guest.ts';
 import type { MachineStore } from '../store/machine-store.ts';
 import { decodeMachine } from '../store/saved-machine.ts';
 import type { SavedMachine } from '../store/saved-machine.ts';
@@ -68,6 +69,9 @@ export class Page {
   readonly #activity: ActivityPanel;
   readonly #attachments: SessionAttachments;
   #serialBytes = 0;
+  /** How large the guest takes the console to be, as far as that is known; and what its command line says. */
+  #toldSize: ConsoleSize | undefined;
+  #bootSize: ConsoleSize | undefined;
   #operations = { disk: 0, network: 0 };
 
   constructor(root: HTMLElement, options: PageOptions) {
@@ -138,7 +142,7 @@ export class Page {
     });
     acceptDrops(document.body, (files) => void this.#dropped(files));
     this.#console.open();
-    this.#console.onSize((columns, rows) => this.#strip.setConsoleSize(columns, rows));
+    this.#console.onSize(() => this.#showSize());
     this.#bar.setName(session.machine.name);
     session.onChange(() => this.#bar.setName(session.machine.name));
     setInterval(() => this.#showFigures(), FIGURES_MS);
@@ -214,14 +218,20 @@ export class Page {
   async #restart(keepsConsole = false): Promise<void> {
     const session = this.#session;
     await session.vm?.stop();
-    const machine = session.createVm();
+    // It takes room from the console.
+    this.#notice.hide();
+    this.#console.fit();
+    const { size } = this.#console;
+    const machine = session.createVm(size);
     if (machine === undefined) return;
+    this.#bootSize = session.takesConsoleSize ? size : undefined;
+    this.#setToldSize(this.#bootSize);
     this.#listen(machine);
     this.#bar.setCanStart(true);
+    this.#bar.setJit(machine.config.jit);
     this.#strip.setMemory(machine.config.memoryBytes, machine.config.cpus);
     if (keepsConsole) this.#console.writeMark('started again');
     else this.#console.clear();
-    this.#notice.hide();
     this.#settings.show();
     this.#begin(machine);
   }
@@ -229,10 +239,9 @@ export class Page {
   #command(command: ButtonCommand): void {
     const machine = this.machine;
     if (machine === undefined) return;
-    if (command !== 'start') void machine[command]();
-    // What was changed since takes effect.
-    else if (this.#session.isStale) void this.#restart(true);
-    else this.#begin(machine);
+    // What was changed since takes effect, and the guest is told the size that the console has then.
+    if (command === 'start') void this.#restart(true);
+    else void machine[command]();
     this.#console.focus();
   }
 
@@ -242,8 +251,21 @@ export class Page {
 
   /** A serial line has no way to say how large the terminal is; the shell at its end can be told. */
   #tellSize(): void {
-    this.machine?.serial.write(` stty rows ${this.#console.rows} cols ${this.#console.columns}\n`);
+    const { size } = this.#console;
+    this.machine?.serial.write(` stty rows ${size.rows} cols ${size.columns}\n`);
+    this.#setToldSize(size);
     this.#console.focus();
+  }
+
+  #setToldSize(size: ConsoleSize | undefined): void {
+    this.#toldSize = size;
+    this.#showSize();
+  }
+
+  #showSize(): void {
+    const { size } = this.#console;
+    const isNews = this.#toldSize?.columns !== size.columns || this.#toldSize.rows !== size.rows;
+    this.#strip.setConsoleSize(size, { isNews, canTell: this.machine?.status.state === 'running' });
   }
 
   #begin(machine: VirtualMachine): void {
@@ -284,7 +306,9 @@ export class Page {
       });
     });
     machine.on('reset', () => {
-      if (isOurs()) this.#console.writeMark('reset');
+      if (!isOurs()) return;
+      this.#console.writeMark('reset');
+      this.#setToldSize(this.#bootSize);
     });
   }
 
@@ -292,6 +316,7 @@ export class Page {
     this.#bar.setStatus(status, this.#statusReason(status));
     document.title = status.state === 'running' ? 'Virtab' : `${this.#titleWord(status)} - Virtab`;
     if (status.state !== 'loading') this.#settings.show();
+    this.#showSize();
     switch (status.state) {
       case 'off':
         this.#boot.hide();
@@ -407,10 +432,7 @@ export class Page {
 
   #showProblem(problem: Problem): void {
     this.#bar.setStatus({ state: 'off', problem }, PROBLEM_TITLES[problem.kind]);
-    const actions =
-      problem.kind === 'no-isolation' || problem.kind === 'missing-features'
-        ? []
-        : [problem.kind === 'bad-disk' ? this.#disksAction(true) : this.#chooseAction(true)];
+    const actions = this.#remedies(problem);
     if (this.machine !== undefined) actions.push(this.#startAction('Try again', false));
     this.#notice.show({
       kind: problem.kind,
@@ -422,6 +444,22 @@ export class Page {
       ...(problem.report === undefined ? {} : { report: problem.report }),
       actions,
     });
+  }
+
+  #remedies({ kind }: Problem): NoticeAction[] {
+    switch (kind) {
+      case 'no-isolation':
+      case 'missing-features':
+        return [];
+      case 'bad-disk':
+        return [this.#disksAction(true)];
+      case 'bad-address': {
+        const run = (): void => location.assign(location.pathname);
+        return [{ label: 'Start without it', icon: ICON.play, primary: true, run }];
+      }
+      default:
+        return [this.#chooseAction(true)];
+    }
   }
 
   #startAction(label = 'Start again', primary = true): NoticeAction {

@@ -5,6 +5,7 @@ import { WebLinksAddon } from '@xterm/addon-web-links';
 import { WebglAddon } from '@xterm/addon-webgl';
 import type { ITheme } from '@xterm/xterm';
 import { Terminal } from '@xterm/xterm';
+import type { ConsoleSize } from '../machine/default-guest.ts';
 import { hasGpu } from './gpu.ts';
 
 const SCROLLBACK_LINES = 10_000;
@@ -120,18 +121,14 @@ export class Console {
     if (this.node.clientWidth > 0 && this.node.clientHeight > 0) this.#fit.fit();
   }
 
-  /** Calls `listener` with the present size, and whenever it changes. */
-  onSize(listener: (columns: number, rows: number) => void): void {
-    this.#terminal.onResize(({ cols, rows }) => listener(cols, rows));
-    listener(this.#terminal.cols, this.#terminal.rows);
+  /** Calls `listener` now and whenever the size changes. */
+  onSize(listener: () => void): void {
+    this.#terminal.onResize(listener);
+    listener();
   }
 
-  get columns(): number {
-    return this.#terminal.cols;
-  }
-
-  get rows(): number {
-    return this.#terminal.rows;
+  get size(): ConsoleSize {
+    return { columns: this.#terminal.cols, rows: this.#terminal.rows };
   }
 
   /** Bytes as the guest sent them; xterm decodes UTF-8 across calls. */

@@ -29,6 +29,9 @@ const DIALOGUE: readonly { readonly type: string; readonly expect: string }[] = 
   { type: 'kill %1; wait; echo gone', expect: '\ngone\r\n' },
   { type: 'tty', expect: '/dev/ttyS0' },
   { type: 'stty size', expect: '40 120' },
+  // init starts another shell.
+  { type: 'stty cols 90; exit', expect: 'Virtab: Linux' },
+  { type: 'stty size; echo "[$COLUMNS]"', expect: '40 90\r\n[]' },
   { type: 'lsmod | grep -c ^virtio_net', expect: '\n1\r\n' },
   { type: 'modprobe loop && lsmod | grep loop', expect: 'loop ' },
   { type: 'ls /sys/bus/virtio/devices', expect: 'virtio0' },

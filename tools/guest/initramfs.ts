@@ -52,6 +52,11 @@ for interface in /sys/class/net/eth*; do
   udhcpc -b -i "\${interface##*/}" -s /etc/udhcpc.script > /dev/null 2>&1 &
 done
 
+# A serial line does not know the size of the terminal. COLUMNS=n LINES=n on the kernel's command line tell it at
+# the start, and are no use to anybody later; the command "resize" asks the terminal for it.
+[ -n "$COLUMNS" ] && [ -n "$LINES" ] && stty cols "$COLUMNS" rows "$LINES" 2>/dev/null
+unset COLUMNS LINES
+
 # The power button.
 [ -e /dev/input/event0 ] && acpid -l /dev/null 2>/dev/null
 
@@ -74,12 +79,6 @@ case $(tty) in
   /dev/tty[0-9]*) export TERM=linux ;;
   *) export TERM=xterm-256color ;;
 esac
-# A serial line does not know the size of the terminal. COLUMNS=n LINES=n on the kernel's command line tell it
-# at the start; the command "resize" asks the terminal for it later.
-if [ -n "$COLUMNS" ] && [ -n "$LINES" ]; then
-  stty cols "$COLUMNS" rows "$LINES" 2>/dev/null
-fi
-unset COLUMNS LINES
 alias ll='ls -l'
 cd /root
 read -r release < /proc/sys/kernel/osrelease

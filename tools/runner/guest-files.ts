@@ -3,6 +3,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Result } from '../../src/base/result.ts';
 import { takesModules } from '../../src/boot/boot.ts';
+import { withConsoleSize } from '../../src/machine/default-guest.ts';
 import type { VmConfig } from '../../src/config/vm-config.ts';
 import { buildGuest } from '../guest/build-guest.ts';
 import { GUEST_FOLDER } from '../guest/folders.ts';
@@ -63,12 +64,14 @@ export async function findGuestFiles(config: VmConfig): Promise<Result<GuestFile
     };
   }
   const { value } = guest;
+  const usual = commandLine ?? value.commandLine;
+  const { isTTY, columns, rows } = process.stdout;
   return {
     ok: true,
     value: {
       kernel: join(GUEST_FOLDER, value.kernel.file),
       initrd: initrd ?? join(GUEST_FOLDER, value.initrd.file),
-      commandLine: commandLine ?? value.commandLine,
+      commandLine: isTTY && initrd === undefined ? withConsoleSize(usual, { columns, rows }) : usual,
     },
   };
 }

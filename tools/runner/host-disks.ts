@@ -3,9 +3,17 @@ import { closeSync, openSync, ftruncateSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { failure, success } from '../../src/base/result.ts';
 import type { Result } from '../../src/base/result.ts';
-import { findAioDriver } from '../../src/block/aio.ts';
+import { AIO_DRIVERS, describeAioDrivers, findAioDriver } from '../../src/block/aio.ts';
 import type { VmConfig } from '../../src/config/vm-config.ts';
 import type { HostDisk } from './runner.ts';
+
+/** What `-drive aio=?` prints: nobody drops files onto the runner. */
+export function describeHostDrivers(): string {
+  return [
+    'A disk’s file is copied into the browser before the run, and back when the run ends; with --node it is used where it is.',
+    describeAioDrivers(AIO_DRIVERS.filter(({ name }) => name !== 'file')),
+  ].join('\n');
+}
 
 export function findHostDisks(config: VmConfig): Result<readonly HostDisk[]> {
   const disks: HostDisk[] = [];

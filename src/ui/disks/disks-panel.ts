@@ -6,7 +6,8 @@ import { imageNameProblem } from '../../block/image-store.ts';
 import { IMPORT_CANCELLED } from '../../control/disk-store.ts';
 import type { DiskStore } from '../../control/disk-store.ts';
 import { freeDiskName } from '../../disks/disk-names.ts';
-import { ask, askText } from '../confirm.ts';
+import { ask, askText, askTexts } from '../confirm.ts';
+import type { TextField } from '../confirm.ts';
 import { button, element, ICON, setText } from '../dom.ts';
 import type { PanelPage } from '../panel/side-panel.ts';
 import { section } from '../settings/setting-row.ts';
@@ -125,7 +126,10 @@ export class DisksPanel implements PanelPage {
     if (state !== this.#shownState) {
       this.#shownState = state;
       this.#showAttached(attached, stored);
-      this.#showStored(stored.filter(({ name }) => !attached.some((disk) => disk.image === name)));
+      this.#showStored(
+        stored.filter(({ name }) => !attached.some((disk) => disk.image === name)),
+        stored.length === 0 ? 'No disks are stored yet.' : 'This machine has all that are stored.',
+      );
     }
     await this.#storage.refresh();
   }
@@ -148,6 +152,7 @@ export class DisksPanel implements PanelPage {
               ),
             ),
           ),
+      ...(disks.some(({ isInMachine, readOnly }) => isInMachine && !readOnly) ? [powerCutNote()] : []),
     );
   }
 
@@ -218,10 +223,10 @@ export class DisksPanel implements PanelPage {
     );
   }
 
-  #showStored(disks: readonly StoredImage[]): void {
+  #showStored(disks: readonly StoredImage[], ifNone: string): void {
     this.#stored.replaceChildren(
       disks.length === 0
-        ? element('p', { class: 'panel-empty' }, 'Nothing here that this machine does not have already.')
+        ? element('p', { class: 'panel-empty' }, ifNone)
         : element('ul', { class: 'cards' }, ...disks.map((disk) => this.#storedCard(disk))),
     );
   }
@@ -259,19 +264,26 @@ export class DisksPanel implements PanelPage {
   }
 
   async #create(): Promise<void> {
-    const name = await askText({
-      title: 'New empty disk',
-      message: 'It is full of zeroes: the guest has to partition or format it.',
-      label: 'Name',
-      value: freeDiskName('disk.img', this.#names),
-      confirm: 'Continue',
-      check: (text) =>
-        imageNameProblem(text) ??
-        (this.#names.includes(text) ? `There is a disk “${text}” already.` : undefined),
-    });
-    if (name === undefined) return;
-    const bytes = await askSize(`How large is “${name}” to be?`, '1G', 'Create', 0);
-    if (bytes === undefined) return;
+    const answer = await askTexts(
+      {
+        title: 'New empty disk',
+        message: 'It is full of zeroes: the guest has to partition or format it.',
+        confirm: 'Create',
+      },
+      [
+        {
+          label: 'Name',
+          value: freeDiskName('disk.img', this.#names),
+          check: (text) =>
+            imageNameProblem(text) ??
+            (this.#names.includes(text) ? `There is a disk “${text}” already.` : undefined),
+        },
+        sizeField('1G', 0),
+      ],
+    );
+    if (answer === undefined) return;
+    const [name = '', size = ''] = answer;
+    const bytes = parseSize(size)!;
     if (await this.#report(this.#store.create(name, bytes)))
       await this.#report(this.#attachments.attachImage(name));
     await this.refresh();
@@ -314,13 +326,13 @@ export class DisksPanel implements PanelPage {
   }
 
   async #grow(disk: StoredImage, grow: (bytes: number) => Promise<Result<undefined>>): Promise<void> {
-    const bytes = await askSize(
-      `“${disk.name}” has ${formatSize(disk.sizeBytes)} now. How large is it to be?`,
-      formatSize(disk.sizeBytes * 2),
-      'Grow',
-      disk.sizeBytes,
-    );
-    if (bytes !== undefined) await this.#report(grow(bytes));
+    const size = await askText({
+      title: `Grow “${disk.name}”`,
+      message: `It has ${formatSize(disk.sizeBytes)} now.`,
+      confirm: 'Grow',
+      ...sizeField(formatSize(disk.sizeBytes * 2), disk.sizeBytes),
+    });
+    if (size !== undefined) await this.#report(grow(parseSize(size)!));
     await this.refresh();
   }
 
@@ -358,25 +370,32 @@ export class DisksPanel implements PanelPage {
   }
 }
 
-function askSize(
-  message: string,
-  value: string,
-  confirm: string,
-  above: number,
-): Promise<number | undefined> {
-  const check = (text: string): string | undefined => {
-    const bytes = parseSize(text);
-    if (bytes === undefined || bytes < MIB || bytes % 512 !== 0)
-      return 'Write a size of 1M or more, for example 512M or 8G.';
-    return bytes <= above ? `It has to be more than ${formatSize(above)}: a disk cannot shrink.` : undefined;
-  };
-  return askText({
-    title: 'Size of the disk',
-    message,
+/** The page cannot see what a guest has in its memory. */
+function powerCutNote(): HTMLElement {
+  return element(
+    'p',
+    { class: 'panel-quiet disks-hint' },
+    'To the guest, closing or reloading this page is a power cut: a disk has all that the guest has written to it, but not what still waits in the guest’s memory. Type ',
+    element('code', {}, 'sync'),
+    ' or ',
+    element('code', {}, 'poweroff'),
+    ' there first.',
+  );
+}
+
+/** A size of more than `above` bytes, as `parseSize` reads it. */
+function sizeField(value: string, above: number): TextField {
+  return {
     label: 'Size',
     value,
     hint: 'All of it is taken from the browser’s storage, also what is empty.',
-    confirm,
-    check,
-  }).then((text) => (text === undefined ? undefined : parseSize(text)));
+    check: (text) => {
+      const bytes = parseSize(text);
+      if (bytes === undefined || bytes < MIB || bytes % 512 !== 0)
+        return 'Write a size of 1M or more, for example 512M or 8G.';
+      return bytes <= above
+        ? `It has to be more than ${formatSize(above)}: a disk cannot shrink.`
+        : undefined;
+    },
+  };
 }

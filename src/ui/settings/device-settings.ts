@@ -72,7 +72,8 @@ const TEXTS = {
   queues: {
     title: 'Queues',
     option: 'num-queues',
-    sentence: 'Several let several CPUs of the guest send requests without waiting for each other.',
+    sentence:
+      'Several let several CPUs of the guest send requests without waiting for each other; for one CPU one is enough.',
     usual: String(BLK_DEFAULTS.queues),
   },
   hub: {
@@ -85,7 +86,7 @@ const TEXTS = {
   pairs: {
     title: 'Queue pairs',
     option: 'queues',
-    sentence: 'Several let several CPUs of the guest send and receive at once.',
+    sentence: 'Several let several CPUs of the guest send and receive at once; for one CPU one is enough.',
     usual: String(NET_DEFAULTS.pairs),
   },
   rng: {

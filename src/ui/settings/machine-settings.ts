@@ -1,9 +1,11 @@
 /** The settings of the machine as a whole: one row each of the panel, and the names of what a restart would change. */
 import { MIB } from '../../base/units.ts';
-import { parseQemuOptions, toQemuArguments } from '../../config/qemu-options.ts';
+import { parseQemuOptions } from '../../config/qemu-options.ts';
 import { formatSize } from '../../config/size.ts';
-import { CPUS_MAX, DEFAULT_CONFIG, MEMORY_MAX_BYTES, MEMORY_MIN_BYTES } from '../../config/vm-config.ts';
+import { DEFAULT_CONFIG, MEMORY_MAX_BYTES, MEMORY_MIN_BYTES } from '../../config/vm-config.ts';
+import type { DeviceConfig } from '../../config/devices.ts';
 import type { JitMode, VmConfig } from '../../config/vm-config.ts';
+import { element, setText } from '../dom.ts';
 import { line, number, segments, text } from './controls.ts';
 import type { Control } from './controls.ts';
 import type { RowTexts } from './setting-row.ts';
@@ -16,8 +18,6 @@ export interface MachineSetting {
   readonly read: (config: VmConfig) => unknown;
   /** A field; `change` gets the configuration with the user's choice in it, `refuse` why it cannot be had; empty: it can. */
   make(change: (edit: (config: VmConfig) => VmConfig) => void, refuse: (why: string) => void): Field;
-  /** Why it cannot be changed, or what else is to be known. */
-  readonly note?: string;
 }
 
 /** The only model (config/options.ts). */
@@ -70,18 +70,13 @@ export function machineSettings(defaultCommandLine: string): readonly MachineSet
     texts: {
       title: 'CPUs',
       option: '-smp',
-      sentence: 'Each CPU of the guest is a thread of its own and wants a core of your computer.',
-      usual: String(DEFAULT_CONFIG.cpus),
+      sentence: 'Every guest has one CPU: several are not there yet.',
     },
     read: (config) => config.cpus,
-    make: (change) => {
-      const control = number({ label: 'CPUs', minimum: 1, maximum: CPUS_MAX }, (value) =>
-        change((config) => ({ ...config, cpus: value })),
-      );
-      control.setDisabled(CPUS_MAX === 1);
-      return fieldOf(control, (config) => config.cpus);
+    make: () => {
+      const node = element('span');
+      return { node, show: (config) => setText(node, String(config.cpus)) };
     },
-    ...(CPUS_MAX === 1 ? { note: 'Guests with several CPUs are not there yet.' } : {}),
   };
   const cpu: MachineSetting = {
     noun: 'CPU model',
@@ -110,7 +105,7 @@ export function machineSettings(defaultCommandLine: string): readonly MachineSet
       option: '-jit',
       isOwn: true,
       sentence:
-        'Translates guest code that runs often into WebAssembly. Off, everything is interpreted: slower, but nothing is compiled. Verify runs everything both ways, slowly, and stops with a report where the results differ.',
+        'Translates guest code that runs often into WebAssembly. Off, everything is interpreted: slower, but nothing is compiled. Verify runs everything both ways and stops with a report where the results differ: many times slower, and the guest’s clock passes 16 times more slowly, so that the guest still gets on.',
       usual: DEFAULT_CONFIG.jit,
     },
     read: (config) => config.jit,
@@ -167,9 +162,26 @@ export function differences(
   after: VmConfig,
   settings: readonly MachineSetting[],
 ): readonly string[] {
-  const changed = settings
-    .filter(({ read }) => JSON.stringify(read(before)) !== JSON.stringify(read(after)))
-    .map(({ noun }) => noun);
-  if (changed.length > 0) return changed;
-  return toQemuArguments(before).join('\n') === toQemuArguments(after).join('\n') ? [] : ['devices'];
+  const differ = ({ read }: Part): boolean => JSON.stringify(read(before)) !== JSON.stringify(read(after));
+  return [...settings, ...DEVICES].filter(differ).map(({ noun }) => noun);
+}
+
+type Part = Pick<MachineSetting, 'noun' | 'read'>;
+
+/** The parts that have no row in the list of settings. */
+const DEVICES: readonly Part[] = [
+  { noun: 'disks', read: ({ drives, devices }) => [drives, devices.filter(isDisk)] },
+  { noun: 'network', read: ({ netdevs, devices }) => [netdevs, devices.filter(isCard)] },
+  {
+    noun: 'other devices',
+    read: ({ devices }) => devices.filter((device) => !isDisk(device) && !isCard(device)),
+  },
+];
+
+function isDisk({ kind }: DeviceConfig): boolean {
+  return kind === 'virtio-blk';
+}
+
+function isCard({ kind }: DeviceConfig): boolean {
+  return kind === 'virtio-net';
 }

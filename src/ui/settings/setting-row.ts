@@ -7,7 +7,8 @@ export interface RowTexts {
   readonly option: string;
   readonly isOwn?: boolean;
   readonly sentence: string;
-  readonly usual: string;
+  /** The default; absent where there is no choice. */
+  readonly usual?: string;
 }
 
 export interface SettingRow {
@@ -25,19 +26,23 @@ export function settingRow(texts: RowTexts, field: HTMLElement, wide = false): S
       'div',
       { class: 'setting-name' },
       element('span', { class: 'setting-title' }, texts.title),
-      element('code', { class: 'setting-option' }, texts.option),
+      ...(texts.option === texts.title ? [] : [element('code', { class: 'setting-option' }, texts.option)]),
     ),
     element('div', { class: 'setting-field' }, field),
     element(
       'p',
       { class: 'setting-text' },
       texts.sentence,
-      ' ',
-      element(
-        'span',
-        { class: 'setting-usual' },
-        texts.isOwn === true ? `Virtab’s own; default: ${texts.usual}.` : `Default: ${texts.usual}.`,
-      ),
+      ...(texts.usual === undefined
+        ? []
+        : [
+            ' ',
+            element(
+              'span',
+              { class: 'setting-usual' },
+              texts.isOwn === true ? `Virtab’s own; default: ${texts.usual}.` : `Default: ${texts.usual}.`,
+            ),
+          ]),
     ),
     note,
   );

@@ -45,7 +45,6 @@ export class SettingsPanel implements PanelPage {
         (why) => row.setNote(why),
       );
       const row = settingRow(setting.texts, field.node, setting.wide);
-      row.setNote(setting.note ?? '');
       fields.push(field);
       return row.node;
     });

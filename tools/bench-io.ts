@@ -1,80 +1,33 @@
 /**
  * `npm run bench:io -- [options]`: the virtio-blk table of docs/benchmarks-io.md. Virtab on OPFS with ioeventfd off and on, QEMU
- * TCG's virtio-blk, v86's IDE, the bare-metal ring and the driver alone, in one run.
+ * TCG's virtio-blk and v86's IDE in turn, then the bare-metal ring and the driver alone.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { describeHost, load, waitForQuiet } from './bench/host.ts';
-import { inRealTime } from './bench/priority.ts';
-import { prepareIoGuest } from './io/guest.ts';
-import type { StartMachine } from './io/machine.ts';
-import { startQemu } from './io/qemu.ts';
-import { rawDriverSpeed } from './io/raw-driver.ts';
-import type { Speed } from './io/raw-driver.ts';
 import { formatIo } from './io/report.ts';
-import type { IoReport, RingRun, SubjectRows } from './io/report.ts';
-import { KINDS, measureRows, SITUATIONS } from './io/rows.ts';
-import { startV86 } from './io/v86.ts';
-import { startVirtab } from './io/virtab.ts';
-import { runRing } from './ring/run.ts';
-import type { RingOptions } from './ring/run.ts';
-import type { Architecture } from './rootfs/closure.ts';
+import type { IoReport } from './io/report.ts';
+import { measureRings } from './io/rings.ts';
+import type { RingRuns } from './io/rings.ts';
+import { measureRounds } from './io/rounds.ts';
+import type { SubjectRows } from './io/rounds.ts';
+import { KINDS, SITUATIONS } from './io/rows.ts';
+import { SUBJECTS } from './io/subjects.ts';
 import { ensureSite } from './runner/site.ts';
 import { root } from './runner/stale.ts';
 import { ensureWasm } from './runner/wasm.ts';
 
-interface IoSubject {
-  readonly id: string;
-  readonly name: string;
-  readonly architecture: Architecture;
-  readonly disk: string;
-  readonly start: StartMachine;
-}
-
-const SUBJECTS: readonly IoSubject[] = [
-  {
-    id: 'virtab',
-    name: 'Virtab, interpreter',
-    architecture: 'amd64',
-    disk: '/dev/vda',
-    start: startVirtab('off'),
-  },
-  {
-    id: 'virtab-jit',
-    name: 'Virtab, JIT',
-    architecture: 'amd64',
-    disk: '/dev/vda',
-    start: startVirtab('on'),
-  },
-  {
-    id: 'virtab-jit-686',
-    name: 'Virtab, JIT, 686',
-    architecture: 'i386',
-    disk: '/dev/vda',
-    start: startVirtab('on'),
-  },
-  { id: 'qemu', name: 'QEMU TCG', architecture: 'amd64', disk: '/dev/vda', start: startQemu },
-  { id: 'qemu-686', name: 'QEMU TCG, 686', architecture: 'i386', disk: '/dev/vda', start: startQemu },
-  { id: 'v86', name: 'v86, IDE, 686', architecture: 'i386', disk: '/dev/sda', start: startV86 },
-];
-
-const RINGS: readonly (RingOptions & { readonly name: string })[] = [
-  { name: 'Virtab, JIT, ioeventfd=on', machine: 'virtab-jit', ioeventfd: 'on' },
-  { name: 'Virtab, JIT, ioeventfd=off', machine: 'virtab-jit', ioeventfd: 'off' },
-  { name: 'QEMU TCG', machine: 'qemu' },
-];
-
 const HELP = `npm run bench:io -- [options]
-  --subjects A,B      only these: ${SUBJECTS.map(({ id }) => id).join(', ')}
-  --jobs 1,8,16       how many fio jobs
+  --subjects A,B      of ${SUBJECTS.map(({ id }) => id).join(', ')} (default virtab-jit,qemu,v86)
+  --brief A,B         of them, measured alone, not with one job, in half of the repetitions
+  --situations A,B    of ${SITUATIONS.join(', ')} (default alone)
   --kinds A,B         only these: ${KINDS.join(', ')}
-  --situations A,B    only these: ${SITUATIONS.join(', ')} (default alone)
-  --brief A,B         subjects measured once, alone, and not with one job
-  --seconds N         how long each is measured (default 4)
-  --repetitions N     (default 3)
+  --jobs 1,8,16       how many fio jobs
+  --seconds N         how long each is measured (default 1.5)
+  --repetitions N     (default 4)
+  --warm N            seconds of each kind before anything is measured (default 4)
   --no-rings          leave out the bare-metal guest and the driver alone
-  --warm N            seconds of each kind before anything is measured (default 8)
   --real-time         give what is measured real-time priority, for a machine that others use
   --patience SECONDS  wait up to so long until nothing else uses the machine
   --output FOLDER     (default build/bench-io)
@@ -82,21 +35,17 @@ const HELP = `npm run bench:io -- [options]
 
 const log = (line: string): void => console.error(line);
 
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
 const { values } = parseArgs({
   options: {
-    subjects: { type: 'string', default: SUBJECTS.map(({ id }) => id).join(',') },
-    jobs: { type: 'string', default: '1,8,16' },
-    kinds: { type: 'string', default: KINDS.join(',') },
-    situations: { type: 'string', default: 'alone' },
+    subjects: { type: 'string', default: 'virtab-jit,qemu,v86' },
     brief: { type: 'string', default: '' },
-    seconds: { type: 'string', default: '4' },
-    repetitions: { type: 'string', default: '3' },
+    situations: { type: 'string', default: 'alone' },
+    kinds: { type: 'string', default: KINDS.join(',') },
+    jobs: { type: 'string', default: '1,8,16' },
+    seconds: { type: 'string', default: '1.5' },
+    repetitions: { type: 'string', default: '4' },
+    warm: { type: 'string', default: '4' },
     'no-rings': { type: 'boolean', default: false },
-    warm: { type: 'string', default: '8' },
     'real-time': { type: 'boolean', default: false },
     patience: { type: 'string', default: '0' },
     output: { type: 'string', default: join(root, 'build', 'bench-io') },
@@ -108,30 +57,48 @@ if (values.help) {
   process.exit(0);
 }
 
-const [seconds = 0, repetitions = 0, patience = 0, warmSeconds = 0] = [
-  values.seconds,
-  values.repetitions,
-  values.patience,
-  values.warm,
-].map(Number);
-const realTime = values['real-time'];
-const kinds = KINDS.filter((kind) => values.kinds.split(',').includes(kind));
-const situations = SITUATIONS.filter((situation) => values.situations.split(',').includes(situation));
+/** Those of `known` that a comma-separated list names. */
+function named<T>(list: string, known: readonly T[], nameOf: (item: T) => string): readonly T[] {
+  return list.split(',').map((name) => {
+    const found = known.find((item) => nameOf(item) === name);
+    if (found !== undefined) return found;
+    log(`bench:io: there is no "${name}".\n${HELP}`);
+    process.exit(2);
+  });
+}
+
 const brief = values.brief.split(',');
-const jobs = values.jobs.split(',').map(Number);
+const subjects = named(values.subjects, SUBJECTS, ({ id }) => id).map((subject) => ({
+  ...subject,
+  isBrief: brief.includes(subject.id),
+}));
+const options = {
+  situations: named(values.situations, SITUATIONS, String),
+  kinds: named(values.kinds, KINDS, String),
+  jobs: values.jobs.split(',').map(Number),
+  seconds: Number(values.seconds),
+  repetitions: Number(values.repetitions),
+  warmSeconds: Number(values.warm),
+  realTime: values['real-time'],
+  patience: Number(values.patience),
+};
+
+// What was started ends with this process, stopped or not.
+for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => process.exit(1));
 
 await ensureWasm(true);
 await ensureSite();
 const started = new Date();
 const host = await describeHost();
 const loads = [load()];
-const subjects: SubjectRows[] = [];
-const rings: RingRun[] = [];
-let driver: readonly Speed[] = [];
+let measured: readonly SubjectRows[] = [];
+let ringRuns: RingRuns = { rings: [], driver: [], pairs: [] };
 
 function save(): string {
+  loads.push(load());
+  const { seconds, repetitions, warmSeconds, realTime } = options;
   const report: IoReport = {
-    format: 1,
+    format: 2,
     started: started.toISOString(),
     host,
     load: loads,
@@ -139,9 +106,8 @@ function save(): string {
     repetitions,
     warmSeconds,
     realTime,
-    subjects,
-    rings,
-    driver,
+    subjects: measured,
+    ...ringRuns,
   };
   const text = formatIo(report);
   mkdirSync(values.output, { recursive: true });
@@ -150,59 +116,14 @@ function save(): string {
   return text;
 }
 
-for (const id of values.subjects.split(',')) {
-  const subject = SUBJECTS.find((candidate) => candidate.id === id);
-  if (subject === undefined) {
-    log(`bench:io: there is no "${id}".\n${HELP}`);
-    process.exit(2);
-  }
-  const { name, architecture, disk, start } = subject;
-  await waitForQuiet(patience);
-  log(`== ${name}`);
-  try {
-    const guest = await prepareIoGuest(architecture, log);
-    if (!guest.ok) throw new Error(guest.error);
-    const options = {
-      guest: guest.value,
-      start,
-      disk,
-      kinds,
-      seconds,
-      ...(brief.includes(id)
-        ? { situations: ['alone'] as const, repetitions: 1, jobs: jobs.filter((count) => count > 1) }
-        : { situations, repetitions, jobs }),
-      warmSeconds,
-      realTime,
-    };
-    subjects.push({ name, architecture, ...(await measureRows(options, log)) });
-  } catch (error) {
-    // A comparison that cannot be made says why, and the rest goes on.
-    subjects.push({ name, architecture, rows: [], failure: reasonOf(error) });
-    log(reasonOf(error));
-  }
-  loads.push(load());
+const onProgress = (results: readonly SubjectRows[]): void => {
+  measured = results;
   save();
-}
+};
+await measureRounds(subjects, options, onProgress, log);
 if (!values['no-rings']) {
-  for (const { name, ...options } of RINGS) {
-    await waitForQuiet(patience);
-    log(`== ring, ${name}`);
-    try {
-      rings.push({
-        name,
-        measurements: (await inRealTime(realTime, () => runRing(options, log))).measurements,
-      });
-    } catch (error) {
-      rings.push({ name, measurements: [], failure: reasonOf(error) });
-      log(reasonOf(error));
-    }
-  }
-  await waitForQuiet(patience);
-  driver = await inRealTime(realTime, () => rawDriverSpeed('opfs')).catch((error: unknown) => {
-    log(reasonOf(error));
-    return [];
-  });
-  loads.push(load());
+  await waitForQuiet(options.patience);
+  ringRuns = await measureRings(options.realTime, log);
 }
 process.stdout.write(save());
 process.exit(0);

@@ -68,6 +68,11 @@ function list(folder: string): number[] {
   }
 }
 
+/** The processes that `parent` has started itself and that are still there. */
+export function childrenOf(parent: number): number[] {
+  return list('/proc').filter((pid) => readStat(`/proc/${pid}/stat`)?.parent === parent);
+}
+
 /** The processes below `root`, without it. */
 export function descendants(root: number): number[] {
   const parents = list('/proc').map((pid): [number, number | undefined] => [

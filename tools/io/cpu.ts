@@ -2,37 +2,32 @@
 import { descendants, sampleCpu, threadTimes } from '../bench/cpu-time.ts';
 
 export interface CpuTimes {
-  readonly timeMs: number;
   readonly vcpuMs: number;
   readonly hostMs: number;
-  readonly otherMs: number;
 }
 
 export class MachineCpu {
-  readonly #root: number;
-  readonly #withRoot: boolean;
+  readonly #roots: readonly number[];
   readonly #threadName: string | undefined;
   #thread: number | undefined;
 
-  /** The processes below `root`, and `root` itself if `withRoot`; of their threads of that name the vCPU is the busiest. */
-  constructor(root: number, withRoot: boolean, threadName?: string) {
-    this.#root = root;
-    this.#withRoot = withRoot;
+  /** Of these processes and all below them; of their threads of that name (or of all) the vCPU is the busiest. */
+  constructor(roots: readonly number[], threadName?: string) {
+    this.#roots = roots;
     this.#threadName = threadName;
+  }
+
+  get processes(): readonly number[] {
+    return this.#roots.flatMap((root) => [root, ...descendants(root)]);
   }
 
   /** Must first be called when the guest has booted and the disks have done nothing yet. */
   sample(): CpuTimes {
-    const processes = [...(this.#withRoot ? [this.#root] : []), ...descendants(this.#root)];
-    const threads = threadTimes(processes, this.#threadName);
+    const threads = threadTimes(this.processes, this.#threadName);
     this.#thread ??= [...threads].toSorted((a, b) => b[1] - a[1])[0]?.[0];
-    const sample = sampleCpu(this.#root, this.#withRoot);
-    const hostMs = sample?.treeMs ?? Number.NaN;
     return {
-      timeMs: performance.now(),
       vcpuMs: threads.get(this.#thread ?? -1) ?? Number.NaN,
-      hostMs,
-      otherMs: (sample?.machineMs ?? Number.NaN) - hostMs,
+      hostMs: this.#roots.reduce((sum, root) => sum + (sampleCpu(root, true)?.treeMs ?? Number.NaN), 0),
     };
   }
 }

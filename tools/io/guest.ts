@@ -141,7 +141,8 @@ export async function prepareIoGuest(architecture: Architecture, log: Log): Prom
   return success({
     kernel: await put(`vmlinuz-${architecture}`, kernel.image),
     initrd,
-    commandLine: 'console=ttyS0 quiet cryptomgr.notests panic=-1',
+    // A machine may be stopped for a while (rounds.ts), which its watchdog would call a lockup.
+    commandLine: 'console=ttyS0 quiet nowatchdog cryptomgr.notests panic=-1',
   });
 }
 

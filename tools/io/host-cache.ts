@@ -2,7 +2,6 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { descendants } from '../bench/cpu-time.ts';
 
 /** Writes what is dirty of the file, and drops what the host has of it (GNU dd's `nocache`: posix_fadvise(2), POSIX_FADV_DONTNEED). */
 export function dropCache(file: string): void {
@@ -10,9 +9,9 @@ export function dropCache(file: string): void {
   execFileSync('dd', [`if=${file}`, 'iflag=nocache', 'count=0', 'status=none']);
 }
 
-/** Files of so many bytes in the profiles of the browsers below this process: the images that they keep in OPFS. */
-export function imagesInProfiles(bytes: number): readonly string[] {
-  const profiles = descendants(process.pid).flatMap((pid) => {
+/** Files of so many bytes in the profiles of the browsers among these processes: the images that they keep in OPFS. */
+export function imagesInProfiles(processes: readonly number[], bytes: number): readonly string[] {
+  const profiles = processes.flatMap((pid) => {
     const found = /\0--user-data-dir=([^\0]+)/.exec(commandLine(pid));
     return found === null ? [] : [found[1]!];
   });

@@ -25,9 +25,8 @@ export interface Speed {
   readonly perSecond: number;
 }
 
-/** What that page says of a driver: random and sequential 4 KiB requests, and reads straight from a handle. */
+/** What that page, once built, says of a driver: random and sequential 4 KiB requests, and reads straight from a handle. */
 export async function rawDriverSpeed(aio: string): Promise<readonly Speed[]> {
-  await buildBlockSite();
   const profile = mkdtempSync(join(tmpdir(), 'virtab-profile-'));
   const [site, context] = await Promise.all([
     serveSite({ folder: BLOCK_SITE_FOLDER }),

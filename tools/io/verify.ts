@@ -12,8 +12,9 @@ import { run } from '../guest/process.ts';
 import type { Architecture } from '../rootfs/closure.ts';
 import { root } from '../runner/stale.ts';
 import { MEMORY_MIB, prepareIoGuest } from './guest.ts';
-import { IoDialogue, resultsOf } from './machine.ts';
 import type { IoMachine, StartMachine } from './machine.ts';
+import { startGuest } from './running-guest.ts';
+import type { RunningGuest } from './running-guest.ts';
 
 export interface VerifyOptions {
   readonly architecture: Architecture;
@@ -28,7 +29,6 @@ export interface VerifyOptions {
 
 /** For what ext4 needs itself. */
 const SPARE_MIB = 48;
-const LIMIT_MS = 900_000;
 const FLIP_MS = 700;
 
 /** Throws at the first thing that is wrong; what was right goes to `log`. */
@@ -42,19 +42,17 @@ export async function verifyDisks(options: VerifyOptions, log: Log): Promise<voi
     // The files of all runs stay there.
     const fileSystemMib = SPARE_MIB + rawMib * options.jobs.length + options.fileMib;
     const fileSystem = await emptyImage(join(folder, 'ext4.img'), fileSystemMib);
-    const dialogue = new IoDialogue(LIMIT_MS);
-    const machine = await options.start({
+    const running = await startGuest(options.start, {
       ...guest.value,
       memoryMib: MEMORY_MIB,
       disks: [fileSystem, raw],
-      onOutput: dialogue.onOutput,
     });
     let sums: { readonly file: string; readonly raw: string };
     try {
-      sums = await exercise(machine, dialogue, options, log);
+      sums = await exercise(running, options, log);
     } finally {
-      machine.send('power_off\n');
-      await machine.end();
+      running.machine.send('power_off\n');
+      await running.machine.end();
     }
     expectSame(`sha256 ${await sha256Of(raw)}  -`, sums.raw, 'the raw image outside');
     log('ok   the raw image outside has the checksum that the guest read');
@@ -70,23 +68,15 @@ export async function verifyDisks(options: VerifyOptions, log: Log): Promise<voi
 }
 
 async function exercise(
-  machine: IoMachine,
-  dialogue: IoDialogue,
+  { machine, ask }: RunningGuest,
   { jobs, sizeKib, fileMib }: VerifyOptions,
   log: Log,
 ): Promise<{ readonly file: string; readonly raw: string }> {
-  const ask = async (command: string): Promise<string> => {
-    machine.send(`${command}\n`);
-    const output = await dialogue.ready();
-    const [result = `nothing: ${output.slice(-1500)}`] = resultsOf(output);
-    return result;
-  };
   const expectAnswer = async (command: string, expected: string): Promise<void> => {
     expectSame(expected, await ask(command), command);
     log(`ok   ${command}: ${expected}`);
   };
   log('ok   booted');
-  await dialogue.ready();
   await expectAnswer('make_file_system /dev/vda', 'mkfs ok');
   for (const count of jobs) {
     for (const [name, target] of [
@@ -94,14 +84,14 @@ async function exercise(
       ['raw', '/dev/vdb'],
     ] as const) {
       const flips = flipping(machine);
-      const before = await machine.sample();
+      const before = await machine.countKicks?.();
       await expectAnswer(
         `verify ${name} ${count} ${target} ${sizeKib}k`,
         `verify ${name} ${count} exit 0 errors 0`,
       );
-      const after = await machine.sample();
+      const after = await machine.countKicks?.();
       const flipped = await flips.stop();
-      log(`     ioeventfd flipped ${flipped} times; ${(after.kicks ?? 0) - (before.kicks ?? 0)} kicks`);
+      log(`     ioeventfd flipped ${flipped} times; ${(after?.kicks ?? 0) - (before?.kicks ?? 0)} kicks`);
     }
   }
   const file = await ask(`fill written ${fileMib}`);

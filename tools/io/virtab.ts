@@ -3,15 +3,22 @@ import { statSync } from 'node:fs';
 import type { JitMode } from '../../src/config/vm-config.ts';
 import { parseQemuOptions } from '../../src/config/qemu-options.ts';
 import { runInChromium } from '../runner/run-in-chromium.ts';
-import { MachineCpu } from './cpu.ts';
+import type { Runner } from '../runner/runner.ts';
 import { dropCache, imagesInProfiles } from './host-cache.ts';
-import type { IoMachine, IoMachineOptions, StartMachine } from './machine.ts';
+import type { IoMachine, KickCounts, StartMachine } from './machine.ts';
 
 /** What all workers' threads of a page are called in /proc. */
-const WORKER = 'DedicatedWorker';
+export const WORKER = 'DedicatedWorker';
 
-export function startVirtab(jit: JitMode): StartMachine {
-  return async (options: IoMachineOptions): Promise<IoMachine> => {
+const POWER_OFF_MS = 60_000;
+
+export interface VirtabMachine extends IoMachine {
+  readonly runner: Runner;
+}
+
+/** `device`: further options of each disk, for example `,event_idx=off`. */
+export function startVirtab(jit: JitMode, device = ''): StartMachine<VirtabMachine> {
+  return async (options) => {
     const parsed = parseQemuOptions([
       '-m',
       `${options.memoryMib}M`,
@@ -24,7 +31,7 @@ export function startVirtab(jit: JitMode): StartMachine {
         '-drive',
         `file=${file},format=raw,if=none,id=d${index}`,
         '-device',
-        `virtio-blk-pci,drive=d${index},ioeventfd=on`,
+        `virtio-blk-pci,drive=d${index},ioeventfd=on${device}`,
       ]),
     ]);
     if (!parsed.ok) throw new Error(parsed.error.message);
@@ -37,32 +44,23 @@ export function startVirtab(jit: JitMode): StartMachine {
       onWarning: (message) => console.error(`virtab: ${message}`),
     });
     const finished = runner.finished.finally(() => options.onOutput(undefined));
+    // Looked at in `end`.
     finished.catch(() => undefined);
-    const cpu = new MachineCpu(process.pid, false, WORKER);
     return {
+      runner,
+      vcpuThread: WORKER,
       send: (text) => runner.send(Buffer.from(text, 'latin1')),
-      sample: async () => {
-        const queues = (await runner.info())?.ioeventfd ?? [];
-        const sum = (of: (device: (typeof queues)[number]) => number): number =>
-          queues.reduce((total, device) => total + of(device), 0);
-        return {
-          ...cpu.sample(),
-          kicks: sum(
-            (device) => device.synchronousKicks + device.queues.reduce((all, { kicks }) => all + kicks, 0),
-          ),
-          notifies: sum((device) => device.queues.reduce((all, { notifies }) => all + notifies, 0)),
-        };
-      },
+      countKicks: () => countKicks(runner),
       setIoeventfd: async (setting) => {
         const done = await runner.execute({ kind: 'setIoeventfd', setting });
         if (!done.ok) throw new Error(`ioeventfd could not be switched: ${done.error}`);
       },
-      dropCache: () => {
+      dropCache: (processes) => {
         for (const { size } of options.disks.map((file) => statSync(file)))
-          for (const file of imagesInProfiles(size)) dropCache(file);
+          for (const file of imagesInProfiles(processes, size)) dropCache(file);
       },
       end: async () => {
-        const timer = setTimeout(() => runner.end(), 60_000);
+        const timer = setTimeout(() => runner.end(), POWER_OFF_MS);
         try {
           await finished;
         } finally {
@@ -70,6 +68,17 @@ export function startVirtab(jit: JitMode): StartMachine {
           await runner.close();
         }
       },
+      discard: () => runner.close(),
     };
+  };
+}
+
+async function countKicks(runner: Runner): Promise<KickCounts> {
+  const devices = (await runner.info())?.ioeventfd ?? [];
+  const queues = devices.flatMap((device) => device.queues);
+  const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0);
+  return {
+    kicks: sum(devices.map((device) => device.synchronousKicks)) + sum(queues.map(({ kicks }) => kicks)),
+    notifies: sum(queues.map(({ notifies }) => notifies)),
   };
 }

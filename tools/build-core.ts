@@ -34,6 +34,7 @@ const CONTROL_SIGNATURES: Record<(typeof CORE_CONTROL)[number], WasmSignature> =
   updateMode: { params: ['i32'], results: [] },
   flushTlb: { params: ['i32', 'i32'], results: [] },
   flushBlocks: { params: ['i32'], results: [] },
+  dropLinks: { params: ['i32'], results: [] },
   markCode: { params: ['i32', 'i32', 'i32'], results: [] },
   insertBlock: { params: ['i32', 'i32'], results: [] },
   invalidateCode: { params: ['i32', 'i32', 'i32'], results: [] },

@@ -23,7 +23,10 @@ const EXIT_USAGE = 2;
 const EXIT_TIMEOUT = 124;
 const EXIT_SIGNAL = 130;
 const EXIT_PIPE = 141;
-/** After the end was asked for, this long until the process gives up on a machine that does not answer. */
+/**
+ * After the end was asked for, this long until the process gives up on a machine that does not answer. Images on their way back to
+ * their files take as long as they take: an image of which only a part is written is lost.
+ */
 const GRACE_MS = 10_000;
 
 /** `pipe`: nobody reads stdout any more. */
@@ -137,14 +140,15 @@ async function main(): Promise<number> {
   if (!files.ok) fail(EXIT_USAGE, files.error);
   const { kernel, initrd, modules, commandLine } = files.value;
 
-  const control: { runner?: Runner; told?: Told } = {};
+  const control: { runner?: Runner; told?: Told; grace?: NodeJS.Timeout } = {};
   const tell = (why: Told): void => {
     if (control.told !== undefined) return;
     control.told = why;
     // While the browser starts there is no machine to stop; it ends with this process.
     if (control.runner === undefined) process.exit(exitCodeOf(why));
     control.runner.end();
-    setTimeout(() => fail(EXIT_FAILURE, 'the machine did not stop when it was told to.'), GRACE_MS).unref();
+    const giveUp = (): never => fail(EXIT_FAILURE, 'the machine did not stop when it was told to.');
+    control.grace = setTimeout(giveUp, GRACE_MS).unref();
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => tell('signal'));
   whenOrphaned(() => tell('signal'));
@@ -158,6 +162,7 @@ async function main(): Promise<number> {
     ...(run.until === undefined ? {} : { until: run.until }),
     profile: run.info.includes('jit'),
     onWarning: (message) => process.stderr.write(`vm: ${message}\n`),
+    onSaving: () => control.grace?.refresh(),
     onOutput: (bytes) => {
       if (!writeOut(bytes)) tell('pipe');
     },

@@ -29,6 +29,7 @@ import {
 } from './generated/layout';
 import { count } from './cpu';
 import { codeBits, codeMask } from './physical';
+import { dropLinks } from './links';
 import { dropWriteTags } from './tlb';
 
 /** `blockHash` of src/layout/vcpu.ts. */
@@ -80,12 +81,13 @@ function unlinkFromBlockHash(cpu: usize, block: usize): void {
 }
 
 // @ts-ignore: decorator
-@inline function regionCache(cpu: usize, address: u32): usize {
+@inline export function regionCache(cpu: usize, address: u32): usize {
   return cpu + REGION_CACHE_OFFSET + ((address ^ (address >> 12)) & (REGION_CACHE_ENTRIES - 1)) * REGION_CACHE_SIZE;
 }
 
 function kill(cpu: usize, block: usize): void {
   store<u32>(block, BLOCK_DEAD, BLOCK_mode);
+  if (load<u32>(block, BLOCK_region) != 0) dropLinks(cpu);
   store<u32>(block, 0, BLOCK_region);
   // Another address may have taken the entry; dropping that as well does no harm.
   store<u32>(regionCache(cpu, load<u32>(block, BLOCK_address)), 0, REGION_CACHE_region);
@@ -155,5 +157,6 @@ export function flushBlocks(cpu: usize): void {
   memory.fill(cpu + BLOCK_HASH_OFFSET, 0, BLOCK_HASH_ENTRIES * 4);
   memory.fill(cpu + REGION_CACHE_OFFSET, 0, REGION_CACHE_ENTRIES * REGION_CACHE_SIZE);
   memory.fill(cpu + VCPU_returns, 0, RETURNS * 4);
+  dropLinks(cpu);
   store<u32>(cpu, load<u32>(cpu, VCPU_arenaStart), VCPU_arenaNext);
 }

@@ -40,6 +40,7 @@ export {
   writeSlow,
 } from './mmu';
 export { recomputeMode as updateMode, reset } from './mode';
+export { dropLinks, findRegion } from './links';
 export { cli, portIn, portOut, readFlags, sti, writeAc, writeFlags } from './privilege';
 export { checkCodeOffset, lar, loadLdt, loadSegment, loadTask, lsl, segmentLinear, verify } from './segments';
 export { maskedStore, sseCompute } from './sse';

@@ -84,6 +84,7 @@ import {
   isWritableData,
 } from './descriptor';
 import { flushBlocks } from './blocks';
+import { updateLinks } from './links';
 import { contextBase, currentContext, resetTlb } from './tlb';
 
 // @ts-ignore: decorator
@@ -144,6 +145,7 @@ export function updateContext(cpu: usize): void {
   const aligned = cpl(cpu) == 3 && (cr0(cpu) & CR0_AM) != 0 && (eflags(cpu) & FLAG_AC) != 0;
   const tlb = aligned ? cpu + TLB_NONE_OFFSET : contextBase(cpu, currentContext(cpu));
   store<u32>(cpu, <u32>tlb, VCPU_tlb);
+  updateLinks(cpu);
 }
 
 /**

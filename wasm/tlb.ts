@@ -59,6 +59,7 @@ import {
   walk,
   WALK_FAULT,
 } from './paging';
+import { dropMappedLinks, dropPageLinks, noteKernelCode } from './links';
 import { codeBits, inRam, isDirty, setDirty } from './physical';
 
 // `VCPU.tlbLarge`.
@@ -191,6 +192,7 @@ function fill(cpu: usize, context: i32, linear: u64, gpa: u32, page: u64, access
   }
   if ((access & ACCESS_FETCH) != 0) {
     store<i64>(entry, tag, TLB_ENTRY_executeTag);
+    if (context != TLB_CONTEXT_USER) noteKernelCode(cpu, linear, list == GLOBAL);
   } else {
     store<i64>(entry, tag, TLB_ENTRY_readTag);
     if ((page & PAGE_WRITABLE) != 0) {
@@ -270,6 +272,7 @@ export function flushTlb(cpu: usize, keepGlobal: i32): void {
     flushList(cpu, context, LOCAL);
     if (keepGlobal == 0) flushList(cpu, context, GLOBAL);
   }
+  dropMappedLinks(cpu, keepGlobal);
 }
 
 /** Power-on: whatever the memory holds. */
@@ -282,6 +285,7 @@ export function resetTlb(cpu: usize): void {
   memory.fill(cpu + TLB_NONE_OFFSET, 0xff, TLB_BYTES);
   memory.fill(cpu + VCPU_tlbFilled, 0, TLB_FILLED_LISTS * 4);
   memory.fill(cpu + VCPU_tlbLarge, 0, 16);
+  dropMappedLinks(cpu, 0);
 }
 
 /** Clears the pieces of the large page around `linear` among `entries` entries from `first`. */
@@ -298,6 +302,7 @@ function flushPieces(first: usize, entries: i32, linear: u64, largeShift: u64): 
 
 /** INVLPG: a page in all contexts, global or not, all of it if it is a large one (APM vol. 2, 5.5.3). */
 export function flushPage(cpu: usize, linear: u64): void {
+  dropPageLinks(cpu, linear);
   const offset = tlbOffset(linear);
   for (let context = 0; context < TLB_CONTEXTS; context++) {
     clearEntry(contextBase(cpu, context) + offset);

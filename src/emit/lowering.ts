@@ -397,25 +397,30 @@ export abstract class Lowering {
     code.i32Const(ACCESS_SEGMENT_SHIFT).op('i32.shl').i32Const(known).op('i32.or');
   }
 
-  /** Leaves the host address that the TLB or else a slow path gives. */
+  /** Leaves the host address of bytes to be written that the TLB or else a slow path gives. */
   private host(name: CoreName, linear: number, bytes: number, segment: Value): void {
     const { code } = this;
     const slow = this.pool.take(I32);
-    const write = name !== 'readSlow';
     this.lookUp(
-      { linear, bytes, segment, write, result: I32 },
+      { linear, bytes, segment, write: true, result: I32 },
       (host) => {
-        if (write) this.beforeStore(host, bytes);
+        this.beforeStore(host, bytes);
         host();
       },
       () => {
-        code.get(this.cpu).get(linear);
-        this.access(bytes, segment);
-        this.callCore(name).tee(slow).op('i32.eqz');
-        this.failed();
+        this.slowHost(name, linear, bytes, segment, slow);
         code.get(slow);
       },
     );
+  }
+
+  /** Puts the host address that a slow path gives into `slow`, or fails. */
+  private slowHost(name: CoreName, linear: number, bytes: number, segment: Value, slow: number): void {
+    const { code } = this;
+    code.get(this.cpu).get(linear);
+    this.access(bytes, segment);
+    this.callCore(name).tee(slow).op('i32.eqz');
+    this.failed();
   }
 
   private linear(statement: StatementOf<'linear'>): void {
@@ -458,9 +463,22 @@ export abstract class Lowering {
   }
 
   private load(statement: StatementOf<'load'>): void {
+    const { code } = this;
     const linear = this.intoLocal(statement.linear);
-    this.host('readSlow', linear, statement.bytes, statement.segment);
-    this.code.memory(statement.op, 0).set(this.local(statement.temp));
+    const { bytes, segment, op, temp } = statement;
+    const slow = this.pool.take(I32);
+    this.lookUp(
+      { linear, bytes, segment, write: false, result: WASM_TYPES[temp.type] },
+      (host) => {
+        host();
+        code.memory(op, 0);
+      },
+      () => {
+        this.slowHost('readSlow', linear, bytes, segment, slow);
+        code.get(slow).memory(op, 0);
+      },
+    );
+    code.set(this.local(temp));
   }
 
   private store(statement: StatementOf<'store'>, rest: readonly Statement[]): void {

@@ -2,11 +2,15 @@
 import {
   BLOCK_HASH_ENTRIES,
   BLOCK_HASH_OFFSET,
+  JUMP_LINKS,
+  JUMP_LINKS_OFFSET,
   REGION_CACHE_ENTRIES,
   REGION_CACHE_OFFSET,
+  RETURN_LINKS,
+  RETURN_LINKS_OFFSET,
   TLB_ENTRIES,
 } from '../layout/map.ts';
-import { REGION_CACHE, TLB_ENTRY } from '../layout/vcpu.ts';
+import { LINK, REGION_CACHE, TLB_ENTRY } from '../layout/vcpu.ts';
 import type { Code } from '../wasmgen/code.ts';
 
 /** Takes a linear address (i64), leaves the offset of its entry in a TLB. */
@@ -32,4 +36,32 @@ export function emitRegionCacheEntry(code: Code, cpu: number): void {
 export function emitBlockChain(code: Code, cpu: number): void {
   code.i32Const(BLOCK_HASH_ENTRIES - 1).op('i32.and');
   code.i32Const(2).op('i32.shl').get(cpu).op('i32.add').memory('i32.load', BLOCK_HASH_OFFSET);
+}
+
+/** 2^32 divided by the golden ratio: neighbouring products differ most in their high bits. */
+const FIBONACCI = 0x9e3779b1;
+
+/** Takes an address that code jumps to (i64), leaves that of its link. */
+export function emitJumpLink(code: Code, cpu: number): void {
+  code
+    .op('i32.wrap_i64')
+    .i32Const(FIBONACCI | 0)
+    .op('i32.mul');
+  code
+    .i32Const(32 - Math.log2(JUMP_LINKS * LINK.size))
+    .op('i32.shr_u')
+    .i32Const(-LINK.size)
+    .op('i32.and');
+  code.get(cpu).op('i32.add').i32Const(JUMP_LINKS_OFFSET).op('i32.add');
+}
+
+/** Takes where a return address lies in the stack (i64), leaves the address of its link. */
+export function emitReturnLink(code: Code, cpu: number): void {
+  // Words of the stack are mostly 8 bytes.
+  code
+    .op('i32.wrap_i64')
+    .i32Const(Math.log2(LINK.size / 8))
+    .op('i32.shl');
+  code.i32Const((RETURN_LINKS - 1) * LINK.size).op('i32.and');
+  code.get(cpu).op('i32.add').i32Const(RETURN_LINKS_OFFSET).op('i32.add');
 }

@@ -1,11 +1,10 @@
 /** Regions to a WebAssembly module: one function each, (cpu, slot << 8 | entry) -> STATUS_*. */
 import { LocalPool } from '../emit/lowering.ts';
-import { emitHash, emitRegionCacheEntry, emitTlbOffset } from '../emit/tables.ts';
+import { emitJumpLink } from '../emit/tables.ts';
 import { isLinkable } from '../isa/decoder.ts';
 import { CORE_FUNCTIONS, signatureOf, type CoreName } from '../layout/core-abi.ts';
 import { EXIT_CUT, STATUS_BRANCH, STATUS_EXIT, STATUS_FAULT_AT_RIP } from '../layout/exits.ts';
-import { RAM_BASE, REGION_CACHE_ENTRIES, REGION_CACHE_OFFSET } from '../layout/map.ts';
-import { blockHash, MODE_FLAT, REG_PAGE_RIP, REGION_CACHE, SEG_CS, TLB_ENTRY, VCPU } from '../layout/vcpu.ts';
+import { LINK, REG_PAGE_RIP, SEG_CS, VCPU } from '../layout/vcpu.ts';
 import { Code, type Label } from '../wasmgen/code.ts';
 import { ModuleBuilder, type Signature } from '../wasmgen/module.ts';
 import { I32, I64 } from '../wasmgen/opcodes.ts';
@@ -73,15 +72,17 @@ interface Linkage {
   readonly journaled: boolean;
 }
 
-function compileRegion({ plan, mode, page }: Region, linkage: Linkage): Code {
+function compileRegion({ plan, mode }: Region, linkage: Linkage): Code {
   const code = new Code([I32, I32]);
   const kept = new Map(plan.traces.flatMap(({ loops }) => [...(loops[0]?.kept ?? [])]));
   const frame: RegionFrame = {
     cpu: CPU,
+    entry: ENTRY,
     next: code.local(I32),
     budget: code.local(I32),
     status: code.local(I32),
     rip: code.local(I64),
+    link: code.local(I32),
     journaled: linkage.journaled,
     homes: new Map(Array.from(kept, ([key, { type }]) => [key, code.local(VALUE_TYPES[type])])),
   };
@@ -91,6 +92,7 @@ function compileRegion({ plan, mode, page }: Region, linkage: Linkage): Code {
   code.get(ENTRY).i32Const(0xff).op('i32.and').set(frame.next);
   const exit = code.block();
   const header = plan.comesBack ? code.loop() : undefined;
+  const follow = code.block();
   const dispatch = code.block();
   const scopes = new Scopes(code, plan, frame.next, header);
   /** By number of the entry: in front of its trace or loop, where that is entered and the window checked. */
@@ -111,7 +113,7 @@ function compileRegion({ plan, mode, page }: Region, linkage: Linkage): Code {
     linkage.core,
     linkage.condition,
     frame,
-    { exit, dispatch, way: (from, to) => scopes.way(from, to) },
+    { exit, dispatch, follow, way: (from, to) => scopes.way(from, to) },
     plan,
     mode,
   );
@@ -127,7 +129,7 @@ function compileRegion({ plan, mode, page }: Region, linkage: Linkage): Code {
     scopes.emit(item, (trace) => lowering.emitTrace(trace, plan.traces[trace]!));
   }
   code.end(); // dispatch
-  emitDispatch(code, frame, mode, linkage, header && plan.comesBack ? { header, page } : undefined);
+  emitDispatch(code, frame, mode, linkage, guard ? undefined : header);
   if (header) code.end().unreachable();
 
   code.end(); // exit
@@ -187,80 +189,55 @@ function checkWindow(code: Code, { start, room, room64K, cut }: Guard, window: W
 }
 
 /**
- * Goes on at `rip` without the interpreter's loop if the TLB has its page and the region cache its
- * translation; returns STATUS_BRANCH otherwise, and when the budget is used up.
+ * Goes on at `rip` without the interpreter's loop if a link, or else the core, knows its translation; returns STATUS_BRANCH otherwise, and
+ * when the budget is used up. `own`: the loop around the region's code.
  */
 function emitDispatch(
   code: Code,
   frame: RegionFrame,
   mode: number,
   linkage: Linkage,
-  own: { readonly header: Label; readonly page: number } | undefined,
+  own: Label | undefined,
 ): void {
-  const { rip, budget } = frame;
-  const isFlat = (mode & MODE_FLAT) !== 0;
-  const linear = isFlat ? rip : code.local(I64);
-  const entry = code.local(I32);
-  const physical = code.local(I32);
+  const { cpu, entry, rip, budget, link } = frame;
   const found = code.local(I32);
-  code.get(CPU).get(budget).memory('i32.store', VCPU.at.budget);
-  code.get(CPU).get(rip).memory('i64.store', VCPU.at.rip);
+  if (isLinkable(mode)) {
+    code.get(rip);
+    emitJumpLink(code, cpu);
+    code.set(link);
+  }
+  code.end(); // follow
+  const leave = (): void => {
+    code.get(cpu).get(budget).memory('i32.store', VCPU.at.budget);
+    code.get(cpu).get(rip).memory('i64.store', VCPU.at.rip);
+  };
   const miss = code.block();
   code.get(budget).i32Const(0).op('i32.le_s').brIf(miss, false);
+  const known = code.block();
+  if (isLinkable(mode)) {
+    const unknown = code.block();
+    code.get(link).memory('i64.load', LINK.at.rip).get(rip).op('i64.ne').brIf(unknown, false);
+    code.get(link).memory('i32.load', LINK.at.links);
+    code.get(cpu).memory('i32.load', VCPU.at.links).op('i32.ne').brIf(unknown, false);
+    code.get(cpu).get(rip).i64Const(-4096n).op('i64.and');
+    code.memory('i64.store', VCPU.at.regs + REG_PAGE_RIP * 8);
+    code.get(link).memory('i32.load', LINK.at.region).set(found).br(known);
+    code.end(); // unknown
+  }
+  code.get(cpu).get(rip);
+  if (isLinkable(mode)) code.get(link);
+  else code.i32Const(0);
+  code.call(linkage.core('findRegion')).tee(found).op('i32.eqz').brIf(miss, false);
+  code.end(); // known
   if (own) {
-    // In its own page the region knows the physical address and may surely execute.
-    if (isFlat) {
-      code.get(rip).i64Const(-4096n).op('i64.and').get(CPU);
-      code
-        .memory('i64.load', VCPU.at.regs + REG_PAGE_RIP * 8)
-        .op('i64.eq')
-        .if();
-      code.get(rip).op('i32.wrap_i64').i32Const(0xfff).op('i32.and').tee(physical);
-    } else {
-      code
-        .get(rip)
-        .get(CPU)
-        .memory('i64.load', VCPU.at.regs + REG_PAGE_RIP * 8);
-      code.op('i64.sub').tee(linear).i64Const(4096n).op('i64.lt_u').if();
-      code.get(linear).op('i32.wrap_i64').tee(physical);
-    }
-    code.i32Const(blockHash(own.page) & (REGION_CACHE_ENTRIES - 1)).op('i32.xor');
-    code.i32Const(Math.log2(REGION_CACHE.size)).op('i32.shl').get(CPU).op('i32.add').set(entry);
-    // Another region of the same page is found as any other.
-    const elsewhere = code.block();
-    code
-      .get(entry)
-      .memory('i32.load', REGION_CACHE_OFFSET + REGION_CACHE.at.region)
-      .tee(found);
-    code.get(ENTRY).op('i32.xor').i32Const(0x100).op('i32.ge_u').brIf(elsewhere, false);
-    code.get(entry).memory('i32.load', REGION_CACHE_OFFSET + REGION_CACHE.at.address);
-    code.get(physical).i32Const(own.page).op('i32.or').op('i32.ne').brIf(elsewhere, false);
-    code.get(found).i32Const(0xff).op('i32.and').set(frame.next).br(own.header);
-    code.end().end();
+    code.get(found).get(entry).op('i32.xor').i32Const(0x100).op('i32.lt_u').if();
+    code.get(found).i32Const(0xff).op('i32.and').set(frame.next).br(own);
+    code.end();
   }
-  if (!isFlat) {
-    code
-      .get(rip)
-      .get(CPU)
-      .memory('i64.load', VCPU.at.segEffective + SEG_CS * 8);
-    code.op('i64.add').i64Const(0xffffffffn).op('i64.and').set(linear);
-  }
-  code.get(linear);
-  emitTlbOffset(code);
-  code.get(CPU).memory('i32.load', VCPU.at.tlb).op('i32.add').tee(entry);
-  code.memory('i64.load', TLB_ENTRY.at.executeTag);
-  code.get(linear).i64Const(-4096n).op('i64.and').op('i64.ne').brIf(miss, false);
-  code.get(linear).op('i32.wrap_i64').get(entry).memory('i32.load', TLB_ENTRY.at.addend).op('i32.add');
-  code.i32Const(RAM_BASE).op('i32.sub');
-  emitHash(code, physical);
-  emitRegionCacheEntry(code, CPU);
-  code.tee(entry).memory('i32.load', REGION_CACHE.at.region).tee(found).op('i32.eqz').brIf(miss, false);
-  code.get(entry).memory('i32.load', REGION_CACHE.at.address).get(physical).op('i32.ne').brIf(miss, false);
-  code.get(entry).memory('i32.load', REGION_CACHE.at.mode).i32Const(mode).op('i32.ne').brIf(miss, false);
-  code.get(CPU).get(rip).get(linear).i64Const(0xfffn).op('i64.and').op('i64.sub');
-  code.memory('i64.store', VCPU.at.regs + REG_PAGE_RIP * 8);
-  code.get(CPU).get(found).get(found).i32Const(8).op('i32.shr_u');
+  leave();
+  code.get(cpu).get(found).get(found).i32Const(8).op('i32.shr_u');
   code.returnCallIndirect(linkage.regionType, linkage.regionTable);
-  code.end();
+  code.end(); // miss
+  leave();
   code.i32Const(STATUS_BRANCH).return();
 }

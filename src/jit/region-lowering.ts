@@ -1,8 +1,10 @@
 import { COMPOSED_CONDITIONS, CONDITION_BITS, emitCondition, emitConditionBit } from '../emit/conditions.ts';
 import { Lowering, type Access, type LocalPool, type StatementOf } from '../emit/lowering.ts';
+import { emitReturnLink } from '../emit/tables.ts';
 import { loadOperator, storeOperator } from '../ir/builder.ts';
 import type { RegisterRef, Statement, Temp, Type, Value } from '../ir/ir.ts';
 import { variablesOf } from '../ir/simplify.ts';
+import { isLinkable } from '../isa/decoder.ts';
 import { accessOf, accessSite } from '../layout/access.ts';
 import type { CoreName } from '../layout/core-abi.ts';
 import { EXCEPTION_GP } from '../layout/exceptions.ts';
@@ -12,10 +14,12 @@ import {
   FLAGS_ADC,
   FLAGS_EXPLICIT,
   FLAGS_SBB,
+  LINK,
   MODE_CODE64,
   MODE_CODE_MASK,
   RECORD_CHECKED,
   REG_PAGE_RIP,
+  REG_RSP,
   SEG_CS,
   SEG_FS,
   SEG_SS,
@@ -48,11 +52,15 @@ const FILES = { xmm: VCPU.at.xmm, mmx: VCPU.at.fpu };
 /** Locals of a region's function that all of its traces share. */
 export interface RegionFrame {
   readonly cpu: number;
+  /** The region's slot << 8 | number of the entry. */
+  readonly entry: number;
   readonly budget: number;
   /** STATUS_* to return; 0 stands for STATUS_FAULT_AT_RIP. */
   readonly status: number;
-  /** Where `dispatch` goes. */
+  /** Where `dispatch` and `follow` go. */
   readonly rip: number;
+  /** The link that `follow` tries. */
+  readonly link: number;
   /** Selects a trace at the start of the region or of a loop: see jit/scopes.ts. */
   readonly next: number;
   /** The core is told of every store (`-jit verify`). */
@@ -66,6 +74,8 @@ export interface RegionLabels {
   readonly exit: Label;
   /** Go to the code at `rip`, in another region if it is translated. */
   readonly dispatch: Label;
+  /** The same, with the address of the link that probably leads there in `link`. */
+  readonly follow: Label;
   /** How a trace goes to another. */
   readonly way: (from: number, to: number) => Way;
 }
@@ -281,6 +291,42 @@ export class RegionLowering extends Lowering {
     this.code.br(this.#labels.dispatch);
   }
 
+  /** Returns to the (E/R)IP on the stack, through the link that the call has made. */
+  #return(): void {
+    const { code } = this;
+    code.set(this.#frame.rip);
+    const { form, imm } = this.#instruction;
+    const popped = form.operandBits / 8 + (form.row.operands.length > 0 ? imm : 0);
+    this.#stackPointer();
+    code.i64Const(BigInt(popped)).op('i64.sub');
+    emitReturnLink(code, this.cpu);
+    code.set(this.#frame.link);
+    this.#flush();
+    code.br(this.#labels.follow);
+  }
+
+  /** A call pushed its return address: makes the link through which the return goes on here. */
+  #linkReturn(): void {
+    const { code, cpu } = this;
+    const { offset, length } = this.#instruction;
+    const trace = this.#plan.heads.get(offset + length);
+    const landing = trace === undefined ? -1 : this.#plan.traces[trace]!.entry;
+    if (landing < 0 || this.#leaving || !isLinkable(this.#mode)) return;
+    const link = this.pool.take(I32);
+    this.#stackPointer();
+    emitReturnLink(code, cpu);
+    code.tee(link);
+    this.nextRip();
+    code.memory('i64.store', LINK.at.rip);
+    code.get(link).get(cpu).memory('i32.load', VCPU.at.links).memory('i32.store', LINK.at.links);
+    code.get(link).get(this.#frame.entry).i32Const(-256).op('i32.and').i32Const(landing).op('i32.or');
+    code.memory('i32.store', LINK.at.region);
+  }
+
+  #stackPointer(): void {
+    this.code.get(this.#register(generalKey(REG_RSP), VCPU.at.regs + REG_RSP * 8).local);
+  }
+
   /** Leaves the (E/R)IP of an offset in the page. */
   #rip(offset: number): void {
     const { code } = this;
@@ -408,6 +454,12 @@ export class RegionLowering extends Lowering {
     return this.#plan.heads.has(disp) || this.#following?.offset === disp;
   }
 
+  /** Whether its direct branch probably leads where it says, if one of its two ways leaves the region: that code was never hot. */
+  get #likely(): boolean | undefined {
+    const goesOn = this.#plan.heads.has(this.#block.end) || this.#following?.offset === this.#block.end;
+    return this.#staysInside === goesOn ? undefined : this.#staysInside;
+  }
+
   /** Leaves the (E/R)IP that the direct branch of the instruction leads to. */
   #target(): void {
     const { form, disp } = this.#instruction;
@@ -442,11 +494,12 @@ export class RegionLowering extends Lowering {
       this.#dispatch();
     };
     if (condition === undefined) {
+      if (this.#instruction.form.row.semantics === 'call') this.#linkReturn();
       go();
       return;
     }
     this.value(condition);
-    code.if();
+    code.if(this.#likely);
     this.#aside(() => {
       const before = this.#conditionally;
       this.#conditionally = true;
@@ -457,9 +510,12 @@ export class RegionLowering extends Lowering {
   }
 
   protected override branchTo(target: Value): void {
+    const { semantics } = this.#instruction.form.row;
+    if (semantics === 'callTo') this.#linkReturn();
     this.value(target);
     if (!this.#is64) this.code.i64Const(0xffffffffn).op('i64.and');
-    this.#dispatch();
+    if (semantics === 'ret' && isLinkable(this.#mode)) this.#return();
+    else this.#dispatch();
   }
 
   protected override leave(): void {

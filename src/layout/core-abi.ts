@@ -67,6 +67,8 @@ export const CORE_FUNCTIONS = {
   checkCodeOffset: fn('host', 'i64'),
   /** (linear): host address of code, 0 = fault, 1 = not RAM (exitArg0 = gpa). */
   fetchSlow: fn('host', 'i64'),
+  /** (rip, link): the translation there, as BLOCK.region, with pageRip set; 0 = unknown. Link: where to note it, 0 = nowhere. */
+  findRegion: fn('host', 'i64', 'i32'),
 
   // --- events
   /** Delivers `VCPU.exception` with `VCPU.rip`: STATUS_BRANCH, or STATUS_EXIT (shutdown). */
@@ -249,6 +251,7 @@ export const HOST_IMPORTS = [
  *   (mode, cpl, masks, segEffective, tlb) after TypeScript has changed those
  * - flushTlb(keepGlobal)
  * - flushBlocks(): forgets all decoded blocks (the arena is full)
+ * - dropLinks(): no address leads to a translation any more without a look at TLB and region cache
  * - markCode(gpa, bytes): the bytes are about to be decoded: sets code bits, drops write tags
  * - insertBlock(block): links a block that TypeScript has written at `arenaNext` into the hashes, and
  *   moves `arenaNext` behind its `count` + 1 records, unless it is there already
@@ -264,6 +267,7 @@ export const CORE_CONTROL = [
   'updateMode',
   'flushTlb',
   'flushBlocks',
+  'dropLinks',
   'markCode',
   'insertBlock',
   'invalidateCode',

@@ -47,6 +47,14 @@ export const PAGE_HASH_ENTRIES = 8192;
 /** Room for one uncached block: single step, instructions that cross a page. 4 KiB. */
 export const SCRATCH_BLOCK_OFFSET = 0xc8000;
 /**
+ * `LINK` entries: where calls whose return address lies at a place of the stack go on (`returnLink`), and what addresses lead to
+ * (`jumpLink`).
+ */
+export const RETURN_LINKS_OFFSET = 0xc9000;
+export const RETURN_LINKS = 1024;
+export const JUMP_LINKS_OFFSET = 0xd0000;
+export const JUMP_LINKS = 4096;
+/**
  * A TLB without entries, 128 KiB: while accesses have to be aligned (CR0.AM, EFLAGS.AC, CPL 3), `VCPU.tlb` points here, and
  * every access takes the slow path, which checks it.
  */

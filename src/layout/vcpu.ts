@@ -62,26 +62,26 @@ export const FLAGS_RESULT = 8;
 export const RETURNS = 32;
 
 export const VCPU = struct({
-  /** General registers, REG_ZERO, REG_PAGE_RIP; the rest is unused. */
-  regs: ['u64', 32],
-
+  // What translated code asks for most comes first: its machine code is 3 bytes shorter for each access below 128.
   /** FLAGS_*. */
   flagKind: 'u32',
-  /** EFLAGS without the six arithmetic flags (bit 1 set): TF IF DF IOPL NT RF VM AC VIF VIP ID. */
-  eflags: 'u32',
+  /** Host address of the TLB of the current context (user; kernel; kernel with EFLAGS.AC under SMAP). */
+  tlb: 'u32',
   flagResult: 'u64',
   flagA: 'u64',
   flagB: 'u64',
-
-  /** (E/R)IP; current only at block boundaries, exits and calls that say so. */
-  rip: 'u64',
   /** Instructions left before the interpreter returns; `budgetStart - budget` modulo BUDGET_USED_UP have run since entry. */
   budget: 'i32',
-  budgetStart: 'i32',
-  /** Host address of the TLB of the current context (user; kernel; kernel with EFLAGS.AC under SMAP). */
-  tlb: 'u32',
   /** ATTENTION_* bits, set atomically by any thread, tested by the run loop and by STI-like instructions. */
   attention: 'u32',
+  /** General registers, REG_ZERO, REG_PAGE_RIP; the rest is unused. */
+  regs: ['u64', 32],
+
+  /** EFLAGS without the six arithmetic flags (bit 1 set): TF IF DF IOPL NT RF VM AC VIF VIP ID. */
+  eflags: 'u32',
+  /** (E/R)IP; current only at block boundaries, exits and calls that say so. */
+  rip: 'u64',
+  budgetStart: 'i32',
   /** SHADOW_*: interrupts are held off for one more instruction, the one at `shadowRip`. */
   shadow: 'u32',
   /** Blocks are decoded for this mode: MODE_* bits. */
@@ -261,6 +261,16 @@ export const VCPU = struct({
   /** Records of the latest calls that were interpreted, a ring whose newest is `returnsTop` bytes behind its start; 0: none. */
   returns: ['u32', RETURNS],
   returnsTop: 'u32',
+
+  /** What a `LINK` has to have in its field `links` to be good: `linksOf` of the current privilege (wasm/links.ts). */
+  links: 'u32',
+  /** That of user code and of the kernel, and the `mode` for which it holds. */
+  linksOf: ['u32', 2],
+  linksMode: ['u32', 2],
+  /** The last number that was given to either. */
+  linksLast: 'u32',
+  /** LINKS_*. */
+  linksKernel: 'u32',
 });
 
 /** Width of a physical address (CPUID 8000_0008h EAX bits 0-7): page-table bits above it are reserved. */
@@ -367,6 +377,18 @@ export const REGION_CACHE = struct({
   region: 'u32',
   pad: 'u32',
 });
+
+/** From an (E/R)IP of flat code to its translation, without a look at TLB and region cache (wasm/links.ts). */
+export const LINK = struct({
+  rip: 'u64',
+  /** `VCPU.links` when it was made. */
+  links: 'u32',
+  /** As `BLOCK.region`. */
+  region: 'u32',
+});
+/** `VCPU.linksKernel`: the kernel may have executed a page that is not global; one in the lower half of the address space. */
+export const LINKS_LOCAL = 1;
+export const LINKS_LOW = 2;
 
 /** One decoded instruction. */
 export const RECORD = struct({

@@ -29,6 +29,7 @@ export interface CoreExports {
   updateMode(cpu: number): void;
   flushTlb(cpu: number, keepGlobal: number): void;
   flushBlocks(cpu: number): void;
+  dropLinks(cpu: number): void;
   markCode(cpu: number, gpa: number, bytes: number): void;
   insertBlock(cpu: number, block: number): void;
   invalidateCode(cpu: number, gpa: number, bytes: number): void;

@@ -11,12 +11,16 @@ const BLOCKS = 0x280000;
 let views: Views;
 let table: Map<number, unknown>;
 let store: RegionStore;
+/** How often links were dropped. */
+let drops: number;
 
 beforeEach(() => {
   views = viewsOf(new WebAssembly.Memory({ initial: 48, maximum: 48, shared: true }).buffer);
   table = new Map();
   const functions = { set: (slot: number, func?: unknown) => void table.set(slot, func) };
-  store = new RegionStore(views, functions, VCPU_BASE, 100, { modules: 3, bytes: 1000 });
+  drops = 0;
+  const core = { dropLinks: () => void drops++ };
+  store = new RegionStore(views, functions, core, VCPU_BASE, 100, { modules: 3, bytes: 1000 });
 });
 
 /** A block at 64 * number, host address in the arena by number. */
@@ -71,6 +75,19 @@ describe('an installed region', () => {
   it('is counted', () => {
     install('a', 10, 1, 2);
     expect([store.modules, store.regions, store.bytes]).toEqual([1, 1, 10]);
+  });
+});
+
+describe('links', () => {
+  it('are dropped with each installation, as its regions are better', () => {
+    install('a', 10, 1);
+    install('b', 10, 2);
+    expect(drops).toBe(2);
+  });
+
+  it('are dropped with all routes', () => {
+    store.clear();
+    expect(drops).toBe(1);
   });
 });
 

@@ -2,6 +2,7 @@
 import type { Views } from '../base/views.ts';
 import type { InstalledRegion, RegionDetail } from '../control/regions.ts';
 import { REGION_CACHE_ENTRIES, REGION_CACHE_OFFSET } from '../layout/map.ts';
+import type { CoreExports } from './link.ts';
 import { BLOCK, BLOCK_DEAD, blockHash, REGION_CACHE } from '../layout/vcpu.ts';
 
 export interface StoreLimits {
@@ -37,6 +38,7 @@ interface Module {
 export class RegionStore {
   readonly #views: Views;
   readonly #table: Pick<WebAssembly.Table, 'set'>;
+  readonly #core: Pick<CoreExports, 'dropLinks'>;
   readonly #cpu: number;
   readonly #limits: StoreLimits;
   /** Oldest first. */
@@ -49,12 +51,14 @@ export class RegionStore {
   constructor(
     views: Views,
     table: Pick<WebAssembly.Table, 'set'>,
+    core: Pick<CoreExports, 'dropLinks'>,
     cpu: number,
     slots: number,
     limits: Omit<StoreLimits, 'slots'> = LIMITS,
   ) {
     this.#views = views;
     this.#table = table;
+    this.#core = core;
     this.#cpu = cpu;
     this.#limits = { slots, ...limits };
   }
@@ -93,6 +97,7 @@ export class RegionStore {
     });
     this.#modules.push({ regions: installed, bytes });
     this.#bytes += bytes;
+    this.#core.dropLinks(this.#cpu);
   }
 
   /** Every block is gone, so nothing leads to any region. */
@@ -177,5 +182,6 @@ export class RegionStore {
   #forgetRoutes(): void {
     const start = this.#cpu + REGION_CACHE_OFFSET;
     this.#views.u8.fill(0, start, start + REGION_CACHE_ENTRIES * REGION_CACHE.size);
+    this.#core.dropLinks(this.#cpu);
   }
 }

@@ -103,7 +103,7 @@ export class Translator {
     this.#hostNow = hostNow;
     this.#compiler = compiler;
     this.#onRegion = onRegion;
-    this.#store = new RegionStore(views, linked.regions, cpu, REGION_SLOTS);
+    this.#store = new RegionStore(views, linked.regions, linked.core, cpu, REGION_SLOTS);
   }
 
   /** What is installed now. */
@@ -177,6 +177,7 @@ export class Translator {
     const block = this.#blocksOf(keyOf(address, mode)).get(address & (PAGE_SIZE - 1));
     if (block === undefined) return;
     this.#store.lead(block, 0);
+    this.#linked.core.dropLinks(this.#cpu);
     // Never reported again.
     this.#views.u32[(block + BLOCK.at.heat) >>> 2] = HEAT_NEVER;
   }

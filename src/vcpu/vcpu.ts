@@ -223,16 +223,16 @@ export class Vcpu<Asked> {
       const request = stopRequest(this.#views, this.#thread);
       if (request !== STOP_RUN) return { kind: 'stop', request };
       const now = this.#environment.now();
-      this.#owedKick.turn(now);
       if (now >= this.#environment.nextDeadline()) this.#environment.expire(now);
       if (this.#attention() !== 0) {
         if (this.#takeCompiled()) return { kind: 'compiled' };
         if (!this.#interrupts()) return { kind: 'shutdown' };
       }
       if (this.#get(VCPU.at.halted) !== 0) {
-        this.#sleep();
+        this.#sleep(now);
         continue;
       }
+      this.#owedKick.turn(now);
       const end = (this.#isAlone() ? this.#stepAlone() : this.#stay()) ?? this.#debugTrap();
       if (end) return end;
     }
@@ -457,8 +457,8 @@ export class Vcpu<Asked> {
   }
 
   /** HLT: waits for the next timer or for whoever bumps the wake word. */
-  #sleep(): void {
-    this.#owedKick.pay();
+  #sleep(now: number): void {
+    this.#owedKick.halting(now);
     const started = this.#hostNow();
     const left = (this.#environment.nextDeadline() - this.#environment.now()) / 1e6;
     // Every cause makes the loop test all its reasons again, so which one it was does not matter.

@@ -1,7 +1,5 @@
 /**
- * `npm run fuzz:jit -- [--legacy] [--verify] [--seed N] [--count N] [--seconds N] [--whole]`: random programs on the interpreter and with the
- * translator: 64-bit ones, or with --legacy those of real, virtual-8086 and protected mode. With --verify
- * each run of a region is compared as well. A difference is printed with the seed
+ * `npm run fuzz:jit -- [options]`: random programs on the interpreter and with the translator. A difference is printed with the seed
  * and the smallest program that still shows it.
  */
 import { readFileSync } from 'node:fs';
@@ -16,6 +14,15 @@ import { root } from '../runner/stale.ts';
 import { ensureWasm } from '../runner/wasm.ts';
 import { disassemble } from './disassemble.ts';
 
+const HELP = `npm run fuzz:jit -- [options]
+  --legacy       programs of real, virtual-8086 and protected mode (else 64-bit ones)
+  --verify       compare each run of a region as well
+  --count N      so many programs (default 1000)
+  --seconds N    for so long at most (default 600)
+  --seed N       only the program of this seed
+  --whole        print a program that differs as it is, not the smallest that still does
+`;
+
 const { values } = parseArgs({
   options: {
     legacy: { type: 'boolean', default: false },
@@ -24,8 +31,13 @@ const { values } = parseArgs({
     count: { type: 'string', default: '1000' },
     seconds: { type: 'string', default: '600' },
     whole: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
   },
 });
+if (values.help) {
+  process.stdout.write(HELP);
+  process.exit();
+}
 await ensureWasm(false);
 const executors: Executors = {
   core: readFileSync(`${root}build/core.wasm`),

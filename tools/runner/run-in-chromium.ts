@@ -60,7 +60,12 @@ export async function runInChromium(options: RunnerOptions): Promise<Runner> {
   options.modules?.forEach(({ path }, index) => files.set(`/file/module${index}`, path));
   const started = performance.now();
   const [site, browser] = await Promise.all([
-    serveSite({ folder: SITE_FOLDER, files, writable }),
+    serveSite({
+      folder: SITE_FOLDER,
+      files,
+      writable,
+      ...(options.onSaving === undefined ? {} : { onWrite: options.onSaving }),
+    }),
     options.config.drives.length > 0 ? startWithStorage() : startPrivate(),
   ]);
   const close = async (): Promise<void> => {

@@ -23,6 +23,8 @@ export interface RunnerOptions {
   /** Look where the vCPU's time goes; `info` has it. */
   readonly profile?: boolean;
   readonly onOutput: (bytes: Uint8Array) => void;
+  /** The machine has ended, and another piece of an image is in its file again. */
+  readonly onSaving?: () => void;
 }
 
 /** A drive whose image is a file of the host. */

@@ -58,6 +58,8 @@ export interface SiteOptions {
   readonly files?: ReadonlyMap<string, string>;
   /** Files by path that the page may write: `PUT path?offset=n` puts bytes there, `PUT path?size=n` sets the length. */
   readonly writable?: ReadonlyMap<string, string>;
+  /** Called for every piece that the page writes. */
+  readonly onWrite?: () => void;
   /** Folder whose files appear under /guest/. */
   readonly guestFolder?: string;
   /** False: without the headers that isolate the page, as many static hosts are. */
@@ -75,6 +77,7 @@ export async function serveSite({
   folder,
   files,
   writable,
+  onWrite = () => undefined,
   guestFolder,
   isolated = true,
   base = '/',
@@ -96,10 +99,12 @@ export async function serveSite({
     );
     if (request.method === 'PUT') {
       const target = path === undefined ? undefined : writable?.get(path);
-      void (target === undefined ? Promise.resolve(403) : receive(request, target)).then((status) => {
-        response.statusCode = status;
-        response.end();
-      });
+      void (target === undefined ? Promise.resolve(403) : receive(request, target, onWrite)).then(
+        (status) => {
+          response.statusCode = status;
+          response.end();
+        },
+      );
       return;
     }
     if (file === undefined) {
@@ -119,7 +124,7 @@ export async function serveSite({
 }
 
 /** Returns the HTTP status. */
-async function receive(request: IncomingMessage, path: string): Promise<number> {
+async function receive(request: IncomingMessage, path: string, onWrite: () => void): Promise<number> {
   const query = new URL(request.url ?? '/', 'http://localhost').searchParams;
   const file = await open(path, 'r+');
   try {
@@ -133,6 +138,7 @@ async function receive(request: IncomingMessage, path: string): Promise<number> 
     for await (const piece of request as AsyncIterable<Buffer>) {
       await file.write(piece, 0, piece.length, at);
       at += piece.length;
+      onWrite();
     }
     return 200;
   } catch (error) {

@@ -307,6 +307,14 @@ export class TestCore {
   }
 
   /** CPL 3, in 64-bit or 32-bit code. */
+  /** Back from `userMode` to the kernel of `longMode`. */
+  kernelMode(): this {
+    this.setSegment(SEG_CS, KERNEL_CODE, 0, 0xffffffff, ATTR_CODE64);
+    this.setSegment(SEG_SS, KERNEL_DATA, 0, 0xffffffff, ATTR_DATA32);
+    this.call('updateMode');
+    return this;
+  }
+
   userMode(codeSelector = USER_CODE64): this {
     const attr = (codeSelector === USER_CODE64 ? ATTR_CODE64 : ATTR_CODE32) | 0x60;
     this.setSegment(SEG_CS, codeSelector, 0, 0xffffffff, attr);

@@ -49,11 +49,13 @@ export class SettingsPanel implements PanelPage {
       return row.node;
     });
     this.#fields = fields;
+    const restart = button('Restart now', ICON.reset, () => actions.restart(), 'button').node;
+    restart.title = 'Turns the guest off without asking it, and starts it with these settings.';
     this.#foot = element(
       'div',
       { class: 'panel-foot', role: 'status', hidden: true },
       this.#footText,
-      button('Restart now', ICON.reset, () => actions.restart(), 'button').node,
+      restart,
     );
     this.node = element(
       'div',

@@ -420,13 +420,16 @@ export class Verifier {
     core.swapBack(this.#cpu, part.from, part.to);
     core.flushTlb(this.#cpu, 0);
     this.#block.restore(this.#start);
+    core.dropLinks(this.#cpu);
   }
 
   /** The interpreter's run, which was taken back, stands. */
   #accept(): void {
     const { from, to } = this.#interpretedPart;
-    this.#linked.core.swapForward(this.#cpu, from, to);
+    const { core } = this.#linked;
+    core.swapForward(this.#cpu, from, to);
     this.#block.restore(this.#interpreted);
+    core.dropLinks(this.#cpu);
   }
 
   #forgetCode(): void {

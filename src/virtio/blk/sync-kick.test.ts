@@ -5,6 +5,9 @@ import { CachedRangesDriver } from '../../block/drivers/cached-ranges.ts';
 import { fileSource } from '../../block/drivers/file-source.ts';
 import { MemoryDriver } from '../../block/drivers/memory.ts';
 import { OpfsDriver } from '../../block/drivers/opfs.ts';
+import { createPortMemory } from '../../block/drivers/thread-port.ts';
+import { ThreadServer } from '../../block/drivers/thread-server.ts';
+import { ThreadsDriver } from '../../block/drivers/threads.ts';
 import { FakeOpfs } from '../../block/fake-opfs.ts';
 import { testQueue } from '../../block/test-source.ts';
 import { ModernGuest, virtioBoard } from '../test-board.ts';
@@ -15,11 +18,32 @@ const STATUSES = 0x101000;
 const DATA = 0x110000;
 const DISK_BYTES = 64 * 512;
 
-async function opfsDriver(): Promise<BlockDriver> {
+async function openFile() {
   const opfs = new FakeOpfs();
   opfs.put('disk', new Uint8Array(DISK_BYTES));
   const file = await opfs.getFileHandle('disk');
-  return new OpfsDriver(await file.createSyncAccessHandle(), { readOnly: false });
+  return await file.createSyncAccessHandle({ mode: 'readwrite-unsafe' });
+}
+
+async function opfsDriver(): Promise<BlockDriver> {
+  return new OpfsDriver(await openFile(), { readOnly: false });
+}
+
+/** With one helper, which carries out a request whenever the test has it do so. */
+async function threadsDriver() {
+  const port = createPortMemory();
+  const memory = new SharedArrayBuffer(64);
+  const file = await openFile();
+  const driver = new ThreadsDriver({ port, memory, threads: 1, readOnly: false });
+  const helper = new ThreadServer({ port, memory, file, readOnly: false, sharedViews: true, wake: () => {} });
+  const init = driver.init.bind(driver);
+  driver.init = (link, done) => {
+    init(link, done);
+    // It has asked for the size of the file.
+    helper.step();
+    driver.poll();
+  };
+  return { driver, helper };
 }
 
 function fileDriver(): BlockDriver {
@@ -68,6 +92,21 @@ it.each<[string, () => BlockDriver | Promise<BlockDriver>]>([
   const { log, host, ring } = guestOf(await create());
   host.kick(0, () => log.push(`answered: ${host.counters(0).chains} popped, ${ring.takeUsed().length} used`));
   expect(log).toEqual(['answered: 3 popped, 0 used', 'read 0', 'read 8', 'read 16']);
+  expect(ring.takeUsed()).toHaveLength(3);
+});
+
+it('is answered with all chains popped also where the driver threads has room for fewer', async () => {
+  const { driver, helper } = await threadsDriver();
+  const { log, host, ring } = guestOf(driver);
+  host.kick(0, () => log.push(`answered: ${host.counters(0).chains} popped`));
+  expect(log).toEqual(['answered: 3 popped', 'read 0', 'read 8']);
+  expect(ring.takeUsed()).toEqual([]);
+  helper.step();
+  driver.poll();
+  expect(log).toEqual(['answered: 3 popped', 'read 0', 'read 8', 'read 16']);
+  helper.step();
+  helper.step();
+  driver.poll();
   expect(ring.takeUsed()).toHaveLength(3);
 });
 

@@ -121,6 +121,8 @@ test('an image is used in place, read-only, and asked for again after a reload',
   await virtab.waitForOutput('\ntried');
   await expect(card(virtab, 'This machine', 'medium.img')).toContainText('vdc');
   expect(readFileSync(path, 'latin1').slice(0, 13)).toBe('read in place');
+  await virtab.button('Settings').click();
+  await expect(page.getByRole('combobox', { name: 'aio' })).toBeDisabled();
 
   await page.reload();
   await virtab.waitForOutput(PROMPT, 90_000);
@@ -244,6 +246,12 @@ test('a disk that came while the guest runs is no reason to start it again', asy
   const foot = virtab.page.locator('.panel-foot');
   await expect(foot).toBeHidden();
 
+  // What would be refused at the next start is not offered.
+  await expect(virtab.page.getByRole('combobox', { name: 'aio' }).getByRole('option')).toHaveText([
+    'auto',
+    'opfs',
+    'threads',
+  ]);
   await virtab.page.getByRole('combobox', { name: 'cache' }).selectOption('unsafe');
   await expect(foot).toContainText('Changed: disks.');
   await virtab.page.getByRole('combobox', { name: 'cache' }).selectOption('writeback');
@@ -251,6 +259,8 @@ test('a disk that came while the guest runs is no reason to start it again', asy
 
   await virtab.button('Disks').click();
   await virtab.button('Detach work.img').click();
+  await expect(virtab.page.getByRole('dialog')).toContainText('unmount it there first');
+  await virtab.button('Detach it now').click();
   await expect(created).toHaveCount(0);
   await virtab.button('Settings').click();
   await expect(foot).toBeHidden();

@@ -181,6 +181,7 @@ const commands: DiskCommands = {
         now: () => performance.now(),
         defer: () => Atomics.add(wakeWord, 0, 1),
         isWanted: () => false,
+        isGuestHalted: () => false,
       },
     );
     if (!opened.ok) return { problem: opened.error, driver: '', reason: '', warning: '' };

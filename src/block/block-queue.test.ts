@@ -809,6 +809,17 @@ describe('batches', () => {
     source.client.kick();
     expect(source.completions).toEqual(['r0 ok', 'r1 ok', 'r2 ok', '|', 'r3 ok', '|']);
   });
+
+  it('tells a guest that halts of each completion at once, and one that runs of all together', () => {
+    const driver = new ManualDriver({ depth: 1 });
+    driver.immediate = 'ok';
+    // The first that it is told makes it run.
+    const isGuestHalted = (): boolean => !source.completions.includes('|');
+    const source = testQueue(driver, { isGuestHalted }).attach('q0');
+    for (const index of [0, 1, 2, 3]) source.add(`r${index}`, 'read', index * 8192);
+    source.client.kick();
+    expect(source.completions).toEqual(['r0 ok', '|', 'r1 ok', 'r2 ok', 'r3 ok', '|']);
+  });
 });
 
 describe('large requests', () => {

@@ -55,6 +55,8 @@ export interface QueueOptions {
   readonly defer: () => void;
   /** Somebody waits for this thread's answer: no further request is begun before `defer` has let it look. */
   readonly isWanted?: () => boolean;
+  /** The guest sleeps until something completes: it is told at once, and not of several together. */
+  readonly isGuestHalted?: () => boolean;
   /** Most requests of the guest that are taken and not completed. */
   readonly bound?: number;
 }
@@ -75,7 +77,10 @@ export class BlockQueue implements BlockBackend {
   readonly #bound: number;
   readonly #flushes: FlushState;
   readonly #clients = new ClientTurns();
-  readonly #batch = new CompletionBatch(() => this.#report());
+  readonly #batch = new CompletionBatch(
+    () => this.#report(),
+    () => this.#options.isGuestHalted?.() === true,
+  );
   readonly #actions: ClientActions = {
     take: (client) => this.#takeAll(client),
     kick: (client) => this.#kick(client),

@@ -44,6 +44,7 @@ function browser(facts: Partial<StorageFacts> = {}, options: FakeOpfsOptions = {
     now: () => 0,
     defer: () => {},
     isWanted: () => false,
+    isGuestHalted: () => false,
   };
 }
 

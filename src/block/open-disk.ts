@@ -35,6 +35,7 @@ export interface DiskEnvironment extends AioEnvironment {
   readonly now: QueueOptions['now'];
   readonly defer: QueueOptions['defer'];
   readonly isWanted: () => boolean;
+  readonly isGuestHalted: () => boolean;
 }
 
 export interface OpenDisk {
@@ -139,6 +140,7 @@ function openQueue(
     now: environment.now,
     defer: environment.defer,
     isWanted: environment.isWanted,
+    isGuestHalted: environment.isGuestHalted,
     ...(request.errorPolicy === undefined ? {} : { errorPolicy: request.errorPolicy }),
   };
   return answered(opened, (done) => BlockQueue.open(options, done));

@@ -34,6 +34,7 @@ function board() {
       now: () => 0,
       defer: () => {},
       isWanted: () => false,
+      isGuestHalted: () => false,
     },
     files: {},
     readableFile: (file) => ({ name: file.name, size: file.size, readSync: () => new ArrayBuffer(0) }),

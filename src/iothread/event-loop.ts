@@ -6,6 +6,7 @@ import type { Views } from '../base/views.ts';
 import { CAUSE_EXIT, CAUSE_MAIL, STOP_PAUSE, STOP_QUIT, STOP_RUN } from '../layout/machine.ts';
 import { DoorbellListener } from '../sync/doorbell.ts';
 import { ExitServer } from '../sync/exit-call.ts';
+import { isAnyHalted } from '../sync/halted.ts';
 import { acknowledgeStop, stopRequest } from '../sync/stop.ts';
 import { WakeWord } from '../sync/wake.ts';
 import type { DeviceHost } from '../virtio/device-host.ts';
@@ -53,6 +54,7 @@ export class EventLoop {
   readonly counters: LoopCounters = { wakeups: 0, doorbells: 0, exits: 0, pollHits: 0, waitedMs: 0 };
   readonly #views: Views;
   readonly #thread: number;
+  readonly #vcpus: number;
   readonly #now: () => number;
   readonly #quiesce: (then: () => void) => void;
   readonly #resumed: () => void;
@@ -70,6 +72,7 @@ export class EventLoop {
     const { views, thread, vcpus } = options;
     this.#views = views;
     this.#thread = thread;
+    this.#vcpus = vcpus;
     this.#now = options.now ?? (() => performance.now());
     this.#quiesce = options.quiesce ?? ((then) => then());
     this.#resumed = options.resumed ?? (() => {});
@@ -97,6 +100,11 @@ export class EventLoop {
   /** A vCPU waits for the answer to a synchronous exit: `QueueOptions.isWanted`. */
   get isWanted(): boolean {
     return this.#wake.has(CAUSE_EXIT);
+  }
+
+  /** `QueueOptions.isGuestHalted`. */
+  get isGuestHalted(): boolean {
+    return isAnyHalted(this.#views, this.#vcpus);
   }
 
   /**

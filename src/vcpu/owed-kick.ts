@@ -15,7 +15,7 @@ export const SHORTEST_PATIENCE_NS = 25_000;
 /** A guest that halts so soon after the wake-up waits for what it asked for in it. */
 export const ANSWER_NS = 60_000;
 /** Grows by this with each wake-up that came in time, */
-const GROWTH_NS = 500;
+const GROWTH_NS = 1_000;
 /** and shrinks to this part of it with each that came too late. */
 const SHRINKAGE = 0.75;
 

@@ -125,6 +125,7 @@ export class IoThread {
         now: () => performance.now(),
         defer: () => this.loop.defer(() => this.#drives.service()),
         isWanted: () => this.loop.isWanted,
+        isGuestHalted: () => this.loop.isGuestHalted,
       },
       files,
       readableFile: (file) => platform.readableFile(file),

@@ -11,7 +11,7 @@ import { measure } from './measure.ts';
 import type { Used } from './measure.ts';
 import { megabytesPerSecond, parseTerse } from './rows.ts';
 import type { Row, Situation } from './rows.ts';
-import { stepsOf } from './schedule.ts';
+import { roundsOf } from './schedule.ts';
 import type { Entrant, Plan, Step } from './schedule.ts';
 import type { Subject } from './subjects.ts';
 
@@ -23,7 +23,7 @@ export interface RoundsOptions extends Plan {
   readonly warmSeconds: number;
   /** With real-time priority while something is measured. */
   readonly realTime: boolean;
-  /** Seconds to wait before each situation until nothing else uses the machine. */
+  /** Seconds to wait before each repetition until nothing else uses the machine. */
   readonly patience: number;
 }
 
@@ -48,7 +48,7 @@ interface Lane extends Entrant {
   failure?: string;
 }
 
-/** `onProgress` gets what there is after each situation. */
+/** `onProgress` gets what there is after each repetition. */
 export async function measureRounds(
   subjects: readonly (Subject & { readonly isBrief: boolean })[],
   options: RoundsOptions,
@@ -64,11 +64,10 @@ export async function measureRounds(
   }));
   try {
     for (const lane of lanes) await attempt(lane, log, () => addGuest(lane, 'a', options, log));
-    for (const situation of options.situations) {
-      await waitForQuiet(options.patience);
-      await measureSituation(lanes, situation, options, log);
-      onProgress(lanes.map(resultsOf));
-    }
+    const report = (): void => onProgress(lanes.map(resultsOf));
+    report();
+    for (const situation of options.situations)
+      await measureSituation(lanes, situation, options, report, log);
   } finally {
     for (const { guests } of lanes) await closeAll(guests);
   }
@@ -133,23 +132,27 @@ async function measureSituation(
   lanes: readonly Lane[],
   situation: Situation,
   options: RoundsOptions,
+  report: () => void,
   log: Log,
 ): Promise<void> {
-  const present = lanes.filter(({ guests }) => situation !== 'cold' || canForget(guests));
-  const steps = [...stepsOf(present, situation, options)];
-  const second = new Set(steps.map(({ subject }) => subject));
-  if (situation === 'two')
-    for (const lane of second) await attempt(lane, log, () => addGuest(lane, 'b', options, log));
-  const end = situation === 'busy' ? keepCoreBusy() : undefined;
-  try {
-    const starts = new Map<Lane, Used>();
-    for (const step of steps) {
-      await attempt(step.subject, log, () => measureStep(step, situation, starts, options, log));
-    }
-  } finally {
-    end?.();
-    for (const { guests } of lanes) await closeAll(guests.splice(1));
+  const able = lanes.filter(({ guests }) => situation !== 'cold' || canForget(guests));
+  if (situation === 'two') {
+    for (const lane of able.filter(({ isBrief }) => !isBrief))
+      await attempt(lane, log, () => addGuest(lane, 'b', options, log));
   }
+  const starts = new Map<Lane, Used>();
+  for (const round of roundsOf(able, situation, options)) {
+    await waitForQuiet(options.patience);
+    const end = situation === 'busy' ? keepCoreBusy() : undefined;
+    try {
+      for (const step of round)
+        await attempt(step.subject, log, () => measureStep(step, situation, starts, options, log));
+    } finally {
+      end?.();
+    }
+    report();
+  }
+  for (const { guests } of lanes) await closeAll(guests.splice(1));
 }
 
 function canForget(guests: readonly BenchGuest[]): boolean {

@@ -29,29 +29,29 @@ export interface Step<Subject extends Entrant> {
 /** In situations other than `alone`. */
 const CROWD_JOBS = 8;
 
-export function* stepsOf<Subject extends Entrant>(
+/** The steps of each repetition. */
+export function roundsOf<Subject extends Entrant>(
   subjects: readonly Subject[],
   situation: Situation,
   plan: Plan,
-): Generator<Step<Subject>> {
+): Step<Subject>[][] {
   const isAlone = situation === 'alone';
   const half = Math.ceil(plan.repetitions / 2);
   // What is written goes to the cache, cold or not, and one more table of buffered writes would tell nothing.
   const kinds = isAlone ? plan.kinds : plan.kinds.filter((kind) => kind !== 'create');
-  for (let repetition = 0; repetition < (isAlone ? plan.repetitions : half); repetition++) {
-    for (const jobs of isAlone ? plan.jobs : [CROWD_JOBS]) {
+  return Array.from({ length: isAlone ? plan.repetitions : half }, (_, repetition) =>
+    (isAlone ? plan.jobs : [CROWD_JOBS]).flatMap((jobs) => {
       const present = subjects.filter(
         ({ isBrief }) => !isBrief || (isAlone && jobs > 1 && repetition < half),
       );
-      for (const subject of present) yield { subject, repetition, jobs, kind: 'start' };
+      const starts = present.map((subject) => ({ subject, repetition, jobs, kind: 'start' as const }));
       const turns = present.flatMap((subject) => turnsOf(subject));
-      for (const kind of kinds) {
-        // To and fro, so that nobody gains by being the first.
-        for (const turn of repetition % 2 === 0 ? turns : turns.toReversed())
-          yield { ...turn, repetition, jobs, kind };
-      }
-    }
-  }
+      // To and fro, so that nobody gains by being the first.
+      const inOrder = repetition % 2 === 0 ? turns : turns.toReversed();
+      const steps = kinds.flatMap((kind) => inOrder.map((turn) => ({ ...turn, repetition, jobs, kind })));
+      return [...starts, ...steps];
+    }),
+  );
 }
 
 function turnsOf<Subject extends Entrant>(

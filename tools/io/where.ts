@@ -17,7 +17,7 @@ import { ensureWasm } from '../runner/wasm.ts';
 import { bootBenchGuest } from './bench-guest.ts';
 import type { BenchGuest } from './bench-guest.ts';
 import { prepareIoGuest } from './guest.ts';
-import { expectPerf, startPerf } from './perf.ts';
+import { perfProblem, startPerf } from './perf.ts';
 import { requestCosts } from './request-costs.ts';
 import type { Snapshot } from './request-costs.ts';
 import { startVirtab, WORKER } from './virtab.ts';
@@ -42,7 +42,11 @@ const { values } = parseArgs({
 const { kind, jobs, seconds, warm, perf } = values;
 const rounds = Number(values.rounds);
 
-if (perf !== undefined) expectPerf(perf);
+const problem = perf === undefined ? undefined : perfProblem(perf);
+if (problem !== undefined) {
+  console.error(problem);
+  process.exit(1);
+}
 await ensureWasm(true);
 await ensureSite();
 const guest = await prepareIoGuest(values.architecture === 'i386' ? 'i386' : 'amd64', console.error);

@@ -19,14 +19,8 @@ import { number, segments, select } from './controls.ts';
 import { section, settingRow } from './setting-row.ts';
 import type { SettingRow } from './setting-row.ts';
 
-/** `-drive aio=`: the drivers that a page has. */
-const AIO_CHOICES = [
-  { value: 'auto', label: 'auto' },
-  { value: 'opfs', label: 'opfs' },
-  { value: 'threads', label: 'threads' },
-  { value: 'memory', label: 'memory' },
-] as const;
-type AioChoice = (typeof AIO_CHOICES)[number]['value'];
+/** `-drive aio=`: the drivers that open an image in the browser's storage. */
+const AIO_CHOICES = ['auto', 'opfs', 'threads'];
 
 const ON_OFF = [
   { value: 'on', label: 'on' },
@@ -52,7 +46,7 @@ const TEXTS = {
     title: 'I/O engine',
     option: 'aio',
     sentence:
-      'How the browser’s files are read and written. opfs: one after the other on the disk’s thread. threads: several at once on helper threads, which pays with four cores or more. memory: nothing is kept. Requests are kept in order and merged here, so a guest does best without a scheduler of its own: echo none > /sys/block/vda/queue/scheduler.',
+      'How the browser’s files are read and written. opfs: one after the other on the disk’s thread. threads: several at once on helper threads, which pays with four cores or more. Requests are kept in order and merged here, so a guest does best without a scheduler of its own: echo none > /sys/block/vda/queue/scheduler.',
     usual: DRIVE_DEFAULTS.aio,
   },
   ioeventfd: {
@@ -183,7 +177,13 @@ export class DeviceSettings {
       CACHE_SETTINGS.map((value) => ({ value, label: value })),
       (value) => edit({ cache: value }),
     );
-    const aio = select<AioChoice>('aio', AIO_CHOICES, (value) => edit({ aio: value }));
+    // An address can have asked for another.
+    const asked = driveOf(this.#session.config)?.aio ?? 'auto';
+    const aio = select(
+      'aio',
+      [...new Set([...AIO_CHOICES, asked])].map((value) => ({ value, label: value })),
+      (value) => edit({ aio: value }),
+    );
     const readOnly = segments<OnOff>('readonly', ON_OFF, (value) => edit({ readOnly: value === 'on' }));
     const queues = number({ label: 'num-queues', minimum: 1, maximum: MAX_QUEUES }, (value) =>
       this.#editDevice(index, { queues: value }),
@@ -192,9 +192,12 @@ export class DeviceSettings {
       const now = driveOf(config);
       if (now === undefined) return;
       cache.show(now.cache);
-      aio.show(AIO_CHOICES.find(({ value }) => value === now.aio)?.value ?? 'auto');
+      aio.show(now.aio);
       readOnly.show(now.readOnly ? 'on' : 'off');
-      readOnly.setDisabled(now.file !== undefined && this.#session.isInPlace(now.file));
+      // A file that is read where it is can only be read, and by one driver.
+      const isInPlace = now.file !== undefined && this.#session.isInPlace(now.file);
+      readOnly.setDisabled(isInPlace);
+      aio.setDisabled(isInPlace);
       const device = config.devices[index];
       if (device?.kind === 'virtio-blk') queues.show(device.queues);
     });

@@ -49,11 +49,13 @@ export class SettingsPanel implements PanelPage {
       return row.node;
     });
     this.#fields = fields;
+    const restart = button('Restart now', ICON.reset, () => actions.restart(), 'button').node;
+    restart.title = 'Turns the guest off without asking it, and starts it with these settings.';
     this.#foot = element(
       'div',
       { class: 'panel-foot', role: 'status', hidden: true },
       this.#footText,
-      button('Restart now', ICON.reset, () => actions.restart(), 'button').node,
+      restart,
     );
     this.node = element(
       'div',
@@ -145,7 +147,7 @@ export class SettingsPanel implements PanelPage {
       element(
         'p',
         { class: 'panel-quiet' },
-        'A link or a file has the settings, not the disks and not the kernels that you dropped.',
+        'A link or a file has the settings; not the disks, the network, or the kernels that you dropped.',
       ),
       element(
         'div',

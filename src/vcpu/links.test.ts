@@ -52,6 +52,15 @@ describe('a return from another page', () => {
     expect(machine.register(RBX)).toBe(4999n);
   });
 
+  it('goes on behind its call where the region cannot be entered, as another way leads there', () => {
+    put(FUNCTION, 'c3');
+    // 1: test cl, 1; je 2f; call rsi; 2: add ebx, 1; dec ecx; jnz 1b; out 80h
+    const code = 'f6c101 7402 ffd6 83c301 ffc9 75f2 e680';
+    const registers = { [RBX]: 0n, [RCX]: 5000n, [RSI]: BigInt(FUNCTION) };
+    expect(runTranslated(code, registers).ran).toBeGreaterThan(20_000);
+    expect(machine.register(RBX)).toBe(5000n);
+  });
+
   it('executes what the callee has written behind the call', () => {
     // cmp ecx, r8d; cmove rdi, r9; mov byte [rdi], 7; ret
     put(FUNCTION, '4439c1 490f44f9 c60707 c3');

@@ -123,6 +123,15 @@ describe('a device that answers translated code', () => {
   });
 });
 
+it('a region with calls inside leaves for another page all the same', () => {
+  // add eax, 1; ret
+  put(FUNCTION, '83c001 c3');
+  // 1: call 2f; call rsi; add ebx, eax; dec ecx; jnz 1b; out 80h; 2: mov eax, 1; ret
+  const code = 'e80a000000 ffd6 01c3 ffc9 75f3 e680 b801000000 c3';
+  expect(runTranslated(code, { [RBX]: 0n, [RCX]: 5000n, [RSI]: BigInt(FUNCTION) }).ran).toBeGreaterThan(40_000);
+  expect(machine.register(RBX)).toBe(10_000n);
+});
+
 it('calls and returns between pages stay in translated code', () => {
   // add ebx, 1; ret
   put(FUNCTION, '83c301 c3');

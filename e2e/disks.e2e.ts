@@ -259,6 +259,8 @@ test('a disk that came while the guest runs is no reason to start it again', asy
 
   await virtab.button('Disks').click();
   await virtab.button('Detach work.img').click();
+  await expect(virtab.page.getByRole('dialog')).toContainText('unmount it there first');
+  await virtab.button('Detach it now').click();
   await expect(created).toHaveCount(0);
   await virtab.button('Settings').click();
   await expect(foot).toBeHidden();

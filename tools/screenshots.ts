@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { root } from './runner/stale.ts';
 
 /** Those whose states are of the page. */
-const SUITES = ['states', 'boot', 'control', 'disks', 'activity', 'accessibility', 'hosting'];
+const SUITES = ['states', 'boot', 'control', 'disks', 'settings', 'activity', 'accessibility', 'hosting'];
 const LOOKS = ['light', 'dark', 'phone'];
 const LARGEST_BYTES = 100 * 1024;
 

@@ -44,7 +44,7 @@ export class BootProgress {
         'li',
         { class: 'boot-step' },
         element('span', { class: 'boot-name' }, STEP_NAMES[step]),
-        element('span', { class: 'boot-file' }, name),
+        element('span', { class: 'boot-file', title: name }, name),
         detail,
         bar,
       );

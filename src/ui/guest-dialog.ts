@@ -174,6 +174,7 @@ function fileField(
       if (value === undefined) setText(name, optional ? 'none' : 'not chosen yet');
       else if (value === 'default') setText(name, defaultLabel ?? 'default');
       else setText(name, `${value.name} (${formatBytes(value.size)})`);
+      name.title = name.textContent;
       useDefault.hidden = value === 'default';
       none.hidden = value === undefined;
     },

@@ -106,6 +106,7 @@ export class MachineBar {
 
   setName(name: string): void {
     setText(this.#name, name);
+    this.#name.title = name;
   }
 
   /** Whether there is something to start. */

@@ -49,7 +49,7 @@ export class DiskJobs {
     const row = element(
       'li',
       { class: 'job' },
-      element('span', { class: 'job-title' }, title),
+      element('span', { class: 'job-title', title }, title),
       element('span', { class: 'job-buttons' }, pause.node, cancel),
       bar,
       detail,

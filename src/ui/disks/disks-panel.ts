@@ -348,11 +348,12 @@ export class DisksPanel implements PanelPage {
   }
 
   async #detach(disk: AttachedDisk): Promise<void> {
-    if (disk.dirty) {
+    // Whether the guest has it mounted cannot be seen from here.
+    if (disk.isInMachine && !disk.readOnly) {
       const sure = await ask({
         title: `Detach “${disk.name}”?`,
         message:
-          'The guest uses it and may have data that it has not written yet. Unmount it in the guest first.',
+          'If the guest has it mounted, unmount it there first: what the guest has not written to it yet would be lost.',
         confirm: 'Detach it now',
         tone: 'danger',
       });

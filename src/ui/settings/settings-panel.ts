@@ -147,7 +147,7 @@ export class SettingsPanel implements PanelPage {
       element(
         'p',
         { class: 'panel-quiet' },
-        'A link or a file has the settings, not the disks and not the kernels that you dropped.',
+        'A link or a file has the settings; not the disks, the network, or the kernels that you dropped.',
       ),
       element(
         'div',

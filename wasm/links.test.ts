@@ -60,6 +60,12 @@ describe('findRegion', () => {
     expect(isGood(KERNEL_PAGE)).toBe(true);
   });
 
+  it('notes nothing where there is no link', () => {
+    follow(KERNEL_PAGE);
+    expect(core.call('findRegion', KERNEL_PAGE + ENTRY, 0)).toBe(REGION);
+    expect(core.view.getBigUint64(LINK.at.rip, true)).toBe(0n);
+  });
+
   it('knows nothing of a page that was not fetched from', () => {
     translate();
     expect(core.call('findRegion', KERNEL_PAGE + ENTRY, link)).toBe(0);

@@ -83,6 +83,7 @@ function compileRegion({ plan, mode }: Region, linkage: Linkage): Code {
     status: code.local(I32),
     rip: code.local(I64),
     link: code.local(I32),
+    links: code.local(I32),
     journaled: linkage.journaled,
     homes: new Map(Array.from(kept, ([key, { type }]) => [key, code.local(VALUE_TYPES[type])])),
   };
@@ -90,6 +91,7 @@ function compileRegion({ plan, mode }: Region, linkage: Linkage): Code {
   code.get(CPU).get(ENTRY).memory('i32.store', VCPU.at.region);
   code.get(CPU).memory('i32.load', VCPU.at.budget).set(frame.budget);
   code.get(ENTRY).i32Const(0xff).op('i32.and').set(frame.next);
+  if (!guard) code.get(CPU).memory('i32.load', VCPU.at.links).set(frame.links);
   const exit = code.block();
   const header = plan.comesBack ? code.loop() : undefined;
   const follow = code.block();

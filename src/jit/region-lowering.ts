@@ -61,6 +61,8 @@ export interface RegionFrame {
   readonly rip: number;
   /** The link that `follow` tries. */
   readonly link: number;
+  /** `VCPU.links` when the region was entered: a device that it has asked since may have written over its code. */
+  readonly links: number;
   /** Selects a trace at the start of the region or of a loop: see jit/scopes.ts. */
   readonly next: number;
   /** The core is told of every store (`-jit verify`). */
@@ -318,7 +320,7 @@ export class RegionLowering extends Lowering {
     code.tee(link);
     this.nextRip();
     code.memory('i64.store', LINK.at.rip);
-    code.get(link).get(cpu).memory('i32.load', VCPU.at.links).memory('i32.store', LINK.at.links);
+    code.get(link).get(this.#frame.links).memory('i32.store', LINK.at.links);
     code.get(link).get(this.#frame.entry).i32Const(-256).op('i32.and').i32Const(landing).op('i32.or');
     code.memory('i32.store', LINK.at.region);
   }

@@ -87,6 +87,33 @@ describe('a return from another page', () => {
   });
 });
 
+describe('a device that answers translated code', () => {
+  it.each([
+    // mov eax, [rdi]; mov [rdi], eax
+    ['a read', '8b07'],
+    ['a write', '8907'],
+    ['WRMSR', '0f30'],
+    ['RDMSR', '0f32'],
+  ])('to %s and writes behind the next call has that executed when the call returns', (_access, access) => {
+    let accesses = 0;
+    const write = (): number => {
+      if (++accesses === Number(CHANGE)) {
+        machine.views.u8[RAM_BASE + Number(CODE) + 6] = 7;
+        machine.vcpu.core.invalidateCode(machine.vcpu.cpu, Number(CODE) + 6, 1);
+      }
+      return 0;
+    };
+    const host = { mmioRead: write, mmioWrite: write, readMsr: write, writeMsr: write };
+    machine = eagerMachine(CORE, INTERPRETER, { host });
+    put(FUNCTION, 'c3');
+    // 1: access; call rsi; add ebx, 1; dec r8d; jnz 1b; out 80h
+    const registers = { [RBX]: 0n, [R8]: 5000n, [RCX]: 0n, [RSI]: BigInt(FUNCTION), [RDI]: 0x2000_0000n };
+    const code = `${access} ffd6 83c301 41ffc8 75f4 e680`;
+    expect(runTranslated(code, registers).ran).toBeGreaterThan(20_000);
+    expect(machine.register(RBX)).toBe(CHANGE - 1n + (5001n - CHANGE) * 7n);
+  });
+});
+
 it('calls and returns between pages stay in translated code', () => {
   // add ebx, 1; ret
   put(FUNCTION, '83c301 c3');

@@ -176,8 +176,8 @@ export class Translator {
     const mode = this.#views.u32[(this.#cpu + VCPU.at.mode) >>> 2]!;
     const block = this.#blocksOf(keyOf(address, mode)).get(address & (PAGE_SIZE - 1));
     if (block === undefined) return;
+    // Nothing links to code that is not flat.
     this.#store.lead(block, 0);
-    this.#linked.core.dropLinks(this.#cpu);
     // Never reported again.
     this.#views.u32[(block + BLOCK.at.heat) >>> 2] = HEAT_NEVER;
   }

@@ -1,5 +1,11 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { JUMP_LINKS_OFFSET, RAM_BASE, REGION_CACHE_ENTRIES, REGION_CACHE_OFFSET } from '../src/layout/map.ts';
+import {
+  JUMP_LINKS_OFFSET,
+  RAM_BASE,
+  REGION_CACHE_ENTRIES,
+  REGION_CACHE_OFFSET,
+  RETURN_LINKS_OFFSET,
+} from '../src/layout/map.ts';
 import { BLOCK, blockHash, LINK, REG_PAGE_RIP, REGION_CACHE } from '../src/layout/vcpu.ts';
 import { CR4_PAE, CR4_PGE, G, P, TestCore, U, W } from './testing/core.ts';
 
@@ -60,6 +66,14 @@ describe('findRegion', () => {
     expect(isGood(KERNEL_PAGE)).toBe(false);
   });
 
+  it('knows nothing of an address whose entry in the cache another one has', () => {
+    follow(KERNEL_PAGE);
+    const sameEntry = ENTRY ^ 0x10n;
+    core.map(KERNEL_PAGE + 0x1000n, BigInt(FRAME ^ 0x10000) | P | W | G);
+    core.call('fetchSlow', KERNEL_PAGE + 0x1000n);
+    expect(core.call('findRegion', KERNEL_PAGE + 0x1000n + sameEntry, 0)).toBe(0);
+  });
+
   it('knows nothing of what was translated for another mode', () => {
     follow(KERNEL_PAGE);
     core.protectedMode();
@@ -76,6 +90,7 @@ describe('a link of the kernel', () => {
     ['a flush of its page', false, () => void core.call('invlpg', KERNEL_PAGE)],
     ['a flush of all pages', false, () => void core.call('flushTlb', 0)],
     ['new translations', false, () => void core.call('dropLinks')],
+    ['the end of all blocks', false, () => void core.call('flushBlocks')],
     ['a reset', false, () => void core.call('reset')],
   ])('after %s is good: %s', (_event, expected, event) => {
     follow(KERNEL_PAGE);
@@ -126,6 +141,7 @@ describe('a link of user code', () => {
     ['another address space', false, () => void core.call('flushTlb', 1)],
     ['a flush of another page', false, () => void core.kernelMode().call('invlpg', USER_PAGE + 0x10000n)],
     ['code of another mode', false, () => void core.userMode(0x1b).userMode()],
+    ['new translations', false, () => void core.call('dropLinks')],
   ])('after %s is good: %s', (_event, expected, event) => {
     event();
     core.userMode();
@@ -138,7 +154,11 @@ describe('a link of user code', () => {
   });
 });
 
-it('links of the first time around are gone when the numbers begin anew', () => {
+it.each([
+  ['returns', RETURN_LINKS_OFFSET],
+  ['jumps', JUMP_LINKS_OFFSET],
+])('links of %s of the first time around are gone when the numbers begin anew', (_table, offset) => {
+  link = core.cpu + offset;
   core.set('linksLast', 0);
   core.call('dropLinks');
   follow(KERNEL_PAGE);

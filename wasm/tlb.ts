@@ -285,7 +285,6 @@ export function resetTlb(cpu: usize): void {
   memory.fill(cpu + TLB_NONE_OFFSET, 0xff, TLB_BYTES);
   memory.fill(cpu + VCPU_tlbFilled, 0, TLB_FILLED_LISTS * 4);
   memory.fill(cpu + VCPU_tlbLarge, 0, 16);
-  dropMappedLinks(cpu, 0);
 }
 
 /** Clears the pieces of the large page around `linear` among `entries` entries from `first`. */

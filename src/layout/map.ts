@@ -47,8 +47,8 @@ export const PAGE_HASH_ENTRIES = 8192;
 /** Room for one uncached block: single step, instructions that cross a page. 4 KiB. */
 export const SCRATCH_BLOCK_OFFSET = 0xc8000;
 /**
- * `LINK` entries: where calls whose return address lies at a place of the stack go on (`returnLink`), and what addresses lead to
- * (`jumpLink`).
+ * `LINK` entries: where calls whose return address lies at a place of the stack go on (`emitReturnLink`), and what addresses
+ * lead to (`emitJumpLink`).
  */
 export const RETURN_LINKS_OFFSET = 0xc9000;
 export const RETURN_LINKS = 1024;

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { RAM_BASE } from '../layout/map.ts';
-import { VCPU } from '../layout/vcpu.ts';
+import { SEG_CS, SEG_SS, VCPU } from '../layout/vcpu.ts';
 import { run, type BareMachine } from './testing/bare-machine.ts';
 import { eagerMachine, translatedInstructions } from './testing/eager-machine.ts';
 
@@ -50,6 +50,15 @@ describe('a return from another page', () => {
     const registers = { [RBX]: 0n, [RCX]: 5000n, [RSI]: BigInt(FUNCTION), [R8]: CHANGE, [R9]: 3n };
     expect(runTranslated(code, registers).ran).toBeGreaterThan(30_000);
     expect(machine.register(RBX)).toBe(4999n);
+  });
+
+  it('goes on behind its call where the region cannot be entered, as another way leads there', () => {
+    put(FUNCTION, 'c3');
+    // 1: test cl, 1; je 2f; call rsi; 2: add ebx, 1; dec ecx; jnz 1b; out 80h
+    const code = 'f6c101 7402 ffd6 83c301 ffc9 75f2 e680';
+    const registers = { [RBX]: 0n, [RCX]: 5000n, [RSI]: BigInt(FUNCTION) };
+    expect(runTranslated(code, registers).ran).toBeGreaterThan(20_000);
+    expect(machine.register(RBX)).toBe(5000n);
   });
 
   it('executes what the callee has written behind the call', () => {
@@ -112,6 +121,39 @@ describe('a device that answers translated code', () => {
     expect(runTranslated(code, registers).ran).toBeGreaterThan(20_000);
     expect(machine.register(RBX)).toBe(CHANGE - 1n + (5001n - CHANGE) * 7n);
   });
+});
+
+it('code that turns alignment checks on has them in the translated function that it calls', () => {
+  const { views, vcpu } = machine;
+  const set = (at: number, bits: number): void => {
+    views.u32[at >>> 2]! |= bits;
+  };
+  // CPL 3, its pages, CR0.AM
+  for (const at of [VCPU.at.segAttr + SEG_CS * 4, VCPU.at.segAttr + SEG_SS * 4]) set(vcpu.cpu + at, 0x60);
+  for (const entry of [0x1000, 0x2000]) set(RAM_BASE + entry, 4);
+  set(vcpu.cpu + VCPU.at.cr0, 1 << 18);
+  vcpu.core.updateMode(vcpu.cpu);
+  // mov eax, [rdi]; ret
+  put(FUNCTION, '8b07 c3');
+  // 1: mov eax, 2; cmp ecx, r8d; cmove eax, r9d; push rax; popfq; call rsi; dec ecx; jnz 1b
+  const code = 'b802000000 4439c1 410f44c1 50 9d ffd6 ffc9 75ec';
+  const pointers = { [RSI]: BigInt(FUNCTION), [RDI]: 0x20001n };
+  const registers = { [RCX]: 5000n, [R8]: CHANGE, [R9]: 0x40002n, ...pointers };
+  // #AC has no handler.
+  expect(run(machine, { code, registers })).toEqual({ kind: 'shutdown' });
+  expect(machine.register(RCX)).toBe(CHANGE);
+  expect(translatedInstructions(machine)).toBeGreaterThan(30_000);
+});
+
+it('a region with calls inside leaves for another page all the same', () => {
+  // add eax, 1; ret
+  put(FUNCTION, '83c001 c3');
+  // 1: call 2f; call rsi; add ebx, eax; dec ecx; jnz 1b; out 80h; 2: mov eax, 1; ret
+  const code = 'e80a000000 ffd6 01c3 ffc9 75f3 e680 b801000000 c3';
+  expect(runTranslated(code, { [RBX]: 0n, [RCX]: 5000n, [RSI]: BigInt(FUNCTION) }).ran).toBeGreaterThan(
+    40_000,
+  );
+  expect(machine.register(RBX)).toBe(10_000n);
 });
 
 it('calls and returns between pages stay in translated code', () => {

@@ -2,8 +2,8 @@
 import type { Views } from '../base/views.ts';
 import type { InstalledRegion, RegionDetail } from '../control/regions.ts';
 import { REGION_CACHE_ENTRIES, REGION_CACHE_OFFSET } from '../layout/map.ts';
-import type { CoreExports } from './link.ts';
 import { BLOCK, BLOCK_DEAD, blockHash, REGION_CACHE } from '../layout/vcpu.ts';
+import type { CoreExports } from './link.ts';
 
 export interface StoreLimits {
   /** Of the table; slot 0 stays empty, as 0 means that a block has no region. */

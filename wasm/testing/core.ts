@@ -306,7 +306,6 @@ export class TestCore {
     return this;
   }
 
-  /** CPL 3, in 64-bit or 32-bit code. */
   /** Back from `userMode` to the kernel of `longMode`. */
   kernelMode(): this {
     this.setSegment(SEG_CS, KERNEL_CODE, 0, 0xffffffff, ATTR_CODE64);
@@ -315,6 +314,7 @@ export class TestCore {
     return this;
   }
 
+  /** CPL 3, in 64-bit or 32-bit code. */
   userMode(codeSelector = USER_CODE64): this {
     const attr = (codeSelector === USER_CODE64 ? ATTR_CODE64 : ATTR_CODE32) | 0x60;
     this.setSegment(SEG_CS, codeSelector, 0, 0xffffffff, attr);

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { VCPU } from '../layout/vcpu.ts';
 import { RecordSite } from '../interp/site.ts';
 import { FORMS } from '../isa/forms.ts';
 import { describeInstruction } from '../isa/semantics/index.ts';
@@ -29,7 +30,7 @@ describe('statements as text', () => {
       { kind: 'readRegister', register: { file: 'general', where: 1 }, bytes: 1, signed: false },
       { kind: 'writeRegister', register: { file: 'general', where: 72 }, bytes: 4 },
       { kind: 'writeRegister', register: { file: 'xmm', where: 40 }, bytes: 8 },
-      { kind: 'readState', op: 'i32.load', offset: 256 },
+      { kind: 'readState', op: 'i32.load', offset: VCPU.at.flagKind },
     ]);
   });
 

@@ -74,6 +74,20 @@ export function fileFromUrl(name: string, url: string): BootFile {
   };
 }
 
+/** Reads the file once: what it gave stays, so that a page goes on with it while the site changes. */
+export function readOnce(file: BootFile): BootFile {
+  let kept: Uint8Array<ArrayBuffer> | undefined;
+  return {
+    name: file.name,
+    read: async (progress, signal) => {
+      if (kept !== undefined) return await fileFromBytes(file.name, kept).read(progress, signal);
+      const result = await file.read(progress, signal);
+      if (result.ok) kept = result.value;
+      return result;
+    },
+  };
+}
+
 async function collect(
   stream: ReadableStream<Uint8Array<ArrayBuffer>>,
   total: number | undefined,

@@ -1,5 +1,5 @@
 /** The guest that comes with the site: `guest/manifest.json` and the files beside it (made by `npm start`). */
-import { fileFromUrl } from './boot-file.ts';
+import { fileFromUrl, readOnce } from './boot-file.ts';
 import type { BootFile } from './boot-file.ts';
 
 export interface DefaultGuest {
@@ -51,7 +51,7 @@ export async function findDefaultGuest(folder: string): Promise<DefaultGuest | u
   return {
     release: typeof release === 'string' ? release : 'unknown',
     commandLine: typeof commandLine === 'string' ? commandLine : '',
-    kernel: fileFromUrl(kernel.file, folder + kernel.file),
-    initrd: fileFromUrl(initrd.file, folder + initrd.file),
+    kernel: readOnce(fileFromUrl(kernel.file, folder + kernel.file)),
+    initrd: readOnce(fileFromUrl(initrd.file, folder + initrd.file)),
   };
 }

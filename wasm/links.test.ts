@@ -66,6 +66,12 @@ describe('findRegion', () => {
     expect(core.view.getBigUint64(LINK.at.rip, true)).toBe(0n);
   });
 
+  it('knows nothing of a page that was flushed', () => {
+    follow(KERNEL_PAGE);
+    core.call('invlpg', KERNEL_PAGE);
+    expect(core.call('findRegion', KERNEL_PAGE + ENTRY, link)).toBe(0);
+  });
+
   it('knows nothing of a page that was not fetched from', () => {
     translate();
     expect(core.call('findRegion', KERNEL_PAGE + ENTRY, link)).toBe(0);

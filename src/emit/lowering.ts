@@ -399,28 +399,25 @@ export abstract class Lowering {
 
   /** Leaves the host address of bytes to be written that the TLB or else a slow path gives. */
   private host(name: CoreName, linear: number, bytes: number, segment: Value): void {
-    const { code } = this;
-    const slow = this.pool.take(I32);
     this.lookUp(
       { linear, bytes, segment, write: true, result: I32 },
       (host) => {
         this.beforeStore(host, bytes);
         host();
       },
-      () => {
-        this.slowHost(name, linear, bytes, segment, slow);
-        code.get(slow);
-      },
+      () => this.slowHost(name, linear, bytes, segment),
     );
   }
 
-  /** Puts the host address that a slow path gives into `slow`, or fails. */
-  private slowHost(name: CoreName, linear: number, bytes: number, segment: Value, slow: number): void {
+  /** Leaves the host address that a slow path gives, or fails. */
+  private slowHost(name: CoreName, linear: number, bytes: number, segment: Value): void {
     const { code } = this;
+    const host = this.pool.take(I32);
     code.get(this.cpu).get(linear);
     this.access(bytes, segment);
-    this.callCore(name).tee(slow).op('i32.eqz');
+    this.callCore(name).tee(host).op('i32.eqz');
     this.failed();
+    code.get(host);
   }
 
   private linear(statement: StatementOf<'linear'>): void {
@@ -466,7 +463,6 @@ export abstract class Lowering {
     const { code } = this;
     const linear = this.intoLocal(statement.linear);
     const { bytes, segment, op, temp } = statement;
-    const slow = this.pool.take(I32);
     this.lookUp(
       { linear, bytes, segment, write: false, result: WASM_TYPES[temp.type] },
       (host) => {
@@ -474,8 +470,8 @@ export abstract class Lowering {
         code.memory(op, 0);
       },
       () => {
-        this.slowHost('readSlow', linear, bytes, segment, slow);
-        code.get(slow).memory(op, 0);
+        this.slowHost('readSlow', linear, bytes, segment);
+        code.memory(op, 0);
       },
     );
     code.set(this.local(temp));

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
@@ -31,12 +31,19 @@ async function put(path: string, body?: string): Promise<number> {
 }
 
 it('is told of every piece of a large image, so that the runner waits for the rest', async () => {
-  expect(await put('/disk/a?offset=3', 'WAS')).toBe(200);
+  expect(await put('/disk/a?offset=6', 'behind')).toBe(200);
   expect(onWrite).toHaveBeenCalledTimes(1);
-  expect(await put('/disk/a?offset=10', 'BEHIND')).toBe(200);
+  expect(await put('/disk/a?offset=0', 'before')).toBe(200);
   expect(onWrite).toHaveBeenCalledTimes(2);
-  expect(await put('/disk/a?size=13')).toBe(200);
-  expect(readFileSync(join(folder, 'disk.img'), 'utf8')).toBe('as WASwas BEH');
+  expect(await put('/disk/a?size=10')).toBe(200);
+  expect(readFileSync(join(folder, 'disk.img'), 'utf8')).toBe('beforebehi');
+});
+
+it('leaves an image as it was until all of the new one is there', async () => {
+  await put('/disk/a?offset=0', 'half');
+  expect(readFileSync(join(folder, 'disk.img'), 'utf8')).toBe('as it was before');
+  await put('/disk/a?size=4');
+  expect(readdirSync(folder)).toEqual(['disk.img']);
 });
 
 it('writes to no file that it was not given', async () => {

@@ -1,6 +1,6 @@
 /** The built page and a server for it: what the runner and the browser tests open. */
-import { createReadStream, existsSync, statSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { constants, createReadStream, existsSync, statSync } from 'node:fs';
+import { open, realpath, rename, stat } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -56,7 +56,7 @@ export interface SiteOptions {
   readonly folder: string;
   /** Further files by path, for example `/file/kernel`. */
   readonly files?: ReadonlyMap<string, string>;
-  /** Files by path that the page may write: `PUT path?offset=n` puts bytes there, `PUT path?size=n` sets the length. */
+  /** Files by path that the page may replace: `PUT path?offset=n` for each part, then `PUT path?size=n`. */
   readonly writable?: ReadonlyMap<string, string>;
   /** Called for every piece that the page writes. */
   readonly onWrite?: () => void;
@@ -123,15 +123,20 @@ export async function serveSite({
   };
 }
 
-/** Returns the HTTP status. */
+/** Returns the HTTP status. The file is replaced as a whole when its size comes: until then it is what it was. */
 async function receive(request: IncomingMessage, path: string, onWrite: () => void): Promise<number> {
   const query = new URL(request.url ?? '/', 'http://localhost').searchParams;
-  const file = await open(path, 'r+');
+  const target = await realpath(path);
+  const old = await stat(target);
+  // A device is no file to be replaced.
+  const fresh = old.isFile() ? `${target}.virtab-new` : target;
+  const file = await open(fresh, constants.O_RDWR | constants.O_CREAT, old.mode);
   try {
     const size = query.get('size');
     if (size !== null) {
-      await file.truncate(Number(size));
-      await file.datasync();
+      if (old.isFile()) await file.truncate(Number(size));
+      await file.sync();
+      if (old.isFile()) await rename(fresh, target);
       return 200;
     }
     let at = Number(query.get('offset'));

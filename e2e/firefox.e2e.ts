@@ -47,13 +47,14 @@ test('a disk made in the page keeps what the guest wrote over a reload, and so d
   await firefox.click('Disks');
   await firefox.click('New empty disk');
   await firefox.fill('Name', 'kept');
-  await firefox.click('Continue');
   await firefox.fill('Size', '4M');
   await firefox.click('Create');
   // The guest has an empty drive for this: no reboot.
   await firefox.waitForOutput('detected capacity change from 0 to 8192');
   await firefox.type('echo kept by Firefox | dd of=/dev/vda bs=512 conv=fsync; sync; echo written\n');
   await firefox.waitForOutput('\nwritten');
+  // Until then the page asks before it goes.
+  await expect.poll(() => firefox.text('.card')).not.toContain('not flushed yet');
 
   await firefox.page.reload();
   await firefox.waitForOutput(PROMPT);

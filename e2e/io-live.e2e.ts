@@ -77,7 +77,6 @@ test('a medium that is taken out fails what the guest wants, and another one tak
 
   await guest.button('New empty disk').click();
   await guest.page.getByRole('dialog').getByLabel('Name').fill('two.img');
-  await guest.button('Continue').click();
   await guest.page.getByLabel('Size', { exact: true }).fill('4M');
   await guest.button('Create').click();
   const second = await guestName(guest, 'two.img');

@@ -220,7 +220,8 @@ test('an import can be cancelled, and leaves nothing behind', async ({ virtab, s
   await expect(job).toContainText('Importing large.img');
   await job.getByRole('button', { name: 'Pause' }).click();
   await virtab.lookAt('import');
-  await job.getByRole('button', { name: 'Resume' }).click();
+  // Not resumed: a fast machine has all of it before the next click.
+  await expect(job.getByRole('button', { name: 'Resume' })).toBeVisible();
   await job.getByRole('button', { name: 'Cancel' }).click();
   await expect(job).toHaveCount(0);
   await expect(card(virtab, 'In this browser', 'large.img')).toHaveCount(0);

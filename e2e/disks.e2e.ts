@@ -3,8 +3,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium } from '@playwright/test';
-import type { BrowserContext, Locator } from '@playwright/test';
+import type { BrowserContext, Locator, TestInfo } from '@playwright/test';
 import { launchOptions } from '../tools/runner/chromium.ts';
+import type { SiteOptions } from '../tools/runner/site.ts';
 import { pvhKernel } from '../src/machine/pvh-kernel.ts';
 import { dropFiles } from './drops.ts';
 import { ECHO, print } from './tiny-guest.ts';
@@ -40,6 +41,13 @@ function image(path: string, text: string, bytes = 4 * MIB): string {
   data.write(text, 'latin1');
   writeFileSync(path, data);
   return path;
+}
+
+/** A site whose kernel says `alive> ` and repeats what is typed. */
+function tinyGuest(testInfo: TestInfo): Partial<SiteOptions> {
+  const kernel = testInfo.outputPath('vmlinux');
+  writeFileSync(kernel, pvhKernel([...print('alive> '), ...ECHO]));
+  return { files: new Map([['/kernel', kernel]]), guestFolder: '/nonexistent' };
 }
 
 function card(virtab: VirtabPage, section: string, name: string): Locator {
@@ -232,9 +240,7 @@ test('a disk that came while the guest runs is no reason to start it again', asy
   virtab,
   serve,
 }, testInfo) => {
-  const kernel = testInfo.outputPath('vmlinux');
-  writeFileSync(kernel, pvhKernel([...print('alive> '), ...ECHO]));
-  const site = await serve({ files: new Map([['/kernel', kernel]]), guestFolder: '/nonexistent' });
+  const site = await serve(tinyGuest(testInfo));
   await virtab.page.goto(`${site.url}?kernel=kernel`);
   await virtab.waitForOutput('alive>');
   await virtab.button('Disks').click();
@@ -296,9 +302,7 @@ test('a second tab with the same disk is told that it is in use', async ({
   serve,
   profile,
 }, testInfo) => {
-  const kernel = testInfo.outputPath('vmlinux');
-  writeFileSync(kernel, pvhKernel([...print('alive> '), ...ECHO]));
-  const site = await serve({ files: new Map([['/kernel', kernel]]), guestFolder: '/nonexistent' });
+  const site = await serve(tinyGuest(testInfo));
   const address = `${site.url}?kernel=kernel&drive=file=shared.img,size=1M`;
   await virtab.page.goto(address);
   await virtab.button('Allow it').click();
@@ -315,9 +319,7 @@ test('a link gets a saved disk only when the user allows it, and is told its nam
   virtab,
   serve,
 }, testInfo) => {
-  const kernel = testInfo.outputPath('vmlinux');
-  writeFileSync(kernel, pvhKernel([...print('alive> '), ...ECHO]));
-  const site = await serve({ files: new Map([['/kernel', kernel]]), guestFolder: '/nonexistent' });
+  const site = await serve(tinyGuest(testInfo));
   await virtab.page.goto(`${site.url}?kernel=kernel&drive=file=secret.img,size=1M`);
   await expect(virtab.page.getByRole('dialog')).toContainText(
     'the disk “secret.img” (to read and change it)',

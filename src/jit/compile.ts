@@ -203,7 +203,8 @@ function emitDispatch(
 ): void {
   const { cpu, entry, rip, budget, link } = frame;
   const found = code.local(I32);
-  if (isLinkable(mode)) {
+  const hasLinks = isLinkable(mode);
+  if (hasLinks) {
     code.get(rip);
     emitJumpLink(code, cpu);
     code.set(link);
@@ -216,7 +217,7 @@ function emitDispatch(
   const miss = code.block();
   code.get(budget).i32Const(0).op('i32.le_s').brIf(miss, false);
   const known = code.block();
-  if (isLinkable(mode)) {
+  if (hasLinks) {
     const unknown = code.block();
     code.get(link).memory('i64.load', LINK.at.rip).get(rip).op('i64.ne').brIf(unknown, false);
     code.get(link).memory('i32.load', LINK.at.links);
@@ -227,7 +228,7 @@ function emitDispatch(
     code.end(); // unknown
   }
   code.get(cpu).get(rip);
-  if (isLinkable(mode)) code.get(link);
+  if (hasLinks) code.get(link);
   else code.i32Const(0);
   code.call(linkage.core('findRegion')).tee(found).op('i32.eqz').brIf(miss, false);
   code.end(); // known
